@@ -1,0 +1,3 @@
+module github.com/seed-301537d8/weir
+
+go 1.26

@@ -1,0 +1,460 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check verifies everything against everything: the backend's own checksums,
+// every count against the items, every index against what it points to, and
+// what is in memory against what is stored. It returns an error that wraps
+// ErrCorrupt and names up to 20 findings. Transactions wait while it runs,
+// which takes some seconds per million items.
+func (s *Store) Check(ctx context.Context) error {
+	c := &checker{s: s, ctx: ctx}
+	err := s.alone(ctx, func() error {
+		if err := s.db.Verify(ctx); err != nil {
+			return err
+		}
+		for _, q := range s.byID {
+			if err := c.queue(q); err != nil {
+				return fmt.Errorf("queue %s: %w", q.name, err)
+			}
+		}
+		return c.strays()
+	})
+	if err == nil && len(c.findings) > 0 {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, errors.Join(c.findings...))
+	}
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	return nil
+}
+
+type checker struct {
+	s        *Store
+	ctx      context.Context
+	findings []error
+	q        *queueState
+	epochs   map[uint32]*epochCounts // counted from the items
+	bytes    int64
+	lanes    map[laneKey]int // ready items on disk of lanes in memory
+}
+
+var errEnough = errors.New("enough findings")
+
+func (c *checker) find(format string, args ...any) error {
+	c.findings = append(c.findings, fmt.Errorf("queue "+c.q.name+": "+format, args...))
+	if len(c.findings) >= 20 {
+		return errEnough
+	}
+	return nil
+}
+
+func (c *checker) queue(q *queueState) error {
+	c.q, c.bytes = q, 0
+	c.epochs = make(map[uint32]*epochCounts)
+	c.lanes = make(map[laneKey]int)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, step := range []func() error{
+		c.readyItems, c.delayedItems, c.counts, c.laneRecords, c.pointers, c.expiries, c.dead, c.barriers, c.memory,
+	} {
+		if err := step(); errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) scan(kind byte, fn func(key, value []byte) error) error {
+	prefix := appendQueue(nil, kind, c.q.id)
+	return c.s.scan(c.ctx, prefix, prefixEnd(prefix), fn)
+}
+
+func (c *checker) readyItems() error {
+	var lane laneKey
+	var low uint64
+	var hasLane bool
+	first := true
+	return c.scan(kindReady, func(key, value []byte) error {
+		at, r, err := c.item(key, value)
+		if err != nil {
+			return err
+		}
+		if k := at.lane(); first || k != lane {
+			first, lane = false, k
+			due, found, err := c.s.lookUp(appendLaneKey(nil, c.q.id, k))
+			if err != nil {
+				return err
+			}
+			hasLane, low = found, 0
+			if !found {
+				if err := c.find("item %d has no lane record", at.id); err != nil {
+					return err
+				}
+			} else if d, n := binary.Varint(due); n > 0 {
+				p, _, err := c.s.lookUp(appendPointerKey(nil, c.q.id, k, d))
+				if err != nil {
+					return err
+				}
+				low, _ = binary.Uvarint(p)
+			}
+		}
+		if hasLane && at.id < low {
+			if err := c.find("item %d lies below its lane's low id %d", at.id, low); err != nil {
+				return err
+			}
+		}
+		if at.epoch == c.q.open {
+			if l := c.q.lanes[at.lane()]; l != nil {
+				c.lanes[at.lane()]++
+				if err := c.inMemory(l, r); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// inMemory checks the invariant of type lane for an item on disk.
+func (c *checker) inMemory(l *lane, r ref) error {
+	if c.q.inflight[r.id] != nil || r.id > l.cursor && !l.complete {
+		return nil
+	}
+	rest := l.win[l.head:]
+	_, found := slices.BinarySearchFunc(rest, r.id, func(a ref, id uint64) int {
+		switch {
+		case a.id < id:
+			return -1
+		case a.id > id:
+			return 1
+		}
+		return 0
+	})
+	if found || r.expires != 0 && r.expires <= c.s.now()/1e6 {
+		return nil
+	}
+	for _, d := range c.q.lost {
+		if d.ref.id == r.id {
+			return nil
+		}
+	}
+	return c.find("item %d is stored, and its lane has forgotten it", r.id)
+}
+
+func (c *checker) delayedItems() error {
+	return c.scan(kindDelayed, func(key, value []byte) error {
+		at, _, err := c.item(key, value)
+		if err != nil || c.epochs[at.epoch] == nil {
+			return err
+		}
+		c.epochs[at.epoch].delayed++
+		if at.epoch == c.q.open && at.due < c.q.nextDue {
+			return c.find("item %d is due at %d, and the next is expected at %d", at.id, at.due, c.q.nextDue)
+		}
+		return nil
+	})
+}
+
+// item checks what is true of every item, and counts it.
+func (c *checker) item(key, value []byte) (loc, ref, error) {
+	at, err := parseLoc(key)
+	if err != nil {
+		return at, ref{}, c.find("%w", err)
+	}
+	e := c.epochs[at.epoch]
+	if e == nil {
+		e = new(epochCounts)
+		c.epochs[at.epoch] = e
+	}
+	e.live++
+	c.bytes += int64(len(value))
+	item, err := decodeItem(at, value)
+	if err != nil {
+		return at, ref{}, c.find("%w", err)
+	}
+	r, err := makeRef(at.id, bytes.Clone(value))
+	if err != nil {
+		return at, r, c.find("%w", err)
+	}
+	if at.id >= c.s.nextID {
+		if err := c.find("item %d has an id that was not given out", at.id); err != nil {
+			return at, r, err
+		}
+	}
+	if r.keyed {
+		if err := c.keyed(at, item); err != nil {
+			return at, r, err
+		}
+	}
+	if r.expires != 0 {
+		where, found, err := c.s.lookUp(appendExpiryKey(nil, c.q.id, r.expires, at.id))
+		if err != nil {
+			return at, r, err
+		}
+		if !found || !bytes.Equal(where, key) {
+			return at, r, c.find("item %d expires, and the expiry index does not say where it is", at.id)
+		}
+	}
+	return at, r, nil
+}
+
+// keyed checks an item's mark. A later item may have taken the key of one in
+// flight, and Forget may have removed the mark.
+func (c *checker) keyed(at loc, item storedItem) error {
+	value, found, err := c.s.lookUp(appendMarkKey(nil, c.q.id, c.s.secret.hash(item.Key)))
+	if err != nil || !found {
+		return err
+	}
+	m, err := decodeMark(c.q.id, value)
+	if err != nil {
+		return c.find("%w of key %q", err, item.Key)
+	}
+	if m.at.id == at.id && m.at != at {
+		return c.find("item %d lies at %+v, its mark says %+v", at.id, at, m.at)
+	}
+	return nil
+}
+
+func (c *checker) counts() error {
+	q := c.q
+	if c.bytes != q.counts.bytes {
+		if err := c.find("items have %d bytes, the count is %d", c.bytes, q.counts.bytes); err != nil {
+			return err
+		}
+	}
+	for epoch, got := range c.epochs {
+		if q.epochs[epoch] == nil {
+			if err := c.find("%d items lie in epoch %d, which is not between %d and %d", got.live, epoch, q.counts.open, q.counts.tail); err != nil {
+				return err
+			}
+		}
+	}
+	for epoch, want := range q.epochs {
+		got := c.epochs[epoch]
+		if got == nil {
+			got = new(epochCounts)
+		}
+		if got.live != want.live || got.delayed != want.delayed {
+			if err := c.find("epoch %d holds %d items, %d delayed; the counts are %d and %d", epoch, got.live, got.delayed, want.live, want.delayed); err != nil {
+				return err
+			}
+		}
+		t := want.total
+		if in, out := t.Enqueued, t.Acked+t.Buried+t.Expired+t.Dropped; in-out != want.live {
+			if err := c.find("epoch %d: %d items enqueued less %d settled are not %d", epoch, in, out, want.live); err != nil {
+				return err
+			}
+		}
+		value, found, err := c.s.lookUp(appendEpoch(nil, kindEpoch, q.id, epoch))
+		if err != nil {
+			return err
+		}
+		var stored epochCounts
+		if !found || stored.decode(value) != nil || stored != (epochCounts{live: want.live, delayed: want.delayed, total: want.total}) {
+			if err := c.find("counts of epoch %d are not as stored", epoch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) laneRecords() error {
+	return c.scan(kindLane, func(key, value []byte) error {
+		due, n := binary.Varint(value)
+		rest := key[7:]
+		if n <= 0 || len(rest) < 2 || rest[len(rest)-1] != 0 {
+			return c.find("lane record %q is malformed", key)
+		}
+		k := laneKey{epochOf(key), bytePrio(rest[0]), string(rest[1 : len(rest)-1])}
+		_, found, err := c.s.lookUp(appendPointerKey(nil, c.q.id, k, due))
+		if err != nil {
+			return err
+		}
+		if !found {
+			return c.find("lane %v has no pointer at %d", k, due)
+		}
+		if k.epoch == c.q.open && c.q.lanes[k] == nil {
+			lv := c.level(k.prio)
+			pointer := appendPointerKey(nil, c.q.id, k, due)
+			if lv == nil || lv.next == nil || bytes.Compare(pointer, lv.next) < 0 {
+				return c.find("lane %v is neither in memory nor yet to be loaded", k)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *checker) level(prio int8) *level {
+	for _, lv := range c.q.levels {
+		if lv.prio == prio {
+			return lv
+		}
+	}
+	return nil
+}
+
+func (c *checker) pointers() error {
+	return c.scan(kindPointer, func(key, _ []byte) error {
+		k, due, err := parsePointerKey(key)
+		if err != nil {
+			return c.find("%w", err)
+		}
+		value, found, err := c.s.lookUp(appendLaneKey(nil, c.q.id, k))
+		if err != nil {
+			return err
+		}
+		if d, _ := binary.Varint(value); !found || d != due {
+			return c.find("pointer of lane %v at %d has no lane record that says so", k, due)
+		}
+		return nil
+	})
+}
+
+func (c *checker) expiries() error {
+	return c.scan(kindExpiry, func(key, value []byte) error {
+		_, found, err := c.s.lookUp(value)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return c.find("expiry %q points to no item", key)
+		}
+		return nil
+	})
+}
+
+func (c *checker) dead() error {
+	n := int64(0)
+	err := c.scan(kindDead, func(key, value []byte) error {
+		n++
+		if _, err := decodeDead(value); err != nil {
+			return c.find("%w %q", err, key)
+		}
+		return nil
+	})
+	if err == nil && n != c.q.counts.dead {
+		return c.find("%d dead letters are stored, the count is %d", n, c.q.counts.dead)
+	}
+	return err
+}
+
+func (c *checker) barriers() error {
+	q := c.q
+	next := q.counts.open
+	err := c.scan(kindBarrier, func(key, value []byte) error {
+		epoch := epochOf(key)
+		_, rec, err := decodeBarrier(q.name, epoch, value)
+		if err != nil {
+			return c.find("%w", err)
+		}
+		switch {
+		case epoch < q.counts.open:
+			if rec.Opened == 0 {
+				return c.find("barrier of epoch %d has passed and was not opened", epoch)
+			}
+		case epoch != next || epoch >= q.counts.tail:
+			return c.find("barrier of epoch %d: expected %d, tail is %d", epoch, next, q.counts.tail)
+		default:
+			next++
+		}
+		return nil
+	})
+	if err == nil && next != q.counts.tail {
+		return c.find("barriers from epoch %d on are missing, tail is %d", next, q.counts.tail)
+	}
+	return err
+}
+
+// memory checks what is in memory against itself and against the disk.
+func (c *checker) memory() error {
+	q := c.q
+	inflight := make(map[*lane]int)
+	for id, d := range q.inflight {
+		inflight[d.ln]++
+		if d.ref.id != id || d.state == leaseSettled {
+			if err := c.find("item %d is in flight with state %d", id, d.state); err != nil {
+				return err
+			}
+		}
+		if _, found, err := c.s.lookUp(d.at().appendKey(nil)); err != nil {
+			return err
+		} else if !found {
+			if err := c.find("item %d is in flight and not stored", id); err != nil {
+				return err
+			}
+		}
+	}
+	for k, l := range q.lanes {
+		if l.inflight != inflight[l] {
+			if err := c.find("lane %v counts %d in flight, has %d", k, l.inflight, inflight[l]); err != nil {
+				return err
+			}
+		}
+		rest := l.win[l.head:]
+		if !slices.IsSortedFunc(rest, func(a, b ref) int { return int(int64(a.id - b.id)) }) {
+			if err := c.find("window of lane %v is not sorted", k); err != nil {
+				return err
+			}
+		}
+		if l.index < 0 && q.mayServeLocked(l.group) && (len(rest) > 0 || !l.complete) {
+			if err := c.find("lane %v may be served and is not scheduled", k); err != nil {
+				return err
+			}
+		}
+		for _, r := range rest {
+			at := loc{queue: q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: r.id}
+			if _, found, err := c.s.lookUp(at.appendKey(nil)); err != nil {
+				return err
+			} else if !found {
+				if err := c.find("item %d is in memory and not stored", r.id); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for name, g := range q.groups {
+		n := 0
+		for _, l := range g.lanes {
+			n += l.inflight
+		}
+		if n != g.inflight {
+			if err := c.find("group %s counts %d in flight, has %d", name, g.inflight, n); err != nil {
+				return err
+			}
+		}
+	}
+	if e := q.epochs[q.open]; e == nil || q.live != e.live || q.delayed != e.delayed {
+		return c.find("visible counts differ from the stored ones")
+	}
+	if q.released != nil && q.live > 0 {
+		return c.find("barrier %v is released and %d items before it are unsettled", q.released.ID, q.live)
+	}
+	return nil
+}
+
+// strays finds records of queues that do not exist.
+func (c *checker) strays() error {
+	known := uint16(len(c.s.byID))
+	for _, kind := range []byte{kindReady, kindDelayed, kindDead, kindExpiry, kindLane, kindPointer, kindGroup, kindMark, kindCounts, kindEpoch, kindBarrier, kindName} {
+		start := appendQueue(nil, kind, known+1)
+		err := c.s.scan(c.ctx, start, []byte{kind + 1}, func(key, _ []byte) error {
+			c.findings = append(c.findings, fmt.Errorf("record %q belongs to no queue", key))
+			return errStop
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

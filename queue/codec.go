@@ -1,0 +1,388 @@
+package queue
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/dchest/siphash"
+)
+
+// hash128 is the keyed hash of an item's identity.
+type hash128 [16]byte
+
+// secret is the store's hash key: chosen at random when the store is made, so
+// that nobody can prepare URLs that collide.
+type secret struct{ k0, k1 uint64 }
+
+// hash is SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, 2012).
+func (s secret) hash(key string) (h hash128) {
+	lo, hi := siphash.Hash128(s.k0, s.k1, []byte(key))
+	binary.BigEndian.PutUint64(h[:8], lo)
+	binary.BigEndian.PutUint64(h[8:], hi)
+	return h
+}
+
+// An item is stored as
+//
+//	format|flags  attempts  enqueued  [expires]  [key]  [headers]  body
+//
+// where numbers are uvarints and strings have their length before them. The
+// attempts come right after the first byte so that a retry need not decode
+// the rest.
+const (
+	itemFormat     = 0x10 // high nibble of the first byte
+	flagKey        = 0x01
+	flagHeaders    = 0x02
+	flagExpires    = 0x04
+	flagLive       = 0x08 // the key's mark goes when the item does
+	itemFlags      = 0x0f
+	maxItemHeaders = 64
+)
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// appendItem encodes an item that has been delivered attempts times.
+func appendItem(b []byte, it *Item, attempts int, enqueued int64) []byte {
+	flags := byte(itemFormat)
+	if it.Key != "" {
+		flags |= flagKey
+		if it.Mode != Once {
+			flags |= flagLive
+		}
+	}
+	if len(it.Headers) > 0 {
+		flags |= flagHeaders
+	}
+	if !it.Expires.IsZero() {
+		flags |= flagExpires
+	}
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, uint64(attempts))
+	b = binary.AppendUvarint(b, uint64(enqueued))
+	if flags&flagExpires != 0 {
+		b = binary.AppendUvarint(b, uint64(it.Expires.UnixMilli()))
+	}
+	if flags&flagKey != 0 {
+		b = append(b, byte(it.Mode))
+		b = appendString(b, it.Key)
+	}
+	if flags&flagHeaders != 0 {
+		names := make([]string, 0, len(it.Headers))
+		for name := range it.Headers {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		b = binary.AppendUvarint(b, uint64(len(names)))
+		for _, name := range names {
+			b = appendString(b, name)
+			b = appendString(b, it.Headers[name])
+		}
+	}
+	return append(b, it.Body...)
+}
+
+// encodedItemSize bounds the length of appendItem's result.
+func encodedItemSize(it *Item) int {
+	n := 1 + 5 + 10 + len(it.Body)
+	if !it.Expires.IsZero() {
+		n += 10
+	}
+	if it.Key != "" {
+		n += 4 + len(it.Key)
+	}
+	for name, value := range it.Headers {
+		n += len(name) + len(value) + 6
+	}
+	return n
+}
+
+// withAttempts returns the stored form of an item with another count.
+func withAttempts(value []byte, attempts int) []byte {
+	_, n := binary.Uvarint(value[1:])
+	out := make([]byte, 0, len(value)+5)
+	out = binary.AppendUvarint(append(out, value[0]), uint64(attempts))
+	return append(out, value[1+n:]...)
+}
+
+// A reader takes values off the front of stored bytes. After a failure every
+// read returns zero and bad is set, so callers check once, at the end.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.bad = true
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) bytes() []byte {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	s := r.b[:n]
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *reader) string() string { return string(r.bytes()) }
+
+// err returns an error that names what was read if any read failed.
+func (r *reader) err(what string) error {
+	if r.bad {
+		return fmt.Errorf("%w: malformed %s", ErrCorrupt, what)
+	}
+	return nil
+}
+
+// storedItem is a decoded item. Body shares memory with what was decoded.
+type storedItem struct {
+	Item
+	attempts int
+	enqueued int64 // Unix milliseconds
+	expires  int64 // Unix milliseconds, or 0
+}
+
+// decodeItem decodes a stored item that lies at l.
+func decodeItem(l loc, value []byte) (storedItem, error) {
+	var s storedItem
+	r := reader{b: value}
+	flags := r.byte()
+	if flags&^itemFlags != itemFormat {
+		return s, fmt.Errorf("%w: item %d has format %#x", ErrCorrupt, l.id, flags)
+	}
+	s.attempts = int(r.uvarint())
+	s.enqueued = int64(r.uvarint())
+	if flags&flagExpires != 0 {
+		s.expires = int64(r.uvarint())
+		s.Expires = time.UnixMilli(s.expires)
+	}
+	if flags&flagKey != 0 {
+		s.Mode = Mode(r.byte())
+		s.Key = r.string()
+	}
+	if flags&flagHeaders != 0 {
+		n := r.uvarint()
+		if n > maxItemHeaders {
+			r.bad, n = true, 0
+		}
+		s.Headers = make(map[string]string, n)
+		for range n {
+			name := r.string()
+			s.Headers[name] = r.string()
+		}
+	}
+	s.Body = r.b
+	s.Group = l.group
+	s.Priority = int(l.prio)
+	return s, r.err(fmt.Sprintf("item %d", l.id))
+}
+
+// ref is an item in memory that is not decoded: what scheduling needs, and
+// the stored bytes.
+type ref struct {
+	id       uint64
+	attempts int32 // deliveries so far
+	keyed    bool
+	live     bool  // has a mark that goes with it
+	expires  int64 // Unix milliseconds, or 0
+	value    []byte
+}
+
+// makeRef reads the head of a stored item.
+func makeRef(id uint64, value []byte) (ref, error) {
+	r := reader{b: value}
+	flags := r.byte()
+	f := ref{id: id, value: value, keyed: flags&flagKey != 0, live: flags&flagLive != 0}
+	f.attempts = int32(r.uvarint())
+	if flags&flagExpires != 0 {
+		r.uvarint()
+		f.expires = int64(r.uvarint())
+	}
+	if flags&^itemFlags != itemFormat {
+		r.bad = true
+	}
+	return f, r.err(fmt.Sprintf("item %d", id))
+}
+
+// keyHash returns the hash of a keyed item's identity.
+func (f ref) keyHash(s secret) hash128 {
+	it, err := decodeItem(loc{id: f.id}, f.value)
+	if err != nil {
+		return hash128{} // makeRef has accepted the head; a mark that is not found is no harm
+	}
+	return s.hash(it.Key)
+}
+
+// mark is what is stored about a key: whether it was ever enqueued with mode
+// Once, and where its last item was put. Whether that item is still live is
+// seen by looking there.
+type mark struct {
+	ever bool
+	at   loc // the queue is that of the mark
+}
+
+func (m mark) append(b []byte) []byte {
+	var flags byte
+	if m.ever {
+		flags = 1
+	}
+	b = append(b, flags, byte(m.at.prio))
+	b = binary.AppendUvarint(b, m.at.id)
+	b = binary.AppendUvarint(b, uint64(m.at.epoch))
+	b = binary.AppendUvarint(b, uint64(m.at.due))
+	return append(b, m.at.group...)
+}
+
+func decodeMark(q uint16, b []byte) (mark, error) {
+	r := reader{b: b}
+	m := mark{ever: r.byte()&1 != 0}
+	m.at.queue = q
+	m.at.prio = int8(r.byte())
+	m.at.id = r.uvarint()
+	m.at.epoch = uint32(r.uvarint())
+	m.at.due = int64(r.uvarint())
+	m.at.group = string(r.b)
+	return m, r.err("mark")
+}
+
+// queueCounts are the numbers of a queue that change with every commit.
+type queueCounts struct {
+	open, tail uint32 // epochs
+	dead       int64  // dead letters
+	bytes      int64  // of unsettled items
+	total      Totals
+}
+
+func (c *queueCounts) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(c.open))
+	b = binary.AppendUvarint(b, uint64(c.tail))
+	b = binary.AppendUvarint(b, uint64(c.dead))
+	b = binary.AppendUvarint(b, uint64(c.bytes))
+	return c.total.append(b)
+}
+
+func (c *queueCounts) decode(b []byte) error {
+	r := reader{b: b}
+	c.open, c.tail = uint32(r.uvarint()), uint32(r.uvarint())
+	c.dead, c.bytes = int64(r.uvarint()), int64(r.uvarint())
+	c.total.decode(&r)
+	return r.err("queue counts")
+}
+
+// epochCounts are the numbers of an epoch that is not finished.
+type epochCounts struct {
+	live    int64 // unsettled items, the delayed ones among them
+	delayed int64
+	total   Totals
+	dirty   bool // not stored since it changed
+}
+
+func (c *epochCounts) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(c.live))
+	b = binary.AppendUvarint(b, uint64(c.delayed))
+	return c.total.append(b)
+}
+
+func (c *epochCounts) decode(b []byte) error {
+	r := reader{b: b}
+	c.live, c.delayed = int64(r.uvarint()), int64(r.uvarint())
+	c.total.decode(&r)
+	return r.err("epoch counts")
+}
+
+// Totals counts what has become of items, since the queue was made or within
+// one epoch.
+type Totals struct {
+	Enqueued   int64 `json:"enqueued"`
+	Duplicates int64 `json:"duplicates"` // offered with a key that was known
+	Acked      int64 `json:"acked"`
+	Retried    int64 `json:"retried"` // attempts that failed and were not the last
+	Buried     int64 `json:"buried"`
+	Expired    int64 `json:"expired"`
+	Dropped    int64 `json:"dropped"` // removed or replaced before delivery
+}
+
+func (t *Totals) fields() [7]*int64 {
+	return [7]*int64{&t.Enqueued, &t.Duplicates, &t.Acked, &t.Retried, &t.Buried, &t.Expired, &t.Dropped}
+}
+
+func (t *Totals) append(b []byte) []byte {
+	for _, f := range t.fields() {
+		b = binary.AppendUvarint(b, uint64(*f))
+	}
+	return b
+}
+
+func (t *Totals) decode(r *reader) {
+	for _, f := range t.fields() {
+		*f = int64(r.uvarint())
+	}
+}
+
+// groupRecord is what is stored about a group that has settings, or whose
+// minimum delay has not passed yet.
+type groupRecord struct {
+	settings GroupSettings
+	nextDue  int64 // Unix nanoseconds
+}
+
+func (g *groupRecord) append(b []byte) []byte {
+	b = binary.AppendVarint(b, g.nextDue)
+	b = binary.AppendVarint(b, int64(g.settings.MaxInFlight))
+	b = binary.AppendVarint(b, int64(g.settings.MinDelay))
+	var notBefore int64
+	if !g.settings.NotBefore.IsZero() {
+		notBefore = g.settings.NotBefore.UnixNano()
+	}
+	b = binary.AppendVarint(b, notBefore)
+	var paused byte
+	if g.settings.Paused {
+		paused = 1
+	}
+	return append(b, paused)
+}
+
+func decodeGroup(b []byte) (groupRecord, error) {
+	r := reader{b: b}
+	var g groupRecord
+	g.nextDue = r.varint()
+	g.settings.MaxInFlight = int(r.varint())
+	g.settings.MinDelay = time.Duration(r.varint())
+	if t := r.varint(); t != 0 {
+		g.settings.NotBefore = time.Unix(0, t)
+	}
+	g.settings.Paused = r.byte() != 0
+	return g, r.err("group record")
+}

@@ -1,0 +1,403 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// BarrierMode says which barriers a subscription receives.
+type BarrierMode uint8
+
+const (
+	WithBarriers BarrierMode = iota // items and barriers
+	OnlyBarriers                    // barriers alone
+	NoBarriers                      // items alone
+)
+
+// SubscribeOptions are the settings of a session. Nil and zero fields mean the
+// defaults given.
+type SubscribeOptions struct {
+	// Durable is a name under which barriers wait for this consumer even
+	// while it is away: no epoch opens until the barrier before it has been
+	// acked under every durable name of the queue. The name is registered by
+	// the first Subscribe with it and stays until [Store.Unsubscribe]. One
+	// session at a time holds a name.
+	Durable string
+
+	// Barriers says which barriers the session receives. A durable session
+	// cannot have NoBarriers.
+	Barriers BarrierMode
+
+	// Prefetch bounds how many items the session holds at once. Default
+	// 4,096. Barriers do not count.
+	Prefetch int
+
+	// Lease is for consumers that may vanish without a word, such as remote
+	// ones: the session ends, and its items are retried, when so long passes
+	// without a call of Receive or Heartbeat. Default: no limit. In-process
+	// sessions need none, since they end with the process.
+	Lease time.Duration
+
+	// Filter restricts the items that the session receives.
+	Filter *Filter
+}
+
+const defaultPrefetch = 4096
+
+// Consumer is a session: it receives deliveries and holds them until they are
+// settled. When it ends they go back to the queue at once. A Consumer is safe
+// for concurrent use; receivers take turns.
+type Consumer struct {
+	s    *Store
+	q    *queueState
+	opts SubscribeOptions
+	view *view // nil without a filter
+
+	// Guarded by q.mu.
+	held    *Delivery // first of a list
+	holding int       // items in it, without barriers
+	ended   error     // why the session has ended, or nil
+	lease   *time.Timer
+	barrier barrierPhase // of the session, for q.released
+	tries   int          // deliveries of that barrier
+}
+
+// barrierPhase is how far the released barrier has come with a session.
+type barrierPhase uint8
+
+const (
+	barrierNone barrierPhase = iota
+	barrierPending
+	barrierDelivered
+	barrierAcked
+)
+
+// Subscribe starts a session on a queue, which comes into being with the
+// default Config if it does not exist. It returns an error that wraps
+// ErrNameInUse if another session holds the durable name.
+//
+// The session lasts until Close; ctx is for the call alone.
+func (s *Store) Subscribe(ctx context.Context, queue string, options *SubscribeOptions) (*Consumer, error) {
+	c, err := s.subscribe(ctx, queue, options)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to %s: %w", queue, err)
+	}
+	return c, nil
+}
+
+func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeOptions) (*Consumer, error) {
+	c := &Consumer{s: s}
+	if options != nil {
+		c.opts = *options
+	}
+	if err := validName("queue", queue); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.opts.Prefetch < 0:
+		return nil, invalidf("Prefetch %d is negative", c.opts.Prefetch)
+	case c.opts.Lease < 0:
+		return nil, invalidf("Lease %v is negative", c.opts.Lease)
+	case c.opts.Barriers > NoBarriers:
+		return nil, invalidf("Barriers %d", c.opts.Barriers)
+	case c.opts.Durable != "" && c.opts.Barriers == NoBarriers:
+		return nil, invalidf("durable subscription %q without barriers", c.opts.Durable)
+	}
+	if c.opts.Prefetch == 0 {
+		c.opts.Prefetch = defaultPrefetch
+	}
+	if f := c.opts.Filter; f != nil {
+		if err := f.validate(); err != nil {
+			return nil, err
+		}
+		c.view = &view{filter: *f}
+	}
+	if c.opts.Durable != "" {
+		if err := validName("durable", c.opts.Durable); err != nil {
+			return nil, err
+		}
+	}
+	// One transaction makes the queue and the name, if they are new.
+	r := &request{ops: []op{{kind: opAddName, name: queue, key: c.opts.Durable}}, done: make(chan error, 1)}
+	if err := s.prepare(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := s.submit(ctx, r); err != nil {
+		return nil, err
+	}
+	q := s.queue(queue)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	for other := range q.consumers {
+		if c.opts.Durable != "" && other.opts.Durable == c.opts.Durable {
+			return nil, fmt.Errorf("%w: %q", ErrNameInUse, c.opts.Durable)
+		}
+	}
+	c.q = q
+	q.consumers[c] = true
+	if c.view != nil {
+		q.views = append(q.views, c.view)
+	}
+	if c.opts.Lease > 0 {
+		c.lease = time.AfterFunc(c.opts.Lease, c.expire)
+	}
+	q.arriveLocked(c)
+	return c, nil
+}
+
+// Receive returns between 1 and max deliveries, waiting until there is one. A
+// released barrier comes alone. It returns the context's error when ctx ends,
+// and an error that wraps ErrClosed or ErrLeaseLost when the session has.
+func (c *Consumer) Receive(ctx context.Context, max int) ([]*Delivery, error) {
+	ds, err := c.receive(ctx, max)
+	if err != nil {
+		return nil, fmt.Errorf("receive from %s: %w", c.q.name, err)
+	}
+	return ds, nil
+}
+
+func (c *Consumer) receive(ctx context.Context, max int) ([]*Delivery, error) {
+	if max <= 0 {
+		return nil, invalidf("max %d", max)
+	}
+	w := &waiter{c: c, wake: make(chan struct{}, 1)}
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		ds, err := c.tryReceive(max, w)
+		if ds != nil || err != nil {
+			return ds, err
+		}
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			c.q.leaveLine(w)
+			return nil, context.Cause(ctx)
+		case <-c.s.stop:
+			return nil, ErrClosed
+		}
+	}
+}
+
+// leaveLine takes a waiter out of the line and hands on a wake-up that came
+// too late for it.
+func (q *queueState) leaveLine(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, x := range q.waiters {
+		if x == w {
+			q.waiters = append(q.waiters[:i], q.waiters[i+1:]...)
+			return
+		}
+	}
+	q.wakeLocked()
+}
+
+// tryReceive takes what there is, or puts w in line if there is nothing.
+func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
+	q := c.q
+	q.mu.Lock()
+	if err := c.s.err(); err != nil {
+		q.mu.Unlock()
+		return nil, err
+	}
+	if c.ended != nil {
+		q.mu.Unlock()
+		return nil, c.ended
+	}
+	c.extendLocked()
+	if c.barrier == barrierPending {
+		d := q.deliverBarrierLocked(c)
+		q.mu.Unlock()
+		return []*Delivery{d}, nil
+	}
+	ds, err := q.takeLocked(c, min(max, c.opts.Prefetch-c.holding))
+	if err == nil && len(ds) > 0 {
+		err = q.noteTakenLocked(ds)
+	}
+	if err != nil {
+		q.mu.Unlock()
+		return nil, c.s.fail(err)
+	}
+	if len(ds) == 0 {
+		q.waiters = append(q.waiters, w)
+		q.armLocked()
+		q.mu.Unlock()
+		return nil, nil
+	}
+	if len(ds) == max && len(q.waiters) > 0 {
+		q.wakeLocked() // there may be more
+	}
+	q.armLocked()
+	q.mu.Unlock()
+	// Decoding needs no lock: what it reads does not change.
+	for _, d := range ds {
+		item, err := decodeItem(d.at(), d.ref.value)
+		if err != nil {
+			return nil, c.s.fail(err)
+		}
+		d.Item = item.Item
+		d.Queue = q.name
+		d.Attempt = int(d.ref.attempts) + 1
+		d.Enqueued = time.UnixMilli(item.enqueued)
+	}
+	return ds, nil
+}
+
+// Heartbeat tells the store that the consumer is alive; see
+// [SubscribeOptions].Lease. It returns an error if the session has ended.
+func (c *Consumer) Heartbeat() error {
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	if c.ended != nil {
+		return fmt.Errorf("heartbeat on %s: %w", c.q.name, c.ended)
+	}
+	c.extendLocked()
+	return nil
+}
+
+func (c *Consumer) extendLocked() {
+	if c.lease != nil {
+		c.lease.Reset(c.opts.Lease)
+	}
+}
+
+// Holding returns how many items the session holds.
+func (c *Consumer) Holding() int {
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	return c.holding
+}
+
+// Close ends the session. What it holds goes back to the queue at once and
+// keeps its place; the attempts are not counted. Settling it afterwards returns
+// ErrLeaseLost. A second Close does nothing. Close never blocks for long.
+func (c *Consumer) Close() error {
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	if c.ended == nil {
+		c.endLocked(ErrClosed)
+	}
+	return nil
+}
+
+// endLocked ends the session and gives back what it holds.
+func (c *Consumer) endLocked(cause error) {
+	q := c.q
+	if c.ended != nil {
+		return
+	}
+	c.ended = cause
+	if c.lease != nil {
+		c.lease.Stop()
+	}
+	var back []*Delivery
+	for d := c.held; d != nil; d = d.next {
+		if d.state == leaseHeld {
+			back = append(back, d)
+		}
+	}
+	if err := q.noteReleasedLocked(back); err != nil {
+		c.s.log.Warn("attempts of items given back will be counted if the process dies", "queue", q.name, "err", err)
+	}
+	for _, d := range back {
+		if d.Barrier != nil {
+			d.state = leaseLost
+			c.letGoLocked(d)
+			continue
+		}
+		q.giveBackLocked(d, leaseLost)
+	}
+	q.leaveLocked(c)
+}
+
+// expire ends a session whose lease ran out. Its items are retried, with the
+// attempt counted, by the committer.
+func (c *Consumer) expire() {
+	q := c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c.ended != nil || c.s.err() != nil {
+		return
+	}
+	c.ended = fmt.Errorf("%w: no heartbeat for %v", ErrLeaseLost, c.opts.Lease)
+	c.s.log.Warn("lease lost", "queue", q.name, "items", c.holding, "lease", c.opts.Lease)
+	for d := c.held; d != nil; {
+		next := d.next
+		if d.state == leaseHeld {
+			d.state = leaseLost
+			if d.Barrier == nil {
+				q.lost = append(q.lost, d)
+			} else {
+				c.letGoLocked(d)
+			}
+		}
+		d = next
+	}
+	q.leaveLocked(c)
+	q.s.flag(q)
+}
+
+// leaveLocked takes an ended session out of the queue's books.
+func (q *queueState) leaveLocked(c *Consumer) {
+	delete(q.consumers, c)
+	if c.view != nil {
+		for i, v := range q.views {
+			if v == c.view {
+				q.views = append(q.views[:i:i], q.views[i+1:]...)
+				break
+			}
+		}
+	}
+	kept := q.waiters[:0]
+	for _, w := range q.waiters {
+		if w.c == c {
+			w.wake <- struct{}{}
+			continue
+		}
+		kept = append(kept, w)
+	}
+	clear(q.waiters[len(kept):])
+	q.waiters = kept
+	q.departLocked(c)
+	closeAll(&q.drainers)
+	q.wakeLocked()
+	q.armLocked()
+}
+
+func (c *Consumer) holdLocked(d *Delivery) {
+	d.next = c.held
+	if c.held != nil {
+		c.held.prev = d
+	}
+	c.held = d
+	if d.Barrier == nil {
+		c.holding++
+	}
+}
+
+func (c *Consumer) letGoLocked(d *Delivery) {
+	if d.prev != nil {
+		d.prev.next = d.next
+	} else if c.held == d {
+		c.held = d.next
+	}
+	if d.next != nil {
+		d.next.prev = d.prev
+	}
+	d.prev, d.next = nil, nil
+	if d.Barrier == nil {
+		if c.holding--; c.holding == c.opts.Prefetch-1 {
+			c.q.wakeLocked()
+		}
+	}
+}
+
+func (c *Consumer) fullLocked() bool { return c.holding >= c.opts.Prefetch }
+
+func (c *Consumer) pendingBarrier() bool { return c.barrier == barrierPending }

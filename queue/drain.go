@@ -1,0 +1,70 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+)
+
+// Drain pauses a queue and returns when no consumer holds any of its items, or
+// when ctx ends; the queue stays paused either way.
+func (s *Store) Drain(ctx context.Context, queue string) error {
+	return s.drain(ctx, queue, "")
+}
+
+// DrainGroup pauses a group and returns when no consumer holds any of its
+// items, or when ctx ends; the group stays paused either way.
+func (s *Store) DrainGroup(ctx context.Context, queue, group string) error {
+	if group == "" {
+		return fmt.Errorf("drain group of %s: %w", queue, invalidf("group name is empty"))
+	}
+	return s.drain(ctx, queue, group)
+}
+
+func (s *Store) drain(ctx context.Context, queue, group string) error {
+	q, err := s.existing("drain", queue)
+	if err != nil {
+		return err
+	}
+	var tx Tx
+	if group == "" {
+		tx.Pause(queue)
+	} else {
+		settings, err := s.GroupSettings(ctx, queue, group)
+		if err != nil {
+			return err
+		}
+		settings.Paused = true
+		tx.SetGroup(queue, group, settings)
+	}
+	if err := s.Commit(ctx, &tx); err != nil {
+		return fmt.Errorf("drain %s: %w", queue, err)
+	}
+	for {
+		q.mu.Lock()
+		busy := len(q.inflight)
+		if group != "" {
+			busy = 0
+			if g := q.groups[group]; g != nil {
+				busy = g.inflight
+			}
+		}
+		var changed chan struct{}
+		if busy > 0 {
+			changed = make(chan struct{})
+			q.drainers = append(q.drainers, changed)
+		}
+		q.mu.Unlock()
+		if busy == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("drain %s: %d items still held: %w", queue, busy, context.Cause(ctx))
+		case <-s.failed:
+			return fmt.Errorf("drain %s: %w", queue, s.err())
+		case <-s.stop:
+			return fmt.Errorf("drain %s: %w", queue, ErrClosed)
+		}
+	}
+}

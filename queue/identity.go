@@ -1,0 +1,208 @@
+package queue
+
+import "errors"
+
+// markID names a mark: a queue and the hash of a key.
+type markID struct {
+	queue uint16
+	hash  hash128
+}
+
+// markState is a mark that was written, or that was deleted.
+type markState struct {
+	mark    mark
+	present bool
+}
+
+// recentMarks holds the marks of the last batches, the one being planned among
+// them. Callers look marks up on disk before they submit a transaction, all at
+// once and without a lock; the committer then needs the disk only for what has
+// changed in between, and that is here. It is bounded by forgetting the older
+// half; since says from which batch on nothing is missing.
+type recentMarks struct {
+	young, old map[markID]markState
+	youngSince uint64
+	since      uint64
+}
+
+const recentMarksMax = 16 << 10
+
+func (m *recentMarks) get(id markID) (markState, bool) {
+	if st, ok := m.young[id]; ok {
+		return st, true
+	}
+	st, ok := m.old[id]
+	return st, ok
+}
+
+func (m *recentMarks) set(id markID, st markState, sequence uint64) {
+	if m.young == nil || len(m.young) >= recentMarksMax {
+		m.old, m.since = m.young, m.youngSince
+		m.young, m.youngSince = make(map[markID]markState, recentMarksMax/8), sequence
+	}
+	m.young[id] = st
+}
+
+// mark returns what is known of a key after this plan's writes. o, if not nil,
+// holds what its transaction found on disk.
+func (p *plan) mark(id markID, o *op, r *request) (markState, error) {
+	if st, ok := p.s.recent.get(id); ok {
+		return st, nil
+	}
+	var value []byte
+	found := false
+	if o != nil && o.markKnown && r.sequence >= p.s.recent.since {
+		value, found = o.mark, o.mark != nil
+	} else {
+		var err error
+		if value, found, err = p.s.lookUp(appendMarkKey(nil, id.queue, id.hash)); err != nil {
+			return markState{}, err
+		}
+	}
+	if !found {
+		return markState{}, nil
+	}
+	m, err := decodeMark(id.queue, value)
+	return markState{m, true}, err
+}
+
+func (p *plan) putMark(id markID, m mark) {
+	p.put(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)), p.seal(m.append(p.tail())))
+	p.s.recent.set(id, markState{m, true}, p.s.sequence.Load())
+}
+
+func (p *plan) delMark(id markID) {
+	p.del(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)))
+	p.s.recent.set(id, markState{}, p.s.sequence.Load())
+}
+
+// identify decides whether a keyed item is stored, and plans its mark.
+func (p *plan) identify(q *queueState, o *op, r *request, at loc) (stored bool, err error) {
+	id := markID{q.id, o.hash}
+	st, err := p.mark(id, o, r)
+	if err != nil {
+		return false, err
+	}
+	m := mark{ever: o.item.Mode == Once, at: at}
+	if st.present {
+		switch o.item.Mode {
+		case Once:
+			if !st.mark.ever {
+				// A live item took the key first; from now on it is taken for good.
+				st.mark.ever = true
+				p.putMark(id, st.mark)
+			}
+			p.duplicate(q)
+			return false, nil
+		case OnceLive:
+			live, err := p.lives(q, st.mark.at)
+			if err != nil {
+				return false, err
+			}
+			if live {
+				p.duplicate(q)
+				return false, nil
+			}
+		case ReplaceLive:
+			replaced, err := p.removeIfWaiting(q, st.mark.at, func(t *Totals) *int64 { return &t.Dropped })
+			if err != nil {
+				return false, err
+			}
+			if replaced {
+				p.result.Replaced++
+			}
+		}
+		m.ever = st.mark.ever
+	}
+	p.putMark(id, m)
+	return true, nil
+}
+
+func (p *plan) duplicate(q *queueState) {
+	p.result.Duplicates++
+	e := p.count(q, q.counts.tail, 0, 0, 0)
+	p.tally(q, e, func(t *Totals) *int64 { return &t.Duplicates })
+}
+
+// lives reports whether an unsettled item is at the place that a mark gives.
+func (p *plan) lives(q *queueState, at loc) (bool, error) {
+	if alive, known := q.fate(at.id); known {
+		return alive, nil
+	}
+	_, found, err := p.s.lookUp(at.appendKey(nil))
+	return found, err
+}
+
+// unmark plans that a key is free again, unless it was enqueued once and for
+// all, or a later item has it.
+func (p *plan) unmark(q *queueState, r ref) error {
+	id := markID{q.id, r.keyHash(p.s.secret)}
+	st, err := p.mark(id, nil, nil)
+	if err != nil {
+		return err
+	}
+	if st.present && st.mark.at.id == r.id && !st.mark.ever {
+		p.delMark(id)
+	}
+	return nil
+}
+
+// moveMark plans that a key's item lies at another place.
+func (p *plan) moveMark(q *queueState, r ref, to loc) error {
+	id := markID{q.id, r.keyHash(p.s.secret)}
+	st, err := p.mark(id, nil, nil)
+	if err != nil {
+		return err
+	}
+	if st.present && st.mark.at.id == r.id {
+		st.mark.at = to
+		p.putMark(id, st.mark)
+	}
+	return nil
+}
+
+// forget plans that a key was never enqueued.
+func (p *plan) forget(q *queueState, o *op) error {
+	id := markID{q.id, o.hash}
+	st, err := p.mark(id, nil, nil)
+	if err != nil {
+		return err
+	}
+	if st.present {
+		p.delMark(id)
+		p.touch(q)
+	}
+	return nil
+}
+
+// knownLanes remembers lanes that have a record, so that enqueueing to them
+// needs no look at the disk. It is bounded by forgetting the older half.
+type knownLanes struct{ young, old map[laneKey]struct{} }
+
+const knownLanesMax = 32 << 10
+
+func (k *knownLanes) has(key laneKey) bool {
+	if _, ok := k.young[key]; ok {
+		return true
+	}
+	if _, ok := k.old[key]; ok {
+		k.add(key)
+		return true
+	}
+	return false
+}
+
+func (k *knownLanes) add(key laneKey) {
+	if k.young == nil || len(k.young) >= knownLanesMax {
+		k.old, k.young = k.young, make(map[laneKey]struct{})
+	}
+	k.young[key] = struct{}{}
+}
+
+func (k *knownLanes) remove(key laneKey) {
+	delete(k.young, key)
+	delete(k.old, key)
+}
+
+// errStop ends a scan early.
+var errStop = errors.New("stop")

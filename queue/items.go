@@ -1,0 +1,384 @@
+package queue
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+)
+
+// This file plans what happens to items.
+
+// enqueue plans an item of a transaction.
+func (p *plan) enqueue(q *queueState, o *op, r *request) error {
+	it := o.item
+	if f := q.config.BarrierOn; f != nil && f.Matches(it) {
+		p.placeBarrier(q, it.Body, it.Headers)
+		return nil
+	}
+	at := loc{
+		queue: q.id, epoch: q.counts.tail, due: p.due(it.Delay, it.NotBefore),
+		prio: int8(it.Priority), group: it.Group, id: p.s.nextID,
+	}
+	if it.Key != "" {
+		stored, err := p.identify(q, o, r, at)
+		if err != nil || !stored {
+			return err
+		}
+	}
+	p.s.nextID++
+	p.result.Enqueued++
+	ref := ref{id: at.id, keyed: it.Key != "", live: it.Key != "" && it.Mode != Once, value: o.value}
+	if !it.Expires.IsZero() {
+		ref.expires = it.Expires.UnixMilli()
+	}
+	return p.insert(q, at, ref)
+}
+
+// due returns when an item becomes ready, or 0 if it is ready now.
+func (p *plan) due(delay time.Duration, notBefore time.Time) int64 {
+	t := p.now.Add(delay)
+	if notBefore.After(t) {
+		t = notBefore
+	}
+	if !t.After(p.now) {
+		return 0
+	}
+	return (t.UnixNano() + 1e6 - 1) / 1e6
+}
+
+// insert plans an item that enters the queue at a place.
+func (p *plan) insert(q *queueState, at loc, r ref) error {
+	p.put(p.seal(at.appendKey(p.tail())), r.value)
+	if r.expires != 0 {
+		p.putExpiry(q, at, r.expires)
+	}
+	var delayed int64
+	if at.due != 0 {
+		delayed = 1
+	}
+	e := p.count(q, at.epoch, 1, delayed, int64(len(r.value)))
+	p.tally(q, e, func(t *Totals) *int64 { return &t.Enqueued })
+	return p.appear(q, at, r)
+}
+
+// appear plans the effect of an item at a place that it did not have before.
+func (p *plan) appear(q *queueState, at loc, r ref) error {
+	if at.due != 0 {
+		p.effect(effect{kind: effectDelayed, q: q, at: at, r: ref{id: r.id, expires: r.expires}})
+		return nil
+	}
+	fresh, err := p.ensureLane(q, at.lane())
+	if err != nil {
+		return err
+	}
+	p.effect(effect{kind: effectReady, flag: fresh, q: q, at: at, r: r})
+	return nil
+}
+
+// ensureLane makes a lane's record and pointer if there are none.
+func (p *plan) ensureLane(q *queueState, k laneKey) (fresh bool, err error) {
+	if q.known.has(k) {
+		return false, nil
+	}
+	if !p.dropped[laneID{q.id, k}] {
+		_, found, err := p.s.lookUp(appendLaneKey(p.tail(), q.id, k))
+		if err != nil {
+			return false, err
+		}
+		if found {
+			q.known.add(k)
+			return false, nil
+		}
+	}
+	due := p.now.UnixNano()
+	p.put(p.seal(appendLaneKey(p.tail(), q.id, k)), p.seal(binary.AppendVarint(p.tail(), due)))
+	p.put(p.seal(appendPointerKey(p.tail(), q.id, k, due)), p.seal(binary.AppendUvarint(p.tail(), 0)))
+	q.known.add(k)
+	return true, nil
+}
+
+func (p *plan) putExpiry(q *queueState, at loc, expires int64) {
+	p.put(p.seal(appendExpiryKey(p.tail(), q.id, expires, at.id)), p.seal(at.appendKey(p.tail())))
+}
+
+// settle plans the end of a delivery.
+func (p *plan) settle(o *op) error {
+	d := o.d
+	q := d.c.q
+	if d.Barrier != nil {
+		return p.settleBarrier(q, o)
+	}
+	switch o.kind {
+	case opRelease:
+		p.effect(effect{kind: effectRelease, q: q, d: d})
+		return nil
+	case opAck:
+		if err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Acked }); err != nil {
+			return err
+		}
+		p.effect(effect{kind: effectEnd, q: q, d: d})
+	case opBury:
+		if err := p.bury(q, d, o.err); err != nil {
+			return err
+		}
+	case opRetry:
+		delay := o.delay
+		if !o.explicit {
+			delay = q.config.Backoff.delay(int(d.ref.attempts) + 1)
+		}
+		if err := p.retry(q, d, delay, o.err); err != nil {
+			return err
+		}
+	}
+	return p.delayGroup(q, d)
+}
+
+// delayGroup stores when the delivery's group may next be served, if it has a
+// minimum delay.
+func (p *plan) delayGroup(q *queueState, d *Delivery) error {
+	g := d.ln.group
+	q.mu.Lock()
+	_, delay := q.limitsLocked(g)
+	next := g.rec.nextDue
+	q.mu.Unlock()
+	if delay == 0 {
+		return nil
+	}
+	rec, err := p.groupRecord(q, g.name)
+	if err != nil {
+		return err
+	}
+	rec.nextDue = max(rec.nextDue, next, p.now.UnixNano()+delay)
+	p.putGroup(q, g.name, rec)
+	return nil
+}
+
+// leave plans that an item is unsettled no more.
+func (p *plan) leave(q *queueState, at loc, r ref, outcome func(*Totals) *int64) error {
+	p.del(p.seal(at.appendKey(p.tail())))
+	if r.expires != 0 {
+		p.del(p.seal(appendExpiryKey(p.tail(), q.id, r.expires, r.id)))
+	}
+	if r.live {
+		if err := p.unmark(q, r); err != nil {
+			return err
+		}
+	}
+	var delayed int64
+	if at.due != 0 {
+		delayed = -1
+	}
+	e := p.count(q, at.epoch, -1, delayed, -int64(len(r.value)))
+	p.tally(q, e, outcome)
+	return nil
+}
+
+// retry plans another attempt of a delivery, or its burial if it was the last.
+func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause error) error {
+	attempts := int(d.ref.attempts) + 1
+	if !q.config.attemptsLeft(attempts) {
+		return p.bury(q, d, cause)
+	}
+	if d.ref.expires != 0 && d.ref.expires <= p.nowMS() {
+		err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })
+		p.effect(effect{kind: effectEnd, q: q, d: d})
+		return err
+	}
+	r := d.ref
+	r.attempts = int32(attempts)
+	r.value = withAttempts(r.value, attempts)
+	growth := int64(len(r.value) - len(d.ref.value))
+	from := d.at()
+	e := p.count(q, from.epoch, 0, 0, growth)
+	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
+	to := from
+	if to.due = p.due(delay, time.Time{}); to.due == 0 {
+		p.put(p.seal(to.appendKey(p.tail())), r.value)
+		p.effect(effect{kind: effectBack, q: q, d: d, at: to, r: r})
+		return nil
+	}
+	p.effect(effect{kind: effectEnd, q: q, d: d})
+	return p.move(q, from, to, r)
+}
+
+// move plans that an unsettled item lies at another place.
+func (p *plan) move(q *queueState, from, to loc, r ref) error {
+	p.del(p.seal(from.appendKey(p.tail())))
+	p.put(p.seal(to.appendKey(p.tail())), r.value)
+	if r.expires != 0 {
+		p.putExpiry(q, to, r.expires)
+	}
+	if r.keyed {
+		if err := p.moveMark(q, r, to); err != nil {
+			return err
+		}
+	}
+	var delayed int64
+	if from.due != 0 {
+		delayed--
+	}
+	if to.due != 0 {
+		delayed++
+	}
+	p.count(q, to.epoch, 0, delayed, 0)
+	return p.appear(q, to, r)
+}
+
+// remove plans that a waiting item is dropped. One in flight, or gone, is left
+// alone.
+func (p *plan) remove(q *queueState, at loc, outcome func(*Totals) *int64) error {
+	_, err := p.removeIfWaiting(q, at, outcome)
+	return err
+}
+
+func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int64) (bool, error) {
+	alive, known := q.fate(at.id)
+	if known && !alive {
+		return false, nil
+	}
+	q.mu.Lock()
+	busy := q.inflight[at.id] != nil || q.claimed[at.id]
+	if !busy {
+		q.claimed[at.id] = true // until this plan is published
+	}
+	q.mu.Unlock()
+	if busy {
+		return false, nil
+	}
+	value, found, err := p.stored(q, at)
+	if err != nil {
+		return false, err
+	}
+	if !found {
+		q.mu.Lock()
+		delete(q.claimed, at.id)
+		q.mu.Unlock()
+		return false, nil
+	}
+	r, err := makeRef(at.id, value)
+	if err != nil {
+		return false, err
+	}
+	if err := p.leave(q, at, r, outcome); err != nil {
+		return false, err
+	}
+	p.effect(effect{kind: effectGone, q: q, at: at, r: ref{id: at.id}})
+	return true, nil
+}
+
+// stored returns an item's bytes as they are after this plan's writes.
+func (p *plan) stored(q *queueState, at loc) ([]byte, bool, error) {
+	if alive, known := q.fate(at.id); known {
+		if !alive {
+			return nil, false, nil
+		}
+		key := string(at.appendKey(nil))
+		for i := len(p.writes) - 1; i >= 0; i-- {
+			if w := &p.writes[i]; string(w.Key) == key {
+				return w.Value, !w.Delete, nil
+			}
+		}
+	}
+	return p.s.lookUp(at.appendKey(nil))
+}
+
+// fate returns what this plan has done to an item of the queue, if anything.
+func (q *queueState) fate(id uint64) (alive, known bool) {
+	for ; q.fated < len(q.effects); q.fated++ {
+		switch e := &q.effects[q.fated]; e.kind {
+		case effectReady, effectDelayed, effectBack:
+			q.fates[e.r.id] = true
+		case effectGone:
+			q.fates[e.r.id] = false
+		case effectEnd:
+			if e.d.Barrier == nil {
+				q.fates[e.d.ref.id] = false
+			}
+		}
+	}
+	alive, known = q.fates[id]
+	return alive, known
+}
+
+// promote plans that delayed items whose time has come become ready.
+func (p *plan) promote(q *queueState) (more bool, err error) {
+	prefix := appendEpoch(nil, kindDelayed, q.id, q.counts.open)
+	start := binary.BigEndian.AppendUint64(append([]byte{}, prefix...), uint64(q.nextDue))
+	type item struct {
+		at    loc
+		value []byte
+	}
+	var due []item
+	next := int64(math.MaxInt64)
+	err = p.scan(start, prefixEnd(prefix), func(key, value []byte) error {
+		at, err := parseLoc(key)
+		if err != nil {
+			return err
+		}
+		if at.due > p.nowMS() || len(due) == housekeepItems {
+			next = at.due
+			return errStop
+		}
+		due = append(due, item{at, append([]byte{}, value...)})
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, it := range due {
+		q.mu.Lock()
+		claimed := q.claimed[it.at.id]
+		q.mu.Unlock()
+		if claimed {
+			continue // expired in this same plan
+		}
+		r, err := makeRef(it.at.id, it.value)
+		if err != nil {
+			return false, err
+		}
+		to := it.at
+		to.due = 0
+		if err := p.move(q, it.at, to, r); err != nil {
+			return false, err
+		}
+	}
+	q.mu.Lock()
+	q.nextDue = next
+	q.mu.Unlock()
+	return next <= p.nowMS(), nil
+}
+
+// expire plans that items nobody took in time are dropped.
+func (p *plan) expire(q *queueState) (more bool, err error) {
+	prefix := appendQueue(nil, kindExpiry, q.id)
+	start := binary.BigEndian.AppendUint64(append([]byte{}, prefix...), uint64(q.nextEnd))
+	var ended []loc
+	next := int64(math.MaxInt64)
+	err = p.scan(start, prefixEnd(prefix), func(key, value []byte) error {
+		if len(key) != len(prefix)+16 {
+			return fmt.Errorf("%w: expiry key %q", ErrCorrupt, key)
+		}
+		at := int64(binary.BigEndian.Uint64(key[len(prefix):]))
+		if at > p.nowMS() || len(ended) == housekeepItems {
+			next = at
+			return errStop
+		}
+		l, err := parseLoc(value)
+		ended = append(ended, l)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, at := range ended {
+		// One in flight is expired when it comes back.
+		if err := p.remove(q, at, func(t *Totals) *int64 { return &t.Expired }); err != nil {
+			return false, err
+		}
+	}
+	q.mu.Lock()
+	q.nextEnd = next
+	q.mu.Unlock()
+	return next <= p.nowMS(), nil
+}

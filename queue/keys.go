@@ -1,0 +1,182 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// The first byte of a stored key says what the record is. After it comes, for
+// all but meta and tables, the two bytes of the queue's number. Integers are
+// big-endian, so that keys sort by them; docs/design.md gives the reason for
+// each layout.
+const (
+	kindMeta    = 'm' // m name
+	kindQueue   = 'q' // q queue                                config
+	kindCounts  = 'c' // c queue                                queueCounts
+	kindEpoch   = 'e' // e queue epoch                          epochCounts
+	kindBarrier = 'b' // b queue epoch                          barrierRecord
+	kindName    = 'n' // n queue name                           nameRecord
+	kindReady   = 'i' // i queue epoch ^prio group 0 id         item
+	kindDelayed = 'd' // d queue epoch due ^prio group 0 id     item
+	kindDead    = 'x' // x queue id                             deadRecord
+	kindExpiry  = 'z' // z queue time id                        loc
+	kindLane    = 'l' // l queue epoch ^prio group 0            due
+	kindPointer = 'p' // p queue epoch ^prio due group 0        low id
+	kindGroup   = 's' // s queue group                          groupRecord
+	kindMark    = 'k' // k queue hash                           mark
+	kindTable   = 't' // t table 0 key                          value
+)
+
+// loc is where an item is stored. It is the whole of the item's key, and with
+// the key it moves when the item does.
+type loc struct {
+	queue uint16
+	epoch uint32
+	due   int64 // Unix milliseconds if delayed, 0 if ready
+	prio  int8
+	group string
+	id    uint64
+}
+
+// laneKey names a lane: the items of one epoch with one priority and group.
+type laneKey struct {
+	epoch uint32
+	prio  int8
+	group string
+}
+
+func (l loc) lane() laneKey { return laneKey{l.epoch, l.prio, l.group} }
+
+// prioByte sorts high priorities first.
+func prioByte(p int8) byte { return byte(127 - int(p)) }
+
+func bytePrio(b byte) int8 { return int8(127 - int(b)) }
+
+func appendQueue(b []byte, kind byte, q uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(b, kind), q)
+}
+
+func appendEpoch(b []byte, kind byte, q uint16, epoch uint32) []byte {
+	return binary.BigEndian.AppendUint32(appendQueue(b, kind, q), epoch)
+}
+
+// appendKey appends the key under which the item is stored.
+func (l loc) appendKey(b []byte) []byte {
+	if l.due != 0 {
+		b = appendEpoch(b, kindDelayed, l.queue, l.epoch)
+		b = binary.BigEndian.AppendUint64(b, uint64(l.due))
+	} else {
+		b = appendEpoch(b, kindReady, l.queue, l.epoch)
+	}
+	b = append(b, prioByte(l.prio))
+	b = append(b, l.group...)
+	b = append(b, 0)
+	return binary.BigEndian.AppendUint64(b, l.id)
+}
+
+// parseLoc is the inverse of appendKey.
+func parseLoc(key []byte) (loc, error) {
+	var l loc
+	bad := fmt.Errorf("%w: item key %q", ErrCorrupt, key)
+	if len(key) < 7+1+1+8 {
+		return l, bad
+	}
+	l.queue = binary.BigEndian.Uint16(key[1:])
+	l.epoch = binary.BigEndian.Uint32(key[3:])
+	rest := key[7:]
+	switch key[0] {
+	case kindReady:
+	case kindDelayed:
+		if len(rest) < 8+1+1+8 {
+			return l, bad
+		}
+		l.due = int64(binary.BigEndian.Uint64(rest))
+		rest = rest[8:]
+	default:
+		return l, bad
+	}
+	l.prio = bytePrio(rest[0])
+	n := len(rest) - 8
+	if rest[n-1] != 0 || bytes.IndexByte(rest[1:n], 0) != n-2 {
+		return l, bad
+	}
+	l.group = string(rest[1 : n-1])
+	l.id = binary.BigEndian.Uint64(rest[n:])
+	return l, nil
+}
+
+// appendLanePrefix appends the common prefix of the ready items of a lane.
+func appendLanePrefix(b []byte, q uint16, k laneKey) []byte {
+	b = append(appendEpoch(b, kindReady, q, k.epoch), prioByte(k.prio))
+	return append(append(b, k.group...), 0)
+}
+
+func appendLaneKey(b []byte, q uint16, k laneKey) []byte {
+	b = append(appendEpoch(b, kindLane, q, k.epoch), prioByte(k.prio))
+	return append(append(b, k.group...), 0)
+}
+
+func appendPointerKey(b []byte, q uint16, k laneKey, due int64) []byte {
+	b = append(appendEpoch(b, kindPointer, q, k.epoch), prioByte(k.prio))
+	b = binary.BigEndian.AppendUint64(b, uint64(due))
+	return append(append(b, k.group...), 0)
+}
+
+// parsePointerKey is the inverse of appendPointerKey.
+func parsePointerKey(key []byte) (k laneKey, due int64, err error) {
+	if len(key) < 7+1+8+1 || key[0] != kindPointer || key[len(key)-1] != 0 {
+		return k, 0, fmt.Errorf("%w: pointer key %q", ErrCorrupt, key)
+	}
+	k.epoch = binary.BigEndian.Uint32(key[3:])
+	k.prio = bytePrio(key[7])
+	due = int64(binary.BigEndian.Uint64(key[8:]))
+	k.group = string(key[16 : len(key)-1])
+	return k, due, nil
+}
+
+func appendExpiryKey(b []byte, q uint16, at int64, id uint64) []byte {
+	b = binary.BigEndian.AppendUint64(appendQueue(b, kindExpiry, q), uint64(at))
+	return binary.BigEndian.AppendUint64(b, id)
+}
+
+func appendDeadKey(b []byte, q uint16, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendQueue(b, kindDead, q), id)
+}
+
+func appendGroupKey(b []byte, q uint16, group string) []byte {
+	return append(appendQueue(b, kindGroup, q), group...)
+}
+
+func appendNameKey(b []byte, q uint16, name string) []byte {
+	return append(appendQueue(b, kindName, q), name...)
+}
+
+func appendMarkKey(b []byte, q uint16, h hash128) []byte {
+	return append(appendQueue(b, kindMark, q), h[:]...)
+}
+
+func appendTableKey(b []byte, table string, key []byte) []byte {
+	b = append(append(b, kindTable), table...)
+	return append(append(b, 0), key...)
+}
+
+func metaKey(name string) []byte { return append([]byte{kindMeta}, name...) }
+
+// prefixEnd returns the first key after all keys that start with prefix.
+func prefixEnd(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i] != 0xff {
+			end[i]++
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+// keyAfter returns the first possible key after key.
+func keyAfter(key []byte) []byte { return append(bytes.Clone(key), 0) }
+
+// epochOf reads the epoch out of a key of a kind that has one.
+func epochOf(key []byte) uint32 { return binary.BigEndian.Uint32(key[3:]) }

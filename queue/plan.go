@@ -1,0 +1,520 @@
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue/driver"
+)
+
+// A plan is one batch in the making: the writes for the driver, and the effects
+// that publishing will have in memory once the writes are durable. Planning
+// changes what the committer owns (counts, marks, known lanes) at once, since
+// nobody else sees that, and since a batch that cannot be written ends the
+// store. A transaction is checked whole before its first op is planned, so that
+// one that is refused leaves no trace.
+type plan struct {
+	s        *Store
+	now      time.Time
+	writes   []driver.Write
+	size     int
+	arena    []byte // keys and short values
+	requests []*request
+	queues   []*queueState          // with changed counts or effects
+	created  map[string]*queueState // queues made in this plan
+
+	dropped map[laneID]bool          // lanes whose record this plan deletes
+	groups  map[groupID]*groupRecord // settings that this plan writes
+	gone    map[uint64]bool          // dead letters that this plan removes
+	events  []Event
+	result  *Result // of the transaction being planned
+}
+
+type groupID struct {
+	queue uint16
+	name  string
+}
+
+type laneID struct {
+	queue uint16
+	key   laneKey
+}
+
+type effectKind uint8
+
+const (
+	effectEnd     effectKind = iota // a delivery's lease ends
+	effectRelease                   // a delivery goes back, uncounted
+	effectReady                     // an item became ready
+	effectDelayed                   // an item became delayed
+	effectBack                      // a delivery failed and is ready again
+	effectGone                      // a waiting item was removed
+	effectGroup                     // a group's settings changed
+	effectConfig                    // a queue's settings changed
+	effectPause                     // a queue was paused or resumed
+	effectBarrier                   // a barrier delivery was given back
+	effectOpened                    // the next epoch opens
+	effectName                      // a durable name came or went
+)
+
+// effect is what publishing does for one op.
+type effect struct {
+	kind  effectKind
+	flag  bool // effectReady: the lane is new; effectPause: pause; effectName: gone
+	q     *queueState
+	d     *Delivery
+	at    loc
+	r     ref
+	delay time.Duration
+	name  string
+	group GroupSettings
+	next  uint32 // effectName
+	cfg   *Config
+}
+
+func newPlan(s *Store) *plan {
+	return &plan{
+		s:       s,
+		created: make(map[string]*queueState),
+		dropped: make(map[laneID]bool),
+		groups:  make(map[groupID]*groupRecord),
+		gone:    make(map[uint64]bool),
+	}
+}
+
+func (p *plan) reset(now time.Time) {
+	p.now = now
+	clear(p.writes)
+	clear(p.requests)
+	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]
+	p.arena, p.size = p.arena[:0], 0
+	p.events = p.events[:0]
+	clear(p.created)
+	clear(p.dropped)
+	clear(p.groups)
+	clear(p.gone)
+}
+
+// durable reports whether the plan has anything to write.
+func (p *plan) durable() bool {
+	for _, q := range p.queues {
+		if q.changed {
+			return true
+		}
+	}
+	return len(p.writes) > 0
+}
+
+func (p *plan) nowMS() int64 { return p.now.UnixMilli() }
+
+const arenaSize = 64 << 10
+
+// tail returns the free end of the arena, to append a key or value to; seal
+// keeps it.
+func (p *plan) tail() []byte {
+	if cap(p.arena)-len(p.arena) < 4<<10 {
+		p.arena = make([]byte, 0, arenaSize)
+	}
+	return p.arena[len(p.arena):]
+}
+
+func (p *plan) seal(b []byte) []byte {
+	if n := len(p.arena) + len(b); n <= cap(p.arena) {
+		p.arena = p.arena[:n]
+	}
+	return b[:len(b):len(b)]
+}
+
+func (p *plan) put(key, value []byte) {
+	p.writes = append(p.writes, driver.Write{Key: key, Value: value})
+	p.size += len(key) + len(value)
+}
+
+func (p *plan) del(key []byte) {
+	p.writes = append(p.writes, driver.Write{Key: key, Delete: true})
+	p.size += len(key)
+}
+
+func (p *plan) effect(e effect) {
+	p.include(e.q)
+	e.q.effects = append(e.q.effects, e)
+}
+
+// include makes a queue part of what is published.
+func (p *plan) include(q *queueState) {
+	if !q.planned {
+		q.planned = true
+		p.queues = append(p.queues, q)
+	}
+}
+
+// touch notes that a queue's counts have changed.
+func (p *plan) touch(q *queueState) {
+	p.include(q)
+	q.changed = true
+}
+
+// lookUp reads a key that may be absent.
+func (s *Store) lookUp(key []byte) (value []byte, found bool, err error) {
+	value, err = s.db.Get(context.Background(), key)
+	if errors.Is(err, ErrNotFound) {
+		return nil, false, nil
+	}
+	return value, err == nil, err
+}
+
+// queueRecord is how a queue's settings are stored, as JSON.
+type queueRecord struct {
+	Name   string `json:"name"`
+	Config Config `json:"config"`
+	Paused bool   `json:"paused,omitempty"`
+}
+
+func (p *plan) putQueue(q *queueState, cfg Config, paused bool) {
+	b, err := json.Marshal(queueRecord{q.name, cfg, paused})
+	if err != nil {
+		panic(err) // numbers and strings cannot fail
+	}
+	p.put(p.seal(appendQueue(p.tail(), kindQueue, q.id)), b)
+}
+
+// queue returns a queue, made if need be.
+func (p *plan) queue(name string) *queueState {
+	if q := p.find(name); q != nil {
+		return q
+	}
+	s := p.s
+	s.mu.RLock()
+	id := len(s.byID) + len(p.created) + 1
+	s.mu.RUnlock()
+	q := newQueueState(s, uint16(id), name)
+	p.created[name] = q
+	p.putQueue(q, *q.config, false)
+	q.epochs[0].dirty = true
+	p.touch(q)
+	return q
+}
+
+func (p *plan) find(name string) *queueState {
+	if q := p.s.queue(name); q != nil {
+		return q
+	}
+	return p.created[name]
+}
+
+// maxQueues is how many queues a store may have: their numbers have two bytes.
+const maxQueues = 1<<16 - 1
+
+// add checks a transaction and plans it.
+func (p *plan) add(r *request) error {
+	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || r.writes > 0 && !r.onlyReleases()) {
+		return err
+	}
+	if err := p.check(r); err != nil {
+		return err
+	}
+	r.result = Result{}
+	p.result = &r.result
+	for i := range r.ops {
+		if err := p.apply(&r.ops[i], r); err != nil {
+			return p.s.fail(err)
+		}
+	}
+	return nil
+}
+
+func (r *request) onlyReleases() bool {
+	for i := range r.ops {
+		if r.ops[i].kind != opRelease {
+			return false
+		}
+	}
+	return true
+}
+
+// check finds whatever would make the transaction fail, and claims the
+// deliveries that it settles. If it returns an error it has changed nothing.
+func (p *plan) check(r *request) error {
+	barriers := 0
+	for i := range r.ops {
+		o := &r.ops[i]
+		if o.kind <= opBury {
+			continue
+		}
+		q := p.find(o.name)
+		switch o.kind {
+		case opPut, opDelete, opSetGroup, opDelayGroup, opConfigure, opAddName:
+			if q == nil && o.kind >= opSetGroup && len(p.s.byID)+len(p.created) >= maxQueues {
+				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
+			}
+			continue
+		case opPause, opRemove, opForget, opRetryDead, opDropDead:
+			if q == nil {
+				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
+			}
+			continue
+		case opDropName:
+			if _, ok := q.names[o.key]; !ok {
+				return ErrNotFound
+			}
+			continue
+		}
+		if q == nil {
+			if len(p.s.byID)+len(p.created) >= maxQueues {
+				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
+			}
+			continue
+		}
+		if o.kind == opEnqueue && !r.settles && q.fullPlanned() {
+			r.full = q
+			return fmt.Errorf("%w: %s has reached its high-water mark", ErrQueueFull, q.name)
+		}
+		if o.kind == opBarrier || q.config.BarrierOn != nil && q.config.BarrierOn.Matches(o.item) {
+			barriers++
+			if int(q.counts.tail-q.counts.open)+barriers > MaxBarriers {
+				return fmt.Errorf("%w: %d in %s", ErrTooManyBarriers, MaxBarriers, q.name)
+			}
+		}
+	}
+	if !r.settles {
+		return nil
+	}
+	for i := range r.ops {
+		if o := &r.ops[i]; o.kind <= opBury {
+			if err := o.d.claim(); err != nil {
+				for j := range i {
+					if r.ops[j].kind <= opBury {
+						r.ops[j].d.unclaim()
+					}
+				}
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// claim marks a delivery as being settled, so that its session's end leaves it
+// alone.
+func (d *Delivery) claim() error {
+	q := d.c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch d.state {
+	case leaseHeld:
+		d.state = leaseSettling
+		return nil
+	case leaseLost:
+		return fmt.Errorf("%w: %v", ErrLeaseLost, d)
+	}
+	return fmt.Errorf("%w: %v", ErrSettled, d)
+}
+
+// unclaim undoes claim.
+func (d *Delivery) unclaim() {
+	q := d.c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.state = leaseHeld
+	if d.c.ended == nil {
+		return
+	}
+	// The session ended in between: what would have gone back goes back now.
+	if d.Barrier != nil {
+		d.state = leaseLost
+		d.c.letGoLocked(d)
+		return
+	}
+	q.giveBackLocked(d, leaseLost)
+	q.wakeLocked()
+}
+
+// String names a delivery in messages.
+func (d *Delivery) String() string {
+	if d.Barrier != nil {
+		return "barrier " + d.Barrier.ID.String()
+	}
+	return fmt.Sprintf("item %d of %s", d.ID, d.Queue)
+}
+
+// fullPlanned is fullNowLocked for the committer.
+func (q *queueState) fullPlanned() bool {
+	c := q.config
+	if c.HighWaterItems == 0 && c.HighWaterBytes == 0 {
+		return false
+	}
+	var live int64
+	for _, e := range q.epochs {
+		live += e.live
+	}
+	return c.HighWaterItems > 0 && live >= c.HighWaterItems || c.HighWaterBytes > 0 && q.counts.bytes >= c.HighWaterBytes
+}
+
+// apply plans one op.
+func (p *plan) apply(o *op, r *request) error {
+	switch o.kind {
+	case opAck, opRetry, opRelease, opBury:
+		return p.settle(o)
+	case opEnqueue:
+		return p.enqueue(p.queue(o.name), o, r)
+	case opBarrier:
+		p.placeBarrier(p.queue(o.name), o.value, nil)
+	case opPut:
+		p.put(p.seal(appendTableKey(p.tail(), o.name, []byte(o.key))), o.value)
+	case opDelete:
+		p.del(p.seal(appendTableKey(p.tail(), o.name, []byte(o.key))))
+	case opSetGroup, opDelayGroup:
+		return p.setGroup(p.queue(o.name), o)
+	case opConfigure:
+		q := p.queue(o.name)
+		p.putQueue(q, *o.config, q.pausedPlanned())
+		p.effect(effect{kind: effectConfig, q: q, cfg: o.config})
+		// Later ops of this plan go by the new settings.
+		q.mu.Lock()
+		q.config = o.config
+		q.mu.Unlock()
+	case opPause:
+		q := p.find(o.name)
+		p.putQueue(q, *q.config, o.explicit)
+		p.effect(effect{kind: effectPause, q: q, flag: o.explicit})
+	case opRemove:
+		return p.remove(p.find(o.name), o.at, func(t *Totals) *int64 { return &t.Dropped })
+	case opForget:
+		return p.forget(p.find(o.name), o)
+	case opRetryDead:
+		return p.retryDead(p.find(o.name), o.id)
+	case opDropDead:
+		_, found, err := p.deadLetter(p.find(o.name), o.id)
+		if found {
+			p.dropDead(p.find(o.name), o.id)
+		}
+		return err
+	case opAddName:
+		q := p.queue(o.name)
+		if o.key == "" {
+			return nil
+		}
+		if _, ok := q.names[o.key]; !ok {
+			p.setName(q, o.key, nameRecord{next: q.counts.open})
+		}
+	case opDropName:
+		q := p.find(o.name)
+		p.del(p.seal(appendNameKey(p.tail(), q.id, o.key)))
+		q.mu.Lock()
+		delete(q.names, o.key)
+		q.mu.Unlock()
+		p.touch(q)
+		return p.tryOpen(q)
+	}
+	return nil
+}
+
+// pausedPlanned is whether the queue is paused once the plan is published.
+func (q *queueState) pausedPlanned() bool {
+	for i := len(q.effects) - 1; i >= 0; i-- {
+		if e := &q.effects[i]; e.kind == effectPause {
+			return e.flag
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.paused
+}
+
+func (p *plan) setName(q *queueState, name string, rec nameRecord) {
+	p.put(p.seal(appendNameKey(p.tail(), q.id, name)), rec.append(nil))
+	q.mu.Lock()
+	q.names[name] = rec
+	q.mu.Unlock()
+	p.touch(q)
+}
+
+// setGroup plans a change of a group's settings.
+func (p *plan) setGroup(q *queueState, o *op) error {
+	rec, err := p.groupRecord(q, o.key)
+	if err != nil {
+		return err
+	}
+	if o.kind == opSetGroup {
+		rec.settings = o.group
+	} else if o.group.NotBefore.After(rec.settings.NotBefore) {
+		rec.settings.NotBefore = o.group.NotBefore
+	}
+	p.putGroup(q, o.key, rec)
+	p.effect(effect{kind: effectGroup, q: q, name: o.key, group: rec.settings})
+	return nil
+}
+
+// groupRecord returns what is planned, known or stored about a group.
+func (p *plan) groupRecord(q *queueState, name string) (*groupRecord, error) {
+	id := groupID{q.id, name}
+	if rec := p.groups[id]; rec != nil {
+		return rec, nil
+	}
+	rec := new(groupRecord)
+	p.groups[id] = rec
+	q.mu.Lock()
+	g := q.groups[name]
+	if g != nil {
+		*rec = g.rec
+	}
+	q.mu.Unlock()
+	if g != nil || !q.groupRecords {
+		return rec, nil
+	}
+	value, found, err := p.s.lookUp(appendGroupKey(nil, q.id, name))
+	if found {
+		*rec, err = decodeGroup(value)
+	}
+	return rec, err
+}
+
+func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
+	p.put(p.seal(appendGroupKey(p.tail(), q.id, name)), p.seal(rec.append(p.tail())))
+	if !q.groupRecords {
+		q.mu.Lock()
+		q.groupRecords = true
+		q.mu.Unlock()
+	}
+}
+
+// finish adds the writes that every batch has: the counts that have changed,
+// and the number of the batch.
+func (p *plan) finish() {
+	for _, q := range p.queues {
+		if !q.changed {
+			continue
+		}
+		p.put(p.seal(appendQueue(p.tail(), kindCounts, q.id)), p.seal(q.counts.append(p.tail())))
+		for epoch, e := range q.epochs {
+			if e.dirty {
+				e.dirty = false
+				p.put(p.seal(appendEpoch(p.tail(), kindEpoch, q.id, epoch)), p.seal(e.append(p.tail())))
+			}
+		}
+	}
+	b := binary.AppendUvarint(p.tail(), p.s.sequence.Load()+1)
+	b = binary.AppendUvarint(b, p.s.nextID)
+	p.put(metaKey("batch"), p.seal(b))
+}
+
+// count applies the change of an item's life to its epoch and its queue.
+func (p *plan) count(q *queueState, epoch uint32, live, delayed, bytes int64) *epochCounts {
+	e := q.epochs[epoch]
+	e.live += live
+	e.delayed += delayed
+	e.dirty = true
+	q.counts.bytes += bytes
+	p.touch(q)
+	return e
+}
+
+// tally counts an outcome in the totals of the epoch and of the queue.
+func (p *plan) tally(q *queueState, e *epochCounts, field func(*Totals) *int64) {
+	*field(&e.total)++
+	*field(&q.counts.total)++
+}

@@ -1,0 +1,172 @@
+package queue
+
+import (
+	"fmt"
+	"time"
+)
+
+// publish makes the effects of a durable plan visible.
+func (p *plan) publish() {
+	for _, q := range p.queues {
+		if name := q.name; p.created[name] == q {
+			p.s.mu.Lock()
+			p.s.queues[name] = q
+			p.s.byID = append(p.s.byID, q)
+			p.s.mu.Unlock()
+		}
+	}
+	for _, q := range p.queues {
+		if err := p.publishQueue(q); err != nil {
+			p.s.fail(err)
+		}
+	}
+	for _, e := range p.events {
+		p.s.emit(e)
+	}
+}
+
+// publishQueue makes the effects on one queue visible, all at once.
+func (p *plan) publishQueue(q *queueState) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.planned, q.changed = false, false
+	now := p.s.now()
+	for i := range q.effects {
+		if err := q.applyLocked(&q.effects[i], now); err != nil {
+			return err
+		}
+	}
+	clear(q.effects)
+	clear(q.fates)
+	clear(q.claimed)
+	q.effects, q.fated = q.effects[:0], 0
+
+	q.showCountsLocked()
+	closeAll(&q.drainers)
+	if len(q.spaces) > 0 && !q.fullNowLocked() {
+		closeAll(&q.spaces)
+	}
+	if q.opening {
+		q.opening = false
+		if err := p.openedLocked(q); err != nil {
+			return err
+		}
+	}
+	if err := p.maybeReleaseLocked(q, now); err != nil {
+		return err
+	}
+	q.wakeLocked()
+	q.armLocked()
+	return nil
+}
+
+// showCountsLocked copies what the committer counts to where others may read.
+func (q *queueState) showCountsLocked() {
+	q.visible = q.counts
+	q.open, q.tail = q.counts.open, q.counts.tail
+	q.live, q.delayed, q.later = 0, 0, 0
+	for epoch, e := range q.epochs {
+		if epoch == q.open {
+			q.live, q.delayed = e.live, e.delayed
+		} else {
+			q.later += e.live
+		}
+	}
+}
+
+func (q *queueState) applyLocked(e *effect, now int64) error {
+	switch e.kind {
+	case effectEnd:
+		q.endLocked(e.d, leaseSettled)
+		if e.d.Barrier == nil {
+			q.rescheduleLocked(e.d.ln.group)
+		}
+	case effectRelease:
+		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
+			return err
+		}
+		q.giveBackLocked(e.d, leaseSettled)
+	case effectReady:
+		return q.addReadyLocked(e.at, e.r, e.flag, now)
+	case effectDelayed:
+		if e.at.epoch == q.open {
+			q.nextDue = min(q.nextDue, e.at.due)
+		}
+	case effectBack:
+		q.endLocked(e.d, leaseSettled)
+		q.insertLocked(e.d.ln, e.r)
+		q.offerLocked(e.at, e.r)
+		q.rescheduleLocked(e.d.ln.group)
+	case effectGone:
+		q.removeLocked(e.at)
+		for _, v := range q.views {
+			v.forget(e.at.id)
+		}
+	case effectGroup:
+		if g := q.groups[e.name]; g != nil {
+			g.rec.settings, g.stored = e.group, true
+			q.relaxLocked(g)
+		}
+	case effectConfig:
+		for _, g := range q.groups {
+			q.relaxLocked(g)
+		}
+	case effectPause:
+		q.paused = e.flag
+	case effectBarrier:
+		q.endLocked(e.d, leaseSettled)
+		q.returnBarrierLocked(e.d, e.delay)
+	}
+	if e.r.expires != 0 {
+		q.nextEnd = min(q.nextEnd, e.r.expires)
+	}
+	return nil
+}
+
+// relaxLocked reschedules a group whose limits may have become looser.
+func (q *queueState) relaxLocked(g *group) {
+	for _, l := range g.lanes {
+		l.due = 0
+	}
+	q.rescheduleLocked(g)
+}
+
+// openedLocked turns to the next epoch.
+func (p *plan) openedLocked(q *queueState) error {
+	q.released, q.audience, q.acks = nil, 0, 0
+	for c := range q.consumers {
+		c.barrier, c.tries = barrierNone, 0
+	}
+	q.nextDue = 0 // housekeeping will find the first
+	p.s.flag(q)
+	p.events = append(p.events, Event{Kind: EventOpened, Queue: q.name, Epoch: q.open})
+	return q.loadEpochLocked()
+}
+
+// maybeReleaseLocked releases the open epoch's barrier if it has one and all
+// before it is settled.
+func (p *plan) maybeReleaseLocked(q *queueState, now int64) error {
+	if q.released != nil || q.open == q.tail || q.live > 0 {
+		return nil
+	}
+	value, found, err := p.s.lookUp(appendEpoch(nil, kindBarrier, q.id, q.open))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%w: barrier %s/%d has no record", ErrCorrupt, q.name, q.open)
+	}
+	b, rec, err := decodeBarrier(q.name, q.open, value)
+	if err != nil {
+		return err
+	}
+	b.Released = time.Unix(0, now)
+	b.Counts = q.epochs[q.open].total
+	q.acks = rec.Acks
+	p.events = append(p.events, Event{Kind: EventReleased, Queue: q.name, Epoch: q.open})
+	q.releaseLocked(&b)
+	if q.audience == 0 && q.acks > 0 {
+		p.s.flag(q) // everybody acked before a crash: it can open
+	}
+	return nil
+}

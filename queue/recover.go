@@ -1,0 +1,247 @@
+package queue
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue/driver"
+)
+
+// formatVersion is the version of the stored layout.
+const formatVersion = 1
+
+// recover reads the durable state, or makes it if the store is new. Items are
+// not read: their number does not matter.
+func (s *Store) recover(ctx context.Context) error {
+	s.nextID = 1
+	value, found, err := s.lookUp(metaKey("format"))
+	if err != nil {
+		return err
+	}
+	if !found {
+		if err := s.create(ctx); err != nil {
+			return err
+		}
+	} else if v, n := binary.Uvarint(value); n <= 0 || v != formatVersion {
+		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", ErrVersion, v, formatVersion)
+	}
+	if value, found, err = s.lookUp(metaKey("secret")); err != nil {
+		return err
+	}
+	if !found || len(value) != 16 {
+		return fmt.Errorf("%w: no hash key", ErrCorrupt)
+	}
+	s.secret = secret{binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:])}
+	if value, found, err = s.lookUp(metaKey("batch")); err != nil {
+		return err
+	}
+	if found {
+		r := reader{b: value}
+		s.sequence.Store(r.uvarint())
+		s.nextID = r.uvarint()
+		if err := r.err("batch number"); err != nil {
+			return err
+		}
+	}
+	s.recent.youngSince, s.recent.since = s.sequence.Load(), s.sequence.Load()
+	if err := s.recoverQueues(ctx); err != nil {
+		return err
+	}
+	if err := s.recoverNotes(ctx); err != nil {
+		return err
+	}
+	for _, q := range s.byID {
+		if err := s.recoverSchedule(q); err != nil {
+			return fmt.Errorf("queue %s: %w", q.name, err)
+		}
+		s.flag(q)
+	}
+	return nil
+}
+
+func (s *Store) create(ctx context.Context) error {
+	key := make([]byte, 16)
+	if _, err := rand.Read(key); err != nil {
+		return err
+	}
+	return s.db.Commit(ctx, []driver.Write{
+		{Key: metaKey("format"), Value: binary.AppendUvarint(nil, formatVersion)},
+		{Key: metaKey("secret"), Value: key},
+	})
+}
+
+// recoverQueues reads the queues with their counts and durable names.
+func (s *Store) recoverQueues(ctx context.Context) error {
+	err := s.scan(ctx, []byte{kindQueue}, []byte{kindQueue + 1}, func(key, value []byte) error {
+		var rec queueRecord
+		if err := json.Unmarshal(value, &rec); err != nil || len(key) != 3 {
+			return fmt.Errorf("%w: queue record %q", ErrCorrupt, key)
+		}
+		q := newQueueState(s, binary.BigEndian.Uint16(key[1:]), rec.Name)
+		if int(q.id) != len(s.byID)+1 {
+			return fmt.Errorf("%w: queue %s has number %d, not %d", ErrCorrupt, q.name, q.id, len(s.byID)+1)
+		}
+		q.config, q.paused = &rec.Config, rec.Paused
+		s.queues[q.name] = q
+		s.byID = append(s.byID, q)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, q := range s.byID {
+		if err := s.recoverCounts(ctx, q); err != nil {
+			return fmt.Errorf("queue %s: %w", q.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) recoverCounts(ctx context.Context, q *queueState) error {
+	value, found, err := s.lookUp(appendQueue(nil, kindCounts, q.id))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%w: no counts", ErrCorrupt)
+	}
+	if err := q.counts.decode(value); err != nil {
+		return err
+	}
+	clear(q.epochs)
+	prefix := appendQueue(nil, kindEpoch, q.id)
+	err = s.scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) error {
+		e := new(epochCounts)
+		q.epochs[binary.BigEndian.Uint32(key[len(prefix):])] = e
+		return e.decode(value)
+	})
+	if err != nil {
+		return err
+	}
+	for epoch := q.counts.open; epoch <= q.counts.tail; epoch++ {
+		if q.epochs[epoch] == nil {
+			return fmt.Errorf("%w: no counts of epoch %d", ErrCorrupt, epoch)
+		}
+	}
+	prefix = appendQueue(nil, kindName, q.id)
+	return s.scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) error {
+		r := reader{b: value}
+		q.names[string(key[len(prefix):])] = nameRecord{next: uint32(r.uvarint())}
+		return r.err("durable name")
+	})
+}
+
+// recoverSchedule finds the lanes of the open epoch, and what else is there.
+func (s *Store) recoverSchedule(q *queueState) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	any := func(start, end []byte) (found bool, err error) {
+		err = s.scan(context.Background(), start, end, func(_, _ []byte) error {
+			found = true
+			return errStop
+		})
+		return found, err
+	}
+	var err error
+	groups := appendQueue(nil, kindGroup, q.id)
+	if q.groupRecords, err = any(groups, prefixEnd(groups)); err != nil {
+		return err
+	}
+	if q.sweep, err = any(appendQueue(nil, kindLane, q.id), appendEpoch(nil, kindLane, q.id, q.counts.open)); err != nil {
+		return err
+	}
+	q.showCountsLocked()
+	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
+	if err := q.loadEpochLocked(); err != nil {
+		return err
+	}
+	return s.plan.maybeReleaseLocked(q, s.now())
+}
+
+// recoverNotes counts the deliveries that a crash has interrupted. An item that
+// has used up its attempts goes to the dead letters, even if it took the
+// process with it every time.
+func (s *Store) recoverNotes(ctx context.Context) error {
+	taken := make(map[string]int)
+	err := s.db.ReadNotes(ctx, func(note []byte) {
+		r := reader{b: note}
+		for len(r.b) > 0 {
+			kind, attempt, key := r.byte(), int(r.uvarint()), r.bytes()
+			switch {
+			case r.bad:
+				return
+			case kind == noteTaken:
+				taken[string(key)] = attempt
+			default:
+				delete(taken, string(key))
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("read notes: %w", err)
+	}
+	keys := make([]string, 0, len(taken))
+	for key := range taken {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	interrupted := 0
+	for len(keys) > 0 {
+		n := min(len(keys), housekeepItems)
+		p := s.plan
+		p.reset(time.Now())
+		for _, key := range keys[:n] {
+			hit, err := p.interrupted(key, taken[key])
+			if err != nil {
+				return err
+			}
+			if hit {
+				interrupted++
+			}
+		}
+		keys = keys[n:]
+		if err := s.write(p); err != nil {
+			return err
+		}
+	}
+	if interrupted > 0 {
+		s.log.Info("recovered deliveries that a crash had interrupted", "items", interrupted)
+	}
+	return s.db.ResetNotes(ctx, nil)
+}
+
+// interrupted plans that an item's attempt-th delivery was cut short.
+func (p *plan) interrupted(key string, attempt int) (bool, error) {
+	at, err := parseLoc([]byte(key))
+	if err != nil || int(at.queue) > len(p.s.byID) || at.queue == 0 {
+		return false, nil // notes are checked by length only; this one is of no use
+	}
+	value, found, err := p.s.lookUp([]byte(key))
+	if err != nil || !found {
+		return false, err // it was settled
+	}
+	r, err := makeRef(at.id, value)
+	if err != nil || int(r.attempts) >= attempt {
+		return false, err
+	}
+	q := p.s.byID[at.queue-1]
+	if !q.config.attemptsLeft(attempt) {
+		r.attempts = int32(attempt - 1)
+		return true, p.buryItem(q, at, r, errInterrupted)
+	}
+	r.value = withAttempts(value, attempt)
+	p.put(p.seal(at.appendKey(p.tail())), r.value)
+	e := p.count(q, at.epoch, 0, 0, int64(len(r.value)-len(value)))
+	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
+	return true, nil
+}
+
+// errInterrupted is the reason of a dead letter whose last delivery ended with
+// the process.
+var errInterrupted = errors.New("the process ended while the item was being worked on")

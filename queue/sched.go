@@ -1,0 +1,457 @@
+package queue
+
+import (
+	"container/heap"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// queueState is a queue in memory. Three kinds of fields: fixed ones; those
+// that only the committer reads and writes; and those under mu, which the
+// committer changes when it publishes a batch and consumers change when they
+// take and give back items.
+type queueState struct {
+	s    *Store
+	id   uint16
+	name string
+
+	// Owned by the committer: the durable state.
+	counts  queueCounts
+	epochs  map[uint32]*epochCounts // open to tail
+	names   map[string]nameRecord   // durable subscriptions; changed under mu too
+	known   knownLanes              // lanes that have a record
+	planned bool                    // part of this plan
+	changed bool                    // its counts, by this plan
+	effects []effect                // of this plan
+	fates   map[uint64]bool         // whether an item lives, from effects[:fated]
+	fated   int
+	opening bool // this plan opens the next epoch
+	sweep   bool // an earlier epoch may have lane records
+
+	mu           sync.Mutex
+	config       *Config
+	paused       bool
+	groupRecords bool // some group may have a record
+	open         uint32
+	tail         uint32
+	live         int64 // unsettled items of the open epoch
+	delayed      int64 // of those, delayed ones
+	later        int64 // items of later epochs
+	visible      queueCounts
+
+	levels   []*level // by descending priority
+	lanes    map[laneKey]*lane
+	groups   map[string]*group // in memory
+	idle     int               // lanes found empty
+	turn     uint64
+	inflight map[uint64]*Delivery
+	claimed  map[uint64]bool // waiting items that a batch in progress removes
+	lows     []*lane         // whose pointer should learn a higher low id
+	lost     []*Delivery     // of sessions that ended: to be retried
+	stale    []loc           // given back after they had expired
+	views    []*view         // of consumers with filters
+	nextDue  int64           // no delayed item is due earlier, Unix milliseconds
+	nextEnd  int64           // no item expires earlier, Unix milliseconds
+
+	consumers map[*Consumer]bool
+	waiters   []*waiter       // receivers, longest waiting first
+	spaces    []chan struct{} // closed when the queue is not full any more
+	drainers  []chan struct{} // closed when something was settled or given back
+	released  *Barrier        // the barrier of the open epoch, while consumers have it
+	audience  int             // sessions that have it and have not acked it
+	acks      int             // of it
+	barriers  map[uint32][]chan struct{}
+
+	sampled rateSample // for rates
+	rates   [2]float64 // enqueued and acked per second
+
+	timer   *time.Timer
+	timerAt int64 // Unix nanoseconds, 0 if not running
+}
+
+func newQueueState(s *Store, id uint16, name string) *queueState {
+	return &queueState{
+		s: s, id: id, name: name,
+		config:    &Config{},
+		epochs:    map[uint32]*epochCounts{0: {}},
+		fates:     make(map[uint64]bool),
+		names:     make(map[string]nameRecord),
+		lanes:     make(map[laneKey]*lane),
+		groups:    make(map[string]*group),
+		inflight:  make(map[uint64]*Delivery),
+		claimed:   make(map[uint64]bool),
+		consumers: make(map[*Consumer]bool),
+		barriers:  make(map[uint32][]chan struct{}),
+		nextDue:   math.MaxInt64,
+		nextEnd:   math.MaxInt64,
+	}
+}
+
+// now is the time in Unix nanoseconds.
+func (s *Store) now() int64 { return time.Now().UnixNano() }
+
+// takeLocked leases up to n items to a consumer.
+func (q *queueState) takeLocked(c *Consumer, n int) ([]*Delivery, error) {
+	if q.paused || c.opts.Barriers == OnlyBarriers {
+		return nil, nil
+	}
+	if limit := q.config.MaxInFlight; limit > 0 {
+		n = min(n, limit-len(q.inflight))
+	}
+	if n <= 0 {
+		return nil, nil
+	}
+	if c.view != nil {
+		return q.takeViewLocked(c, n)
+	}
+	now := q.s.now()
+	var out []*Delivery
+	for _, lv := range q.levels {
+		for len(out) < n {
+			if err := q.loadLocked(lv, now); err != nil {
+				return out, err
+			}
+			if len(lv.lanes) == 0 || lv.lanes[0].due > now {
+				break
+			}
+			l := lv.lanes[0]
+			if !q.mayServeLocked(l.group) {
+				q.scheduleLocked(l)
+				continue
+			}
+			r, ok, err := q.nextItemLocked(l, now/1e6)
+			if err != nil {
+				return out, err
+			}
+			if !ok {
+				q.scheduleLocked(l)
+				continue
+			}
+			out = append(out, q.leaseLocked(c, l, r))
+			q.servedLocked(l, now)
+		}
+		if len(out) == n {
+			break
+		}
+	}
+	return out, nil
+}
+
+// servedLocked moves a lane to the end of its turn.
+func (q *queueState) servedLocked(l *lane, now int64) {
+	g := l.group
+	limit, delay := q.limitsLocked(g)
+	if delay > 0 {
+		g.rec.nextDue = max(g.rec.nextDue, now+delay)
+	}
+	if limit > 0 || delay > 0 {
+		l.due, l.turn = now, q.nextTurn()
+		q.rescheduleLocked(g)
+		return
+	}
+	if l.head == len(l.win) && l.complete {
+		q.scheduleLocked(l)
+		return
+	}
+	if len(l.level.lanes) > 1 && l.index >= 0 {
+		l.due, l.turn = now, q.nextTurn()
+		heap.Fix(&l.level.lanes, l.index)
+	}
+}
+
+// leaseLocked makes a delivery of an item that has been taken out of its lane.
+func (q *queueState) leaseLocked(c *Consumer, l *lane, r ref) *Delivery {
+	d := &Delivery{c: c, ln: l, ref: r, ID: r.id, Epoch: l.key.epoch}
+	q.inflight[r.id] = d
+	c.holdLocked(d)
+	l.inflight++
+	l.taken++
+	l.group.inflight++
+	return d
+}
+
+// at returns where the delivery's item is stored: in its lane.
+func (d *Delivery) at() loc {
+	k := d.ln.key
+	return loc{queue: d.c.q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: d.ref.id}
+}
+
+// endLocked ends a lease whatever became of it.
+func (q *queueState) endLocked(d *Delivery, state leaseState) {
+	d.state = state
+	d.c.letGoLocked(d)
+	if d.Barrier != nil {
+		return
+	}
+	delete(q.inflight, d.ref.id)
+	l, g := d.ln, d.ln.group
+	l.inflight--
+	g.inflight--
+	if _, delay := q.limitsLocked(g); delay > 0 {
+		g.rec.nextDue = max(g.rec.nextDue, q.s.now()+delay)
+	}
+}
+
+// giveBackLocked returns an item to its place, with the attempt not counted.
+func (q *queueState) giveBackLocked(d *Delivery, state leaseState) {
+	q.endLocked(d, state)
+	if e := d.ref.expires; e != 0 && e <= q.s.now()/1e6 {
+		q.stale = append(q.stale, d.at())
+		q.s.flag(q)
+	} else {
+		q.insertLocked(d.ln, d.ref)
+		q.offerLocked(d.at(), d.ref)
+	}
+	q.rescheduleLocked(d.ln.group)
+}
+
+// A note says that an item was taken, with which attempt, or given back.
+const (
+	noteTaken    = 'T'
+	noteReleased = 'R'
+)
+
+// noteTakenLocked writes down that items are about to be delivered, so that an
+// item that kills the process has been counted.
+func (q *queueState) noteTakenLocked(ds []*Delivery) error {
+	b := make([]byte, 0, 64*len(ds))
+	for _, d := range ds {
+		b = append(b, noteTaken)
+		b = binary.AppendUvarint(b, uint64(d.ref.attempts)+1)
+		b = appendNotedKey(b, d.at())
+	}
+	return q.s.appendNote(b)
+}
+
+func (q *queueState) noteReleasedLocked(ds []*Delivery) error {
+	b := make([]byte, 0, 64*len(ds))
+	for _, d := range ds {
+		if d.Barrier == nil {
+			b = append(b, noteReleased, 0)
+			b = appendNotedKey(b, d.at())
+		}
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	return q.s.appendNote(b)
+}
+
+func appendNotedKey(b []byte, at loc) []byte {
+	var buf [7 + 1 + MaxGroup + 1 + 8]byte
+	key := at.appendKey(buf[:0])
+	b = binary.AppendUvarint(b, uint64(len(key)))
+	return append(b, key...)
+}
+
+// maxNoteBytes is how long the notes get before they are rewritten.
+const maxNoteBytes = 1 << 20
+
+func (s *Store) appendNote(b []byte) error {
+	s.notesMu.Lock()
+	defer s.notesMu.Unlock()
+	s.noteBytes += len(b)
+	if s.noteBytes > maxNoteBytes {
+		select {
+		case s.kick <- struct{}{}:
+		default:
+		}
+	}
+	if err := s.db.AppendNotes(context.Background(), b); err != nil {
+		return fmt.Errorf("note deliveries: %w", err)
+	}
+	return nil
+}
+
+// rewriteNotes keeps only the notes of what is in flight. The committer calls
+// it; taking every queue's lock keeps new notes out meanwhile.
+func (s *Store) rewriteNotes() error {
+	s.notesMu.Lock()
+	due := s.noteBytes > maxNoteBytes
+	s.notesMu.Unlock()
+	if !due {
+		return nil
+	}
+	s.mu.RLock()
+	queues := s.byID
+	s.mu.RUnlock()
+	var notes [][]byte
+	for _, q := range queues {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		for _, d := range q.inflight {
+			b := binary.AppendUvarint([]byte{noteTaken}, uint64(d.ref.attempts)+1)
+			notes = append(notes, appendNotedKey(b, d.at()))
+		}
+	}
+	s.notesMu.Lock()
+	defer s.notesMu.Unlock()
+	s.noteBytes = 0
+	if err := s.db.ResetNotes(context.Background(), notes); err != nil {
+		return fmt.Errorf("rewrite notes: %w", err)
+	}
+	return nil
+}
+
+// armLocked sets the timer for the next thing that time alone will bring.
+func (q *queueState) armLocked() {
+	next := int64(math.MaxInt64)
+	if len(q.waiters) > 0 && !q.paused {
+		for _, lv := range q.levels {
+			if len(lv.lanes) > 0 {
+				next = min(next, lv.lanes[0].due)
+			}
+			next = min(next, lv.horizon)
+		}
+	}
+	for _, ms := range []int64{q.nextDue, q.nextEnd} {
+		if ms < math.MaxInt64/1_000_000 {
+			next = min(next, ms*1e6)
+		}
+	}
+	if q.idle > 0 {
+		next = min(next, q.s.now()+int64(idleTime))
+	}
+	if next == math.MaxInt64 || q.timerAt != 0 && q.timerAt <= next {
+		return
+	}
+	q.timerAt = next
+	d := max(time.Duration(next-q.s.now()), 0)
+	if q.timer == nil {
+		q.timer = time.AfterFunc(d, q.tick)
+	} else {
+		q.timer.Reset(d)
+	}
+}
+
+// tick runs when the timer fires.
+func (q *queueState) tick() {
+	if q.s.err() != nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.timerAt = 0
+	ms := q.s.now() / 1e6
+	if q.nextDue <= ms || q.nextEnd <= ms || q.idle > 0 {
+		q.s.flag(q)
+	}
+	q.wakeLocked()
+	q.armLocked()
+}
+
+// waiter is a Receive that found nothing.
+type waiter struct {
+	c    *Consumer
+	wake chan struct{} // capacity 1
+}
+
+// wakeLocked wakes the longest-waiting receiver, which wakes the next if it
+// leaves anything, and those that look for something particular.
+func (q *queueState) wakeLocked() {
+	plain := false
+	kept := q.waiters[:0]
+	for _, w := range q.waiters {
+		particular := w.c.view != nil || w.c.opts.Barriers == OnlyBarriers || w.c.pendingBarrier()
+		if particular || !plain && !w.c.fullLocked() {
+			plain = plain || !particular
+			w.wake <- struct{}{}
+			continue
+		}
+		kept = append(kept, w)
+	}
+	clear(q.waiters[len(kept):])
+	q.waiters = kept
+}
+
+// wakeAll wakes every receiver, and everybody who waits for space or barriers:
+// the store is closed or has failed.
+func (q *queueState) wakeAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, w := range q.waiters {
+		w.wake <- struct{}{}
+	}
+	q.waiters = nil
+	closeAll(&q.spaces)
+	closeAll(&q.drainers)
+}
+
+// close stops what runs for the queue when the store closes.
+func (q *queueState) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	for c := range q.consumers {
+		c.endLocked(ErrClosed)
+	}
+}
+
+// fullNowLocked reports whether the queue is at or above a high-water mark.
+func (q *queueState) fullNowLocked() bool {
+	c := q.config
+	return c.HighWaterItems > 0 && q.live+q.later >= c.HighWaterItems ||
+		c.HighWaterBytes > 0 && q.visible.bytes >= c.HighWaterBytes
+}
+
+func closeAll(chans *[]chan struct{}) {
+	for _, ch := range *chans {
+		close(ch)
+	}
+	*chans = nil
+}
+
+// waitSpace returns when the queue is below its marks.
+func (q *queueState) waitSpace(ctx context.Context) error {
+	for {
+		if err := q.s.err(); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		if !q.fullNowLocked() {
+			q.mu.Unlock()
+			return nil
+		}
+		ch := make(chan struct{})
+		q.spaces = append(q.spaces, ch)
+		q.mu.Unlock()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return context.Cause(ctx) // ch is dropped with the next wake
+		case <-q.s.stop:
+			return ErrClosed
+		}
+	}
+}
+
+// Full reports whether a queue is at or above one of its high-water marks. A
+// queue that does not exist is not.
+func (s *Store) Full(name string) bool {
+	q := s.queue(name)
+	if q == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.fullNowLocked()
+}
+
+// WaitSpace returns nil when a queue is below its high-water marks. It is for
+// those who would rather not begin work whose output has no room.
+func (s *Store) WaitSpace(ctx context.Context, name string) error {
+	q := s.queue(name)
+	if q == nil {
+		return s.err()
+	}
+	if err := q.waitSpace(ctx); err != nil {
+		return fmt.Errorf("wait for space in %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// QueueStats are the numbers of a queue. Ready + Delayed + Leased + Later is
+// what is unsettled. The counts are exact, and reading them costs the same
+// whatever they are.
+type QueueStats struct {
+	Name    string
+	Ready   int64 // items of the open epoch that wait for a consumer or for their group
+	Delayed int64 // items of the open epoch that wait for their time
+	Leased  int64 // items that a consumer holds
+	Later   int64 // items behind a barrier
+	Dead    int64 // dead letters
+	Bytes   int64 // of all unsettled items, as stored
+
+	Epoch    uint32 // the open epoch
+	Barriers int    // that wait, the released one among them
+	Released bool   // the open epoch is settled and consumers have its barrier
+
+	Paused    bool
+	Full      bool // at or above a high-water mark
+	Consumers int  // sessions
+	Groups    int  // groups in memory
+
+	Totals       Totals  // since the queue was made
+	EnqueueRate  float64 // items per second, since a call of Stats at least a second ago
+	AckRate      float64
+	OldestLoaded time.Time // when the oldest ready item in memory was enqueued; zero if there is none
+}
+
+// rateSample is a point from which rates are measured.
+type rateSample struct {
+	at       time.Time
+	enqueued int64
+	acked    int64
+}
+
+// Stats returns the numbers of all queues, ordered by name.
+func (s *Store) Stats() []QueueStats {
+	s.mu.RLock()
+	queues := slices.Clone(s.byID)
+	s.mu.RUnlock()
+	stats := make([]QueueStats, len(queues))
+	for i, q := range queues {
+		stats[i] = q.stats()
+	}
+	slices.SortFunc(stats, func(a, b QueueStats) int { return cmp.Compare(a.Name, b.Name) })
+	return stats
+}
+
+// QueueStats returns the numbers of one queue.
+func (s *Store) QueueStats(name string) (QueueStats, error) {
+	q, err := s.existing("stats", name)
+	if err != nil {
+		return QueueStats{}, err
+	}
+	return q.stats(), nil
+}
+
+func (q *queueState) stats() QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	leased := int64(len(q.inflight))
+	st := QueueStats{
+		Name: q.name, Ready: q.live - q.delayed - leased, Delayed: q.delayed, Leased: leased,
+		Later: q.later, Dead: q.visible.dead, Bytes: q.visible.bytes,
+		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
+		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: len(q.groups),
+		Totals: q.visible.total,
+	}
+	now := time.Now()
+	if dt := now.Sub(q.sampled.at).Seconds(); dt >= 1 {
+		if !q.sampled.at.IsZero() {
+			q.rates[0] = float64(st.Totals.Enqueued-q.sampled.enqueued) / dt
+			q.rates[1] = float64(st.Totals.Acked-q.sampled.acked) / dt
+		}
+		q.sampled = rateSample{now, st.Totals.Enqueued, st.Totals.Acked}
+	}
+	st.EnqueueRate, st.AckRate = q.rates[0], q.rates[1]
+	for _, l := range q.lanes {
+		if l.head < len(l.win) {
+			if t := enqueuedAt(l.win[l.head].value); st.OldestLoaded.IsZero() || t.Before(st.OldestLoaded) {
+				st.OldestLoaded = t
+			}
+		}
+	}
+	return st
+}
+
+// enqueuedAt reads the time out of a stored item.
+func enqueuedAt(value []byte) time.Time {
+	r := reader{b: value}
+	r.byte()
+	r.uvarint()
+	return time.UnixMilli(int64(r.uvarint()))
+}
+
+// GroupSettings returns the stored settings of a group, zero if there are none.
+func (s *Store) GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error) {
+	q, err := s.existing("group settings", queue)
+	if err != nil {
+		return GroupSettings{}, err
+	}
+	value, found, err := s.lookUp(appendGroupKey(nil, q.id, group))
+	if err == nil && found {
+		var rec groupRecord
+		if rec, err = decodeGroup(value); err == nil {
+			return rec.settings, nil
+		}
+	}
+	if err != nil {
+		return GroupSettings{}, fmt.Errorf("settings of group %s of %s: %w", group, queue, err)
+	}
+	return GroupSettings{}, nil
+}
+
+// Config returns the settings of a queue.
+func (s *Store) Config(queue string) (Config, error) {
+	q, err := s.existing("config", queue)
+	if err != nil {
+		return Config{}, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return *q.config, nil
+}
+
+// Seen reports whether a key is in the queue's seen-set: whether an item with
+// it was enqueued with mode Once, and not forgotten, or is live.
+func (s *Store) Seen(ctx context.Context, queue, key string) (bool, error) {
+	q, err := s.existing("seen", queue)
+	if err != nil {
+		return false, err
+	}
+	_, found, err := s.lookUp(appendMarkKey(nil, q.id, s.secret.hash(key)))
+	if err != nil {
+		return false, fmt.Errorf("seen %s in %s: %w", key, queue, err)
+	}
+	return found, nil
+}

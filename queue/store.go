@@ -1,0 +1,373 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue/driver"
+)
+
+// Store holds queues, tables and everything about them. It is safe for
+// concurrent use. A backend's Open returns one, for example
+// badgerqueue.Open.
+//
+// One goroutine, the committer, owns all durable state: it takes the
+// transactions that wait, plans them into one batch, hands the batch to the
+// driver, and publishes the effects in memory when the batch is durable. No
+// effect is visible before. So at the start of each plan, memory and disk
+// agree, and a crash between any two lines leaves what the last batch left.
+type Store struct {
+	db     driver.Store
+	opts   Options
+	log    *slog.Logger
+	secret secret
+	limits driver.Limits
+
+	requests chan *request // to the committer
+	kick     chan struct{} // tells the committer that some queue is flagged
+	stop     chan struct{} // closed by Close
+	done     chan struct{} // closed when the committer has returned
+	failed   chan struct{} // closed by fail
+
+	mu      sync.RWMutex
+	queues  map[string]*queueState // grows only
+	byID    []*queueState          // index is the queue's number less one
+	flagged map[*queueState]bool   // queues that want housekeeping
+	closing bool
+
+	failure  atomic.Pointer[error] // set once; makes the store refuse everything
+	sequence atomic.Uint64         // number of the last published batch
+	itemMem  atomic.Int64          // bytes of waiting items in memory
+
+	eventMu   sync.Mutex // one call of Options.OnEvent at a time
+	notesMu   sync.Mutex
+	noteBytes int // appended since the last reset
+
+	// Owned by the committer.
+	nextID      uint64
+	plan        *plan
+	recent      recentMarks
+	freeChecked time.Time
+	freeBytes   int64
+	written     int64 // bytes since freeChecked
+}
+
+// New returns a store on a driver, which it owns from then on, and recovers
+// it: what was being worked on when the last process died is ready again, with
+// the attempt counted. Backends call New; users call a backend's Open.
+func New(ctx context.Context, db driver.Store, options *Options) (*Store, error) {
+	s := &Store{
+		db:       db,
+		opts:     options.withDefaults(),
+		limits:   db.Limits(),
+		requests: make(chan *request, 1024),
+		kick:     make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+		failed:   make(chan struct{}),
+		queues:   make(map[string]*queueState),
+		flagged:  make(map[*queueState]bool),
+	}
+	s.log = s.opts.Logger
+	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
+		s.opts.MaxItem = limit
+	}
+	s.plan = newPlan(s)
+	if err := s.recover(ctx); err != nil {
+		return nil, fmt.Errorf("recover store: %w", err)
+	}
+	go s.commitLoop()
+	return s, nil
+}
+
+// Close ends every session, gives back what they hold without counting the
+// attempt, waits for transactions in progress and closes the backend.
+// Transactions not begun return ErrClosed. A second Close returns ErrClosed.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return fmt.Errorf("close store: %w", ErrClosed)
+	}
+	s.closing = true
+	queues := s.byID
+	s.mu.Unlock()
+	close(s.stop)
+	<-s.done
+	for _, q := range queues {
+		q.close()
+	}
+	var errs []error
+	if s.failure.Load() == nil {
+		errs = append(errs, s.db.ResetNotes(context.Background(), nil))
+	}
+	errs = append(errs, s.db.Close())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// err returns why the store cannot be used, or nil.
+func (s *Store) err() error {
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	select {
+	case <-s.stop:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// fail makes the store refuse everything from now on.
+func (s *Store) fail(cause error) error {
+	err := fmt.Errorf("%w: %w", ErrFailed, cause)
+	if s.failure.CompareAndSwap(nil, &err) {
+		close(s.failed)
+		s.log.Error("store failed", "err", cause)
+		s.emit(Event{Kind: EventFailed, Err: cause})
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		for _, q := range s.byID {
+			q.wakeAll()
+		}
+	}
+	return *s.failure.Load()
+}
+
+// Commit applies the transaction: all of it or nothing. When it returns nil,
+// the changes survive a crash and a power cut, and are visible.
+//
+// After an error there has been no effect, with two exceptions. If ctx ends
+// while the transaction is being written, Commit returns the context's error
+// and the transaction may still happen. If the backend fails, the error wraps
+// ErrFailed and the transaction is whole or absent after the next open.
+//
+// Transactions that are committed at the same time by different goroutines
+// share one write to the disk, so many committers are as cheap as one.
+func (s *Store) Commit(ctx context.Context, tx *Tx) error {
+	if err := s.commit(ctx, tx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) commit(ctx context.Context, tx *Tx) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	if tx.committed {
+		return invalidf("transaction was committed already; use Reset")
+	}
+	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
+	if err := s.prepare(ctx, r); err != nil {
+		return err
+	}
+	for {
+		err := error(nil)
+		if len(r.ops) > 0 {
+			err = s.submit(ctx, r)
+		}
+		switch {
+		case err == nil:
+			tx.committed, tx.result = true, r.result
+			return nil
+		case ctx.Err() != nil:
+			tx.ops = nil // the committer may still be reading them
+			return err
+		case !tx.wait || !errors.Is(err, ErrQueueFull):
+			return err
+		}
+		if err := r.full.waitSpace(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// submit hands a request to the committer and waits for its answer.
+func (s *Store) submit(ctx context.Context, r *request) error {
+	select {
+	case s.requests <- r:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.stop:
+		return ErrClosed
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.done:
+		// The committer answers whatever it has taken before it returns.
+		select {
+		case err := <-r.done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// prepare does what needs no order: it checks the transaction, encodes items,
+// and looks up the marks of keys, in the caller's goroutine.
+func (s *Store) prepare(ctx context.Context, r *request) error {
+	r.sequence = s.sequence.Load()
+	now := time.Now().UnixMilli()
+	for i := range r.ops {
+		o := &r.ops[i]
+		if err := o.validate(s); err != nil {
+			return err
+		}
+		switch o.kind {
+		case opEnqueue:
+			if o.value == nil {
+				b := make([]byte, 0, encodedItemSize(o.item))
+				o.value = appendItem(b, o.item, 0, now)
+			}
+			if o.item.Key != "" {
+				o.hash = s.secret.hash(o.item.Key)
+				if err := s.lookUpMark(ctx, o); err != nil {
+					return err
+				}
+			}
+		case opForget:
+			o.hash = s.secret.hash(o.key)
+		case opRetryDead:
+			if err := s.lookUpDead(ctx, o); err != nil {
+				return err
+			}
+		}
+		r.grows = r.grows || o.grows()
+		writes, bytes := o.cost()
+		r.writes += writes
+		r.bytes += bytes + writes*s.limits.Overhead
+	}
+	if r.writes > s.groupWrites() || r.bytes > s.groupBytes() {
+		return fmt.Errorf("%w: transaction of %d changes may take %d writes of %d bytes, the backend takes %d of %d",
+			ErrTooLarge, len(r.ops), r.writes, r.bytes, s.groupWrites(), s.groupBytes())
+	}
+	return nil
+}
+
+// groupWrites and groupBytes are what transactions may use of a batch; the
+// rest is for counts and housekeeping.
+func (s *Store) groupWrites() int { return s.limits.Writes * 3 / 4 }
+func (s *Store) groupBytes() int  { return s.limits.Bytes * 3 / 4 }
+
+// lookUpMark reads what is stored under the item's key. The committer uses it
+// if nothing has changed it since.
+func (s *Store) lookUpMark(ctx context.Context, o *op) error {
+	q := s.queue(o.name)
+	if q == nil {
+		return nil
+	}
+	var buf [32]byte
+	value, err := s.db.Get(ctx, appendMarkKey(buf[:0], q.id, o.hash))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	o.mark, o.markKnown = value, true
+	return nil
+}
+
+func (s *Store) lookUpDead(ctx context.Context, o *op) error {
+	q := s.queue(o.name)
+	if q == nil {
+		return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
+	}
+	value, err := s.db.Get(ctx, appendDeadKey(nil, q.id, o.id))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	o.value = value
+	return nil
+}
+
+// queue returns a queue's state, or nil if there is none of that name.
+func (s *Store) queue(name string) *queueState {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.queues[name]
+}
+
+// existing returns a queue's state, or an error that names the queue.
+func (s *Store) existing(op, name string) (*queueState, error) {
+	if err := s.err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	if q := s.queue(name); q != nil {
+		return q, nil
+	}
+	return nil, fmt.Errorf("%s: %w %q", op, ErrUnknownQueue, name)
+}
+
+// flag asks the committer to look after a queue.
+func (s *Store) flag(q *queueState) {
+	s.mu.Lock()
+	s.flagged[q] = true
+	s.mu.Unlock()
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Get returns a record of a table. It returns an error that wraps ErrNotFound
+// if there is none. The caller owns the slice.
+func (s *Store) Get(ctx context.Context, table, key string) ([]byte, error) {
+	if err := s.err(); err != nil {
+		return nil, fmt.Errorf("get %s/%s: %w", table, key, err)
+	}
+	if err := validName("table", table); err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	value, err := s.db.Get(ctx, appendTableKey(nil, table, []byte(key)))
+	if err != nil {
+		return nil, fmt.Errorf("get %s/%s: %w", table, key, err)
+	}
+	return value, nil
+}
+
+// Record is a key of a table with its value.
+type Record struct {
+	Key   string
+	Value []byte
+}
+
+// Scan returns up to limit records of a table whose keys lie in [from, to), in
+// order of their keys. An empty to means no upper bound. The next page begins
+// at the last key with a zero byte appended; each page sees the table as it
+// is when the page is read, so that a slow reader holds nothing up.
+func (s *Store) Scan(ctx context.Context, table, from, to string, limit int) ([]Record, error) {
+	if err := s.err(); err != nil {
+		return nil, fmt.Errorf("scan %s: %w", table, err)
+	}
+	if err := validName("table", table); err != nil {
+		return nil, fmt.Errorf("scan: %w", err)
+	}
+	if limit <= 0 {
+		return nil, fmt.Errorf("scan %s: %w", table, invalidf("limit %d", limit))
+	}
+	prefix := appendTableKey(nil, table, nil)
+	start, end := appendTableKey(nil, table, []byte(from)), prefixEnd(prefix)
+	if to != "" {
+		end = appendTableKey(nil, table, []byte(to))
+	}
+	var records []Record
+	err := s.db.Scan(ctx, start, end, func(key, value []byte) bool {
+		records = append(records, Record{string(key[len(prefix):]), append([]byte{}, value...)})
+		return len(records) < limit
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan %s: %w", table, err)
+	}
+	return records, nil
+}

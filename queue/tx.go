@@ -1,0 +1,414 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Tx is a list of changes that [Store.Commit] applies together or not at all.
+// The zero Tx is empty and ready to use. Building one cannot fail: mistakes
+// are reported by Commit, before any effect. A Tx is not safe for concurrent
+// use, and is committed at most once unless Reset is called.
+//
+// The changes take effect in the order of the calls. In particular, what is
+// enqueued before a call of Barrier lies before the barrier, and what is
+// enqueued after it lies behind.
+type Tx struct {
+	ops       []op
+	wait      bool
+	committed bool
+	result    Result
+}
+
+// Result says what a committed transaction has done.
+type Result struct {
+	Enqueued   int // items stored
+	Duplicates int // items not stored because their key was known
+	Replaced   int // waiting items that gave way to one with their key
+	Buried     int // deliveries that went to the dead letters, those out of attempts among them
+
+	// Barriers identifies the barriers placed, in the order of the calls.
+	Barriers []BarrierID
+}
+
+type opKind uint8
+
+const (
+	opAck opKind = iota
+	opRetry
+	opRelease
+	opBury
+	opEnqueue
+	opBarrier
+	opPut
+	opDelete
+	opSetGroup
+	opDelayGroup
+	opConfigure
+	opPause
+	opRemove
+	opForget
+	opRetryDead
+	opDropDead
+	opAddName
+	opDropName
+)
+
+// op is one change. Which fields it uses depends on its kind.
+type op struct {
+	kind     opKind
+	explicit bool          // opRetry: delay was given; opPause: pause, not resume
+	d        *Delivery     // settlements
+	err      error         // opRetry, opBury
+	delay    time.Duration // opRetry
+	name     string        // queue or table
+	key      string        // table key, group, identity or durable name
+	id       uint64        // item or dead letter
+	item     *Item         // opEnqueue
+	value    []byte        // encoded item, record or barrier body
+	group    GroupSettings
+	config   *Config
+
+	// Filled in by Commit, for opEnqueue.
+	q         *queueState
+	hash      hash128
+	mark      []byte // what was found under hash at version
+	markKnown bool
+	at        loc // opRemove, and where an enqueued item was put
+}
+
+// Ack settles deliveries as done. For a barrier it says that this consumer
+// knows; the next epoch opens when everybody does.
+func (tx *Tx) Ack(ds ...*Delivery) {
+	for _, d := range ds {
+		tx.ops = append(tx.ops, op{kind: opAck, d: d})
+	}
+}
+
+// Retry settles a delivery as failed. It is delivered again after the queue's
+// back-off, or, if this was its last attempt, goes to the dead letters. The
+// text of err is kept with a dead letter; err may be nil.
+func (tx *Tx) Retry(d *Delivery, err error) {
+	tx.ops = append(tx.ops, op{kind: opRetry, d: d, err: err})
+}
+
+// RetryAfter is Retry with a delay of the caller's choice, which may be zero.
+// An item of a group does not hold up the others of the group meanwhile.
+func (tx *Tx) RetryAfter(d *Delivery, delay time.Duration, err error) {
+	tx.ops = append(tx.ops, op{kind: opRetry, d: d, err: err, delay: delay, explicit: true})
+}
+
+// Release gives deliveries back as if they had not been taken: they keep their
+// place, and the attempt is not counted.
+func (tx *Tx) Release(ds ...*Delivery) {
+	for _, d := range ds {
+		tx.ops = append(tx.ops, op{kind: opRelease, d: d})
+	}
+}
+
+// Bury moves a delivery to the dead letters whatever its attempts. The text
+// of err is kept with it, and its stack if it or an error that it wraps has a
+// method Stack() []byte.
+func (tx *Tx) Bury(d *Delivery, err error) {
+	tx.ops = append(tx.ops, op{kind: opBury, d: d, err: err})
+}
+
+// Enqueue adds items to the tail epoch of a queue. A queue that does not
+// exist yet comes into being with the default [Config]. The items are read by
+// Commit, and their bodies may be kept after it: do not change them.
+func (tx *Tx) Enqueue(queue string, items ...Item) {
+	for i := range items {
+		tx.ops = append(tx.ops, op{kind: opEnqueue, name: queue, item: &items[i]})
+	}
+}
+
+// Barrier ends the tail epoch of a queue. It is released, with body, when
+// everything enqueued so far is settled. Its identity is in [Tx.Result] after
+// the commit.
+func (tx *Tx) Barrier(queue string, body []byte) {
+	tx.ops = append(tx.ops, op{kind: opBarrier, name: queue, value: body})
+}
+
+// Put sets a record of a table. Tables need no declaration.
+func (tx *Tx) Put(table, key string, value []byte) {
+	tx.ops = append(tx.ops, op{kind: opPut, name: table, key: key, value: value})
+}
+
+// Delete removes a record of a table. A record that is not there is no error.
+func (tx *Tx) Delete(table, key string) {
+	tx.ops = append(tx.ops, op{kind: opDelete, name: table, key: key})
+}
+
+// SetGroup replaces the settings of a group; the zero GroupSettings removes
+// them. A minimum delay that is running already is not cut short.
+func (tx *Tx) SetGroup(queue, group string, s GroupSettings) {
+	tx.ops = append(tx.ops, op{kind: opSetGroup, name: queue, key: group, group: s})
+}
+
+// DelayGroup sets a group's NotBefore to until unless it is later already,
+// and leaves its other settings alone.
+func (tx *Tx) DelayGroup(queue, group string, until time.Time) {
+	tx.ops = append(tx.ops, op{kind: opDelayGroup, name: queue, key: group, group: GroupSettings{NotBefore: until}})
+}
+
+// Configure replaces the settings of a queue, which comes into being if it
+// does not exist.
+func (tx *Tx) Configure(queue string, c Config) {
+	tx.ops = append(tx.ops, op{kind: opConfigure, name: queue, config: &c})
+}
+
+// Pause stops the delivery of a queue's items, and Resume starts it again.
+// Barriers are delivered all the same.
+func (tx *Tx) Pause(queue string) {
+	tx.ops = append(tx.ops, op{kind: opPause, name: queue, explicit: true})
+}
+
+// Resume undoes Pause.
+func (tx *Tx) Resume(queue string) {
+	tx.ops = append(tx.ops, op{kind: opPause, name: queue})
+}
+
+// Remove drops items that wait; [Store.Browse] finds them. One that is being
+// worked on, or gone, is left alone.
+func (tx *Tx) Remove(items ...Waiting) {
+	for _, w := range items {
+		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, at: w.at, id: w.ID})
+	}
+}
+
+// Forget makes a queue forget that keys were ever enqueued, so that mode Once
+// takes them again.
+func (tx *Tx) Forget(queue string, keys ...string) {
+	for _, key := range keys {
+		tx.ops = append(tx.ops, op{kind: opForget, name: queue, key: key})
+	}
+}
+
+// RetryDead enqueues dead letters again, with a new id and no attempts, in
+// the tail epoch: behind every barrier that waits. One whose key is live
+// again stays where it is and counts as a duplicate; one that does not exist
+// is passed over.
+func (tx *Tx) RetryDead(queue string, ids ...uint64) {
+	for _, id := range ids {
+		tx.ops = append(tx.ops, op{kind: opRetryDead, name: queue, id: id})
+	}
+}
+
+// DropDead removes dead letters. One that does not exist is passed over.
+func (tx *Tx) DropDead(queue string, ids ...uint64) {
+	for _, id := range ids {
+		tx.ops = append(tx.ops, op{kind: opDropDead, name: queue, id: id})
+	}
+}
+
+// WaitIfFull makes Commit wait while a queue that the transaction enqueues to
+// is above its high-water mark, instead of returning [ErrQueueFull]. It has no
+// effect on a transaction that settles a delivery: that one never waits, so
+// that nobody waits while holding what others wait for.
+func (tx *Tx) WaitIfFull() { tx.wait = true }
+
+// Result returns what the transaction did, once Commit has returned nil.
+func (tx *Tx) Result() Result { return tx.result }
+
+// Len returns how many changes the transaction holds.
+func (tx *Tx) Len() int { return len(tx.ops) }
+
+// Reset empties the transaction for another use.
+func (tx *Tx) Reset() {
+	clear(tx.ops)
+	*tx = Tx{ops: tx.ops[:0]}
+}
+
+func validName(what, name string) error {
+	switch {
+	case name == "":
+		return invalidf("%s name is empty", what)
+	case len(name) > MaxName:
+		return invalidf("%s name %.20q… has %d bytes, more than %d", what, name, len(name), MaxName)
+	case strings.IndexByte(name, 0) >= 0:
+		return invalidf("%s name %q holds a zero byte", what, name)
+	}
+	return nil
+}
+
+func validGroup(group string) error {
+	if len(group) > MaxGroup {
+		return invalidf("group %.20q… has %d bytes, more than %d", group, len(group), MaxGroup)
+	}
+	if strings.IndexByte(group, 0) >= 0 {
+		return invalidf("group %q holds a zero byte", group)
+	}
+	return nil
+}
+
+func validItem(it *Item, maxItem int) error {
+	if err := validGroup(it.Group); err != nil {
+		return err
+	}
+	headers := 0
+	for name, value := range it.Headers {
+		headers += len(name) + len(value)
+	}
+	switch {
+	case len(it.Body) > maxItem:
+		return fmt.Errorf("%w: body of %d bytes, Options.MaxItem is %d", ErrTooLarge, len(it.Body), maxItem)
+	case len(it.Key) > MaxKey:
+		return fmt.Errorf("%w: key of %d bytes, MaxKey is %d", ErrTooLarge, len(it.Key), MaxKey)
+	case headers > MaxHeaders || len(it.Headers) > maxItemHeaders:
+		return fmt.Errorf("%w: %d headers of %d bytes, the limit is %d of %d", ErrTooLarge, len(it.Headers), headers, maxItemHeaders, MaxHeaders)
+	case it.Priority > MaxPriority || it.Priority < -MaxPriority:
+		return invalidf("priority %d is not between %d and %d", it.Priority, -MaxPriority, MaxPriority)
+	case it.Delay < 0:
+		return invalidf("delay %v is negative", it.Delay)
+	case it.Mode > ReplaceLive:
+		return invalidf("mode %d", it.Mode)
+	case !it.Expires.IsZero() && it.Expires.UnixMilli() <= 0, !it.NotBefore.IsZero() && it.NotBefore.UnixMilli() <= 0:
+		return invalidf("time before 1970")
+	}
+	return nil
+}
+
+// validate checks everything about an op that needs no state.
+func (o *op) validate(s *Store) error {
+	switch o.kind {
+	case opAck, opRetry, opRelease, opBury:
+		switch {
+		case o.d == nil || o.d.c == nil:
+			return invalidf("delivery did not come from Receive")
+		case o.d.c.s != s:
+			return ErrForeign
+		case o.delay < 0:
+			return invalidf("delay %v is negative", o.delay)
+		case o.kind == opBury && o.d.Barrier != nil:
+			return fmt.Errorf("bury: %w", ErrBarrier)
+		}
+		return nil
+	case opPut, opDelete:
+		if err := validName("table", o.name); err != nil {
+			return err
+		}
+		if len(o.key) == 0 || len(o.key) > MaxTableKey {
+			return invalidf("key of table %s has %d bytes, not 1 to %d", o.name, len(o.key), MaxTableKey)
+		}
+		if len(o.value) > s.opts.MaxItem {
+			return fmt.Errorf("%w: record of %d bytes, Options.MaxItem is %d", ErrTooLarge, len(o.value), s.opts.MaxItem)
+		}
+		return nil
+	}
+	if err := validName("queue", o.name); err != nil {
+		return err
+	}
+	switch o.kind {
+	case opEnqueue:
+		return validItem(o.item, s.opts.MaxItem)
+	case opBarrier:
+		if len(o.value) > s.opts.MaxItem {
+			return fmt.Errorf("%w: barrier of %d bytes, Options.MaxItem is %d", ErrTooLarge, len(o.value), s.opts.MaxItem)
+		}
+	case opSetGroup, opDelayGroup:
+		if o.key == "" {
+			return invalidf("group name is empty")
+		}
+		if err := validGroup(o.key); err != nil {
+			return err
+		}
+		return o.group.validate()
+	case opConfigure:
+		return o.config.validate()
+	case opForget:
+		if o.key == "" {
+			return invalidf("key is empty")
+		}
+	}
+	return nil
+}
+
+// settles reports whether the transaction settles a delivery.
+func (tx *Tx) settles() bool {
+	for i := range tx.ops {
+		if tx.ops[i].kind <= opBury {
+			return true
+		}
+	}
+	return false
+}
+
+// grows reports whether the op stores something new.
+func (o *op) grows() bool {
+	switch o.kind {
+	case opEnqueue, opBarrier, opPut, opConfigure, opSetGroup, opDelayGroup, opAddName:
+		return true
+	}
+	return false
+}
+
+// cost bounds the writes and bytes of the op, keys included.
+func (o *op) cost() (writes, bytes int) {
+	const key = 64
+	switch o.kind {
+	case opEnqueue:
+		group := len(o.item.Group)
+		writes, bytes = 3, len(o.value)+3*(key+group)
+		if o.item.Key != "" {
+			writes, bytes = writes+1, bytes+key+group
+			if o.item.Mode == ReplaceLive {
+				writes, bytes = writes+2, bytes+2*(key+group)
+			}
+		}
+		if !o.item.Expires.IsZero() {
+			writes, bytes = writes+1, bytes+key+group
+		}
+		return writes, bytes
+	case opAck, opRetry, opBury, opRelease:
+		if o.d.Barrier != nil {
+			return 8, 1024
+		}
+		group := len(o.d.Item.Group)
+		writes, bytes = 3, 3*(key+group)
+		if o.d.Item.Key != "" {
+			writes, bytes = writes+1, bytes+key+group
+		}
+		if !o.d.Item.Expires.IsZero() {
+			writes, bytes = writes+1, bytes+key+group
+		}
+		if o.kind == opRetry || o.kind == opBury {
+			writes, bytes = writes+3, bytes+len(o.d.ref.value)+maxReason+4*(key+group)
+		}
+		return writes, bytes
+	case opPut, opDelete:
+		return 1, len(o.name) + len(o.key) + len(o.value) + 2
+	case opRetryDead:
+		return 6, 6*(key+MaxGroup) + len(o.value)
+	case opBarrier:
+		return 4, len(o.value) + 4*key
+	case opRemove:
+		return 4, 4 * (key + MaxGroup)
+	default:
+		return 3, 4096
+	}
+}
+
+// maxReason bounds what is kept of an error and of its stack.
+const maxReason = 8 << 10
+
+// reason returns the text of err and its stack, cut to what is kept.
+func reason(err error) (text, stack string) {
+	if err == nil {
+		return "", ""
+	}
+	text = err.Error()
+	var s interface{ Stack() []byte }
+	if errors.As(err, &s) {
+		stack = string(s.Stack())
+	}
+	return cut(text, maxReason/4), cut(stack, maxReason*3/4)
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/nlnwa/whatwg-url v0.6.2
+	github.com/temoto/robotstxt v1.1.2
 	golang.org/x/net v0.62.0
 )
 

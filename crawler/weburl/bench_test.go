@@ -2,7 +2,10 @@ package weburl
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	whatwg "github.com/nlnwa/whatwg-url/url"
 )
 
 // links are what the pages of documentation sites and blogs contain.
@@ -24,13 +27,29 @@ func BenchmarkResolve(b *testing.B) {
 	}
 }
 
-func BenchmarkResolveFull(b *testing.B) {
-	base := mustParse(b, "https://docs.example.com/en/latest/user/intro.html")
+// BenchmarkWHATWG is the parser alone, for comparison.
+func BenchmarkWHATWG(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, reason := base.full(links[i%len(links)]); reason != "" {
-			b.Fatal(reason)
+		if _, err := whatwg.ParseRef("https://docs.example.com/en/latest/user/intro.html", links[i%len(links)]); err != nil {
+			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkResolveHostile resolves links made to take long.
+func BenchmarkResolveHostile(b *testing.B) {
+	base := mustParse(b, "https://docs.example.com/"+strings.Repeat("a/", 2000))
+	for name, href := range map[string]string{
+		"dots":        strings.Repeat("a/../", 1500),
+		"credentials": "http://" + strings.Repeat("@", 7900) + "example.com/",
+		"labels":      "http://" + strings.Repeat("ü.", 1000) + "example/",
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				base.Resolve(href)
+			}
+		})
 	}
 }
 

@@ -24,7 +24,7 @@
 //
 // All functions are safe for concurrent use.
 //
-// Most links take a hand-written path with one allocation. Hosts and
-// spellings outside plain ASCII http go to a full WHATWG parser; tests and a
-// fuzz target hold the two to the same answers.
+// Most links take one allocation. Hosts that are not domain names in plain
+// ASCII go to a full WHATWG parser; the rest is written by hand, and tests and
+// a fuzz target hold it to that parser's answers.
 package weburl

@@ -1,6 +1,7 @@
 package weburl
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -31,11 +32,7 @@ func (u URL) Resolve(href string) (URL, error) {
 	if len(ref) > MaxLength {
 		return URL{}, refuse(TooLong, href)
 	}
-	ref = slashes(ref)
-	v, reason := u.quick(ref, scheme)
-	if reason == needFull {
-		v, reason = u.full(ref)
-	}
+	v, reason := u.resolve(slashes(ref), scheme)
 	if reason == "" && len(v.s) > MaxLength {
 		reason = TooLong
 	}
@@ -45,56 +42,76 @@ func (u URL) Resolve(href string) (URL, error) {
 	return v, nil
 }
 
-// needFull is the reason by which the quick path hands over to the full parser.
-const needFull Reason = "full"
-
-// quick resolves references whose authority is a plain ASCII domain name,
-// written as it should be; anything else needs the full parser. ref has passed
-// strip and has no fragment.
-func (u URL) quick(ref, scheme string) (URL, Reason) {
+// resolve resolves a reference that has passed strip and slashes and has no
+// fragment. Scheme is its own, if any.
+func (u URL) resolve(ref, scheme string) (URL, Reason) {
 	var stack [512]byte
 	out := stack[:0]
 	rest := ref
-	switch {
-	case scheme != "":
+	isHTTPS := u.Scheme() == "https"
+	if scheme != "" {
 		rest = ref[len(scheme)+1:]
-		if !strings.HasPrefix(rest, "//") {
-			return URL{}, needFull
+		same := !u.IsZero() && isHTTPS == (len(scheme) == len("https"))
+		isHTTPS = len(scheme) == len("https")
+		if !same && !strings.HasPrefix(rest, "//") {
+			// The slashes were forgotten; any number of them will do.
+			rest = "//" + rest
 		}
-		if len(scheme) == len("https") {
-			out = append(out, "https:"...)
-		} else {
-			out = append(out, "http:"...)
-		}
+	}
+
+	switch {
 	case strings.HasPrefix(rest, "//"):
-		out = append(out, u.s[:u.hostStart()-len("//")]...)
+		out = append(out, "http://"...)
+		if isHTTPS {
+			out = append(out[:0], "https://"...)
+		}
+		authority, behind := cutAuthority(strings.TrimLeft(rest, "/"))
+		out, reason := appendAuthority(out, authority, isHTTPS)
+		if reason != "" {
+			return URL{}, reason
+		}
+		return finish(out, len(out), behind), ""
 	case rest == "":
 		return u, ""
 	case rest[0] == '?':
 		out = append(out, u.s[:u.query]...)
-		return finish(out, int(u.path), rest)
 	case rest[0] == '/':
 		out = append(out, u.Origin()...)
-		return finish(out, len(out), rest)
 	default:
 		path := u.Path()
 		out = append(out, u.Origin()...)
 		out = append(out, path[:strings.LastIndexByte(path, '/')]...)
-		return finish(out, int(u.path), rest)
 	}
+	return finish(out, int(u.path), rest), ""
+}
 
-	out = append(out, "//"...)
-	out, rest, ok := appendAuthority(out, rest[2:], len(scheme) == len("https") || scheme == "" && u.s[4] == 's')
-	if !ok {
-		return URL{}, needFull
+// cutAuthority splits what follows "//" into the authority, which it frees
+// from credentials, and the rest.
+func cutAuthority(s string) (authority, rest string) {
+	authority = s
+	if i := strings.IndexAny(s, "/?"); i >= 0 {
+		authority, rest = s[:i], s[i:]
 	}
-	return finish(out, len(out), rest)
+	return authority[strings.LastIndexByte(authority, '@')+1:], rest
+}
+
+// appendAuthority appends host and port of an authority.
+func appendAuthority(out []byte, authority string, https bool) ([]byte, Reason) {
+	if quick, ok := appendPlainAuthority(out, authority, https); ok {
+		return quick, ""
+	}
+	scheme := "http"
+	if https {
+		scheme = "https"
+	}
+	host, reason := fullAuthority(scheme, authority)
+	return append(out, host...), reason
 }
 
 // finish appends path and query to out, which already holds the authority and
 // perhaps the directory that a relative path starts from; the path begins at
 // pathStart.
-func finish(out []byte, pathStart int, rest string) (URL, Reason) {
+func finish(out []byte, pathStart int, rest string) URL {
 	path, query := rest, ""
 	if i := strings.IndexByte(rest, '?'); i >= 0 {
 		path, query = rest[:i], rest[i:]
@@ -106,19 +123,18 @@ func finish(out []byte, pathStart int, rest string) (URL, Reason) {
 		out = appendEscaped(out, query[1:], &queryClass)
 	}
 	u.s = string(out)
-	return u, ""
+	return u
 }
 
-// appendAuthority appends host and port of rest, which follows "//", and
-// returns what comes behind them. It declines whatever is not a domain name
-// in ASCII letters, digits, '-' and '_' with a port in digits.
-func appendAuthority(out []byte, rest string, https bool) (_ []byte, behind string, ok bool) {
-	start := len(out)
-	label := start
+// appendPlainAuthority appends an authority that is a domain name in ASCII
+// letters, digits, '-' and '_', perhaps with a port in digits. It declines
+// anything else.
+func appendPlainAuthority(out []byte, authority string, https bool) (_ []byte, ok bool) {
+	label := len(out)
 	i := 0
 host:
-	for ; i < len(rest); i++ {
-		c := rest[i]
+	for ; i < len(authority); i++ {
+		c := authority[i]
 		switch {
 		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_':
 			out = append(out, c)
@@ -126,38 +142,41 @@ host:
 			out = append(out, c|0x20)
 		case c == '.':
 			if !plainLabel(out[label:]) {
-				return nil, "", false
+				return nil, false
 			}
 			out = append(out, '.')
 			label = len(out)
-		case c == '/' || c == '?' || c == ':':
+		case c == ':':
 			break host
 		default:
-			return nil, "", false
+			return nil, false
 		}
 	}
 	// A last label that begins with a digit may be an IPv4 address.
 	if !plainLabel(out[label:]) || '0' <= out[label] && out[label] <= '9' {
-		return nil, "", false
+		return nil, false
 	}
-	if i == len(rest) || rest[i] != ':' {
-		return out, rest[i:], true
+	if i == len(authority) {
+		return out, true
 	}
 
-	i++
-	port, digits := 0, 0
-	for ; i < len(rest) && '0' <= rest[i] && rest[i] <= '9'; i++ {
-		port, digits = port*10+int(rest[i]-'0'), digits+1
+	digits := authority[i+1:]
+	if len(digits) > 5 {
+		return nil, false
 	}
-	if digits > 5 || port > 65535 || i < len(rest) && rest[i] != '/' && rest[i] != '?' {
-		return nil, "", false
+	port := 0
+	for _, c := range []byte(digits) {
+		if c < '0' || '9' < c {
+			return nil, false
+		}
+		port = port*10 + int(c-'0')
 	}
-	isDefault := digits == 0 || https && port == 443 || !https && port == 80
-	if !isDefault {
-		out = append(out, ':')
-		out = appendInt(out, port)
+	isDefault := digits == "" || https && port == 443 || !https && port == 80
+	if port > 65535 || isDefault {
+		return out, port <= 65535
 	}
-	return out, rest[i:], true
+	out = append(out, ':')
+	return strconv.AppendInt(out, int64(port), 10), true
 }
 
 // plainLabel reports whether a lower-case label of a domain name needs no
@@ -170,13 +189,6 @@ func plainLabel(label []byte) bool {
 		return false
 	}
 	return len(label) < 4 || label[2] != '-' || label[3] != '-'
-}
-
-func appendInt(out []byte, n int) []byte {
-	if n >= 10 {
-		out = appendInt(out, n/10)
-	}
-	return append(out, byte('0'+n%10))
 }
 
 // appendPath appends the segments of path to out, resolving dot segments
@@ -330,7 +342,7 @@ func classWithout(escaped string) (class [256]bool) {
 }
 
 // strip removes C0 controls and spaces around s, and tabs and line breaks
-// within, as the URL Standard's basic parser begins.
+// within, as the basic parser of the URL Standard begins.
 func strip(s string) string {
 	for s != "" && s[0] <= ' ' {
 		s = s[1:]

@@ -16,6 +16,9 @@ import "strings"
 //   - "*" and "$", which in patterns mean something else, are escaped (section
 //     2.2.3: "%2A" in a pattern is a "*" in an address).
 //
+// A pattern's query begins behind its first "?". One without is read as a path,
+// so that "/*%2Fa" does not match a "/a" within a query.
+//
 // inQuery says whether s begins within the query; the result is the same for
 // what follows s.
 func normalize(s string, inQuery bool) (_ string, inQueryAfter bool) {

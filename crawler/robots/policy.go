@@ -92,6 +92,9 @@ type Policy struct {
 //	                                   and at least for RetryAfter (at most
 //	                                   24 hours)
 //
+// The RFC would permit to go on with old rules, or without any, once a file has
+// been unreachable for a month; Decide does neither.
+//
 // previous is the policy in force before, or nil; it is needed for the growing
 // wait only.
 func Decide(f Fetch, agent string, previous *Policy) *Policy {

@@ -140,21 +140,19 @@ func (c *execChild) stop(grace time.Duration) {
 	c.input = nil
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	for {
+	c.reap()
+	lines := c.lines // what it says now is of no use to anyone, but must not block it
+	for over := false; !over; {
 		select {
-		case l := <-c.lines:
-			if l.err == nil {
-				continue // what it says now is of no use to anyone
+		case l := <-lines:
+			if l.err != nil {
+				lines = nil
 			}
-			// The pipe is closed; the process should be gone in a moment.
-			c.reap()
-			select {
-			case <-c.waited:
-			case <-ctx.Done():
-			}
+		case <-c.waited:
+			over = true
 		case <-ctx.Done():
+			over = true
 		}
-		break
 	}
 	killProcessGroup(c.cmd) // what it may have left behind
 	c.finish()

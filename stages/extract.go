@@ -39,7 +39,7 @@ func ParseMode(s string) (Mode, error) {
 
 // Defaults of an [Extractor].
 const (
-	DefaultExtractTimeout  = 3 * time.Second
+	DefaultExtractTimeout  = 10 * time.Second
 	DefaultExtractMaxNodes = 60_000
 	DefaultMaxText         = 1 << 20
 )
@@ -149,21 +149,12 @@ func (x *Extractor) Extract(ctx context.Context, d *Document, contentLanguage st
 		OpenGraph: d.Meta.OpenGraph, Fields: d.Meta.Fields, JSONLD: d.Meta.JSONLD,
 	}
 	found, note := x.find(ctx, d)
-	if found == nil {
-		found = &finding{method: "body", root: bodyOf(d.root)}
-		t.Note = note
+	if found == nil || emptyLines(found.lines) {
+		t.Note = or(note, "no main text found")
+		found = x.body(d).with(found)
 	}
 	t.Method = found.method
-	lines := textLines(found.root, found.method == "body")
-	if found.method != "body" && emptyLines(lines) {
-		found = &finding{method: "body", root: bodyOf(d.root), title: found.title, byline: found.byline, site: found.site, date: found.date}
-		t.Method, t.Note = "body", "no main text found"
-		lines = textLines(found.root, true)
-	}
-	if t.Method == "body" && emptyLines(lines) {
-		// A page that is all navigation or all form still says something.
-		lines = textLines(d.root, false)
-	}
+	lines := withoutTitle(found.lines, found.title, d.Meta.OpenGraph["og:title"], d.Meta.Title)
 	limit := or(x.MaxText, DefaultMaxText)
 	var cut bool
 	t.Text, cut = joinLines(lines, limit)
@@ -183,6 +174,31 @@ func (x *Extractor) Extract(ctx context.Context, d *Document, contentLanguage st
 	t.describe(d, found)
 	t.Language = DetectLanguage(t.Text, d.Meta.Lang, or(contentLanguage, d.Meta.ContentLanguage))
 	return t
+}
+
+// body returns the readable text of the whole body.
+func (x *Extractor) body(d *Document) *finding {
+	f := &finding{method: "body", root: bodyOf(d.root)}
+	f.lines = textLines(f.root, true)
+	if emptyLines(f.lines) {
+		// A page that is all navigation or all form still says something.
+		f.lines = textLines(d.root, false)
+	}
+	return f
+}
+
+// withoutTitle removes a first line that repeats the title, which has a field of
+// its own, if it is not all there is.
+func withoutTitle(lines []string, titles ...string) []string {
+	if len(lines) < 2 {
+		return lines
+	}
+	for _, t := range titles {
+		if strings.EqualFold(lines[0], strings.Join(strings.Fields(t), " ")) {
+			return lines[1:]
+		}
+	}
+	return lines
 }
 
 func (x *Extractor) maxAbandoned() int64 {

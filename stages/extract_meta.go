@@ -12,7 +12,10 @@ func (t *Text) describe(d *Document, f *finding) {
 	m := &d.Meta
 	t.Title = clipText(firstOf(f.title, m.OpenGraph["og:title"], m.Title), 1000)
 	t.Site = clipText(firstOf(m.OpenGraph["og:site_name"], f.site, m.Fields["application-name"]), 300)
-	t.Byline = clipText(firstOf(f.byline, m.Fields["author"], m.Fields["dc.creator"], m.author()), 500)
+	t.Byline = clipText(firstOf(m.Fields["author"], m.author(), f.byline, m.Fields["dc.creator"]), 500)
+	if len(t.Byline) > 3 && strings.EqualFold(t.Byline[:3], "by ") {
+		t.Byline = strings.TrimSpace(t.Byline[3:])
+	}
 	t.Description = firstOf(t.Description, m.OpenGraph["og:description"])
 	t.Published = m.published()
 	if t.Published == "" && !f.date.IsZero() {

@@ -88,7 +88,9 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 		q.giveBackLocked(e.d, leaseSettled)
 	case effectReady:
-		return q.addReadyLocked(e.at, e.r, e.flag, now)
+		if err := q.addReadyLocked(e.at, e.r, e.flag, now); err != nil {
+			return err
+		}
 	case effectDelayed:
 		if e.at.epoch == q.open {
 			q.nextDue = min(q.nextDue, e.at.due)

@@ -43,7 +43,7 @@ type Harness func(t testing.TB) Disk
 
 // patience is how long a test waits for what must come. In a bubble it passes
 // at once when nothing else can happen, so a hang fails the test by name.
-const patience = time.Hour
+const patience = 48 * time.Hour
 
 // env is what a test works with: one disk with a store open on it.
 type env struct {

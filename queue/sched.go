@@ -168,6 +168,9 @@ func (q *queueState) servedLocked(l *lane, now int64) {
 func (q *queueState) leaseLocked(c *Consumer, l *lane, r ref) *Delivery {
 	d := &Delivery{c: c, ln: l, ref: r, ID: r.id, Epoch: l.key.epoch}
 	q.inflight[r.id] = d
+	for _, v := range q.views {
+		v.forget(r.id)
+	}
 	c.holdLocked(d)
 	l.inflight++
 	l.taken++
@@ -298,30 +301,45 @@ func (s *Store) rewriteNotes() error {
 	return nil
 }
 
-// armLocked sets the timer for the next thing that time alone will bring.
+// overdueTime is how long the timer waits for housekeeping that has been asked
+// for and has not come yet, for want of free space perhaps.
+const overdueTime = 100 * time.Millisecond
+
+// armLocked sets the timer for the next thing that time alone will bring. What
+// is due already waits for something else: a lane for a receiver that may take
+// its items, housekeeping for the committer.
 func (q *queueState) armLocked() {
 	next := int64(math.MaxInt64)
+	now := q.s.now()
 	if len(q.waiters) > 0 && !q.paused {
 		for _, lv := range q.levels {
-			if len(lv.lanes) > 0 {
+			if len(lv.lanes) > 0 && lv.lanes[0].due > now {
 				next = min(next, lv.lanes[0].due)
 			}
-			next = min(next, lv.horizon)
+			if lv.horizon > now {
+				next = min(next, lv.horizon)
+			}
+		}
+		for _, v := range q.views {
+			if v.nextDue > now {
+				next = min(next, v.nextDue)
+			}
 		}
 	}
-	for _, ms := range []int64{q.nextDue, q.nextEnd} {
-		if ms < math.MaxInt64/1_000_000 {
-			next = min(next, ms*1e6)
-		}
+	if due := min(q.nextDue, q.nextEnd); due <= now/1e6 {
+		q.s.flag(q)
+		next = min(next, now+int64(overdueTime))
+	} else if due < math.MaxInt64/1_000_000 {
+		next = min(next, due*1e6)
 	}
 	if q.idle > 0 {
-		next = min(next, q.s.now()+int64(idleTime))
+		next = min(next, now+int64(idleTime))
 	}
 	if next == math.MaxInt64 || q.timerAt != 0 && q.timerAt <= next {
 		return
 	}
 	q.timerAt = next
-	d := max(time.Duration(next-q.s.now()), 0)
+	d := max(time.Duration(next-now), 0)
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, q.tick)
 	} else {
@@ -337,8 +355,7 @@ func (q *queueState) tick() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.timerAt = 0
-	ms := q.s.now() / 1e6
-	if q.nextDue <= ms || q.nextEnd <= ms || q.idle > 0 {
+	if q.idle > 0 {
 		q.s.flag(q)
 	}
 	q.wakeLocked()

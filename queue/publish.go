@@ -55,6 +55,9 @@ func (p *plan) publishQueue(q *queueState) error {
 	if err := p.maybeReleaseLocked(q, now); err != nil {
 		return err
 	}
+	if len(q.lanes) > p.s.opts.GroupMemory*5/4 {
+		p.s.flag(q)
+	}
 	q.wakeLocked()
 	q.armLocked()
 	return nil
@@ -88,7 +91,7 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 		q.giveBackLocked(e.d, leaseSettled)
 	case effectReady:
-		if err := q.addReadyLocked(e.at, e.r, e.flag, now); err != nil {
+		if err := q.addReadyLocked(e.at, e.r, e.ptr); err != nil {
 			return err
 		}
 	case effectDelayed:
@@ -116,9 +119,17 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 	case effectPause:
 		q.paused = e.flag
+	case effectIdle:
+		if l := q.lanes[e.lane]; l != nil {
+			q.dropLaneLocked(l)
+		}
+	case effectPointer:
+		if e.lane.epoch == q.open {
+			q.movedLocked(e)
+		}
 	case effectBarrier:
 		q.endLocked(e.d, leaseSettled)
-		q.returnBarrierLocked(e.d, e.delay)
+		q.returnBarrierLocked(e.d, e.delay, e.flag)
 	}
 	if e.r.expires != 0 {
 		q.nextEnd = min(q.nextEnd, e.r.expires)

@@ -186,7 +186,9 @@ func (d *Delivery) at() loc {
 
 // endLocked ends a lease whatever became of it.
 func (q *queueState) endLocked(d *Delivery, state leaseState) {
-	d.state = state
+	if d.state != leaseLost {
+		d.state = state
+	}
 	d.c.letGoLocked(d)
 	if d.Barrier != nil {
 		return

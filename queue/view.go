@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
@@ -149,12 +149,14 @@ func (q *queueState) residentLocked(k laneKey) (*lane, error) {
 	if l := q.lanes[k]; l != nil {
 		return l, nil
 	}
-	value, _, err := q.s.lookUp(appendLaneKey(nil, q.id, k))
+	ptr, err := q.s.readPointer(q.id, k)
 	if err != nil {
 		return nil, err
 	}
-	due, _ := binary.Varint(value)
-	l, err := q.addLaneLocked(k, due, 0, false)
+	if ptr == nil {
+		return nil, fmt.Errorf("%w: lane %v has no record", ErrCorrupt, k)
+	}
+	l, err := q.addLaneLocked(k, ptr.due, ptr.low, false)
 	if err == nil {
 		q.scheduleLocked(l)
 	}

@@ -190,6 +190,7 @@ var flowPromises = []promise{
 		full.set(100)
 		e.pass(time.Hour) // the store must not spin meanwhile
 		full.set(math.MaxInt64)
+		e.pass(time.Second)
 		e.wants("after space was made", e.drain(c), "x")
 		e.put("q", "z")
 	}},

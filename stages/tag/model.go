@@ -4,11 +4,12 @@ package tag
 // marks that the tokenizer and the sentence splitter must know.
 type model struct {
 	lang    string
+	style   style
 	labels  []label
 	lex     *lexicon
 	tags    *weights // chooses a label for a word
 	bounds  *weights // chooses whether a sentence ends after a token; nil without one
-	split   splitRules
+	rules   splitRules
 	rowsTag []row // what tags was made of, kept by the trainer alone
 	rowsEnd []row
 }

@@ -69,7 +69,7 @@ func trainModel(sentences []*TreebankSentence, o TrainOptions) (*model, error) {
 	if o.Language == "" {
 		return nil, fmt.Errorf("no language given")
 	}
-	m := &model{lang: o.Language}
+	m := &model{lang: o.Language, style: styleOf(o.Language)}
 	gold, err := m.collectLabels(sentences, o.XPOS)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func trainModel(sentences []*TreebankSentence, o TrainOptions) (*model, error) {
 	if m.tags, err = newWeights(m.rowsTag); err != nil {
 		return nil, err
 	}
-	m.split = collectSplitRules(sentences)
+	m.rules = collectSplitRules(sentences)
 	m.rowsEnd = m.trainBounds(sentences, &o)
 	if m.bounds, err = newWeights(m.rowsEnd); err != nil {
 		return nil, err

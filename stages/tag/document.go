@@ -83,6 +83,7 @@ func (m *model) findEnds(doc *Document) {
 	spans := doc.tok.spans
 	var buf [maxFeatures]uint32
 	var scores [maxLabels]int32
+	var found lookup
 	n, quotes := 0, 0
 	for i := range spans {
 		n++
@@ -94,8 +95,8 @@ func (m *model) findEnds(doc *Document) {
 			if m.bounds == nil {
 				end = endsByRule(doc.Text, spans, i)
 			} else {
-				scores[goesOn], scores[endsHere] = 0, 0
-				m.bounds.add(boundFeatures(buf[:0], doc.words, spans, i, n, quotes%2 == 1), &scores)
+				m.bounds.find(boundFeatures(buf[:0], doc.words, spans, i, n, quotes%2 == 1), &found)
+				m.bounds.score(&found, &scores, int(manyWords)+1)
 				end = scores[endsHere] > scores[goesOn]
 			}
 		}
@@ -120,7 +121,9 @@ func (m *model) isContraction(doc *Document, i int) bool {
 	}
 	var buf [maxFeatures]uint32
 	var scores [maxLabels]int32
-	m.bounds.add(contractFeatures(buf[:0], doc.words, i), &scores)
+	var found lookup
+	m.bounds.find(contractFeatures(buf[:0], doc.words, i), &found)
+	m.bounds.score(&found, &scores, int(manyWords)+1)
 	return scores[manyWords] > scores[oneWord]
 }
 

@@ -178,10 +178,10 @@ func decodeModel(body []byte) (*model, error) {
 		return nil, d.err
 	}
 	var err error
-	if m.tags, err = newWeights(rowsTag); err != nil {
+	if m.tags, err = newWeights(rowsTag, len(m.labels)); err != nil {
 		return nil, corrupt("tag weights: %v", err)
 	}
-	if m.bounds, err = newWeights(rowsEnd); err != nil {
+	if m.bounds, err = newWeights(rowsEnd, int(manyWords)+1); err != nil {
 		return nil, corrupt("boundary weights: %v", err)
 	}
 	m.rules.ready()

@@ -27,6 +27,7 @@ const edgeLabel = maxLabels
 func (m *model) decode(words []word, labels []uint8) {
 	var buf [maxFeatures]uint32
 	var scores [maxLabels]int32
+	var found lookup
 	t1, t2 := uint32(edgeLabel), uint32(edgeLabel)
 	for i := range words {
 		c := &m.lex.classes[words[i].class]
@@ -36,8 +37,12 @@ func (m *model) decode(words []word, labels []uint8) {
 		} else {
 			keys := staticFeatures(buf[:0], words, i)
 			keys = historyFeatures(keys, words, i, t1, t2)
-			clear(scores[:len(m.labels)])
-			m.tags.add(keys, &scores)
+			m.tags.find(keys, &found)
+			if c.closed {
+				m.tags.scoreSome(&found, &scores, c.labels)
+			} else {
+				m.tags.score(&found, &scores, len(m.labels))
+			}
 			best = m.best(c, &scores)
 		}
 		labels[i] = best

@@ -20,14 +20,14 @@ type TrainOptions struct {
 	// lacks.
 	Words [2]map[string]string
 
-	Epochs int     // passes over the treebank, 10 by default
+	Epochs int     // passes over the treebank, 6 by default
 	Voters int     // perceptrons that are averaged, each with its own order of sentences, 1 by default
-	Margin float64 // by how much a right tag must lead, 4 by default
+	Margin float64 // by how much a right tag must lead, 20 by default
 
 	MinFeature int     // how often a feature must occur in the treebank, 2 by default
-	Unit       float64 // one step of the stored weights, 0.2 by default
-	ClassMin   int     // how often a word must occur for its tags to be features, 3 by default
-	ClosedMin  int     // how often a word must occur for its tags to be its only candidates, 10 by default
+	Unit       float64 // one step of the stored weights, 0.5 by default
+	ClassMin   int     // how often a word must occur for its tags to be features, 5 by default
+	ClosedMin  int     // how often a word must occur for its tags to be its only candidates, 6 by default
 
 	// Log is told of the progress, if it is not nil.
 	Log func(format string, args ...any)
@@ -35,13 +35,13 @@ type TrainOptions struct {
 
 func (o *TrainOptions) withDefaults() TrainOptions {
 	out := *o
-	out.Epochs = cmp.Or(out.Epochs, 10)
+	out.Epochs = cmp.Or(out.Epochs, 6)
 	out.Voters = cmp.Or(out.Voters, 1)
-	out.Margin = cmp.Or(out.Margin, 4)
+	out.Margin = cmp.Or(out.Margin, 20)
 	out.MinFeature = cmp.Or(out.MinFeature, 2)
-	out.Unit = cmp.Or(out.Unit, 0.2)
-	out.ClassMin = cmp.Or(out.ClassMin, 3)
-	out.ClosedMin = cmp.Or(out.ClosedMin, 10)
+	out.Unit = cmp.Or(out.Unit, 0.5)
+	out.ClassMin = cmp.Or(out.ClassMin, 5)
+	out.ClosedMin = cmp.Or(out.ClosedMin, 20)
 	if out.Log == nil {
 		out.Log = func(string, ...any) {}
 	}
@@ -86,12 +86,12 @@ func trainModel(sentences []*TreebankSentence, o TrainOptions) (*model, error) {
 		lessons[i] = l
 	}
 	m.rowsTag = m.trainTags(lessons, &o)
-	if m.tags, err = newWeights(m.rowsTag); err != nil {
+	if m.tags, err = newWeights(m.rowsTag, len(m.labels)); err != nil {
 		return nil, err
 	}
 	m.rules = collectSplitRules(sentences)
 	m.rowsEnd = m.trainBounds(sentences, &o)
-	if m.bounds, err = newWeights(m.rowsEnd); err != nil {
+	if m.bounds, err = newWeights(m.rowsEnd, int(manyWords)+1); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -115,24 +115,22 @@ func readModel(r io.Reader) (*model, error) {
 	if size > maxBody || packed > maxBody {
 		return nil, corrupt("%d bytes, %d compressed, at most %d are allowed", size, packed, maxBody)
 	}
-	z := flate.NewReader(io.LimitReader(r, int64(packed)))
-	// The buffer grows with what is there, not with what the header promises.
-	var body bytes.Buffer
-	if size <= 1024*packed {
-		body.Grow(int(min(size, 8<<20)) + bytes.MinRead)
-	}
-	if _, err := body.ReadFrom(io.LimitReader(z, int64(size)+1)); err != nil {
-		var damaged flate.CorruptInputError
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, corrupt("cut short, %d of %d bytes are there", body.Len(), size)
-		}
-		if errors.As(err, &damaged) {
-			return nil, corrupt("%v", damaged)
-		}
+	// Both buffers grow with what is there, not with what the header promises.
+	var input, body bytes.Buffer
+	if _, err := input.ReadFrom(io.LimitReader(r, int64(packed))); err != nil {
 		return nil, err
 	}
-	if body.Len() != int(size) {
-		return nil, corrupt("%d bytes, the header says %d", body.Len(), size)
+	if input.Len() < int(packed) {
+		return nil, corrupt("cut short, %d of %d bytes are there", input.Len(), packed)
+	}
+	if int(size) < 100*input.Len() {
+		body.Grow(int(size) + 1 + bytes.MinRead)
+	}
+	if _, err := body.ReadFrom(io.LimitReader(flate.NewReader(&input), int64(size)+1)); err != nil {
+		return nil, corrupt("%v", err)
+	}
+	if body.Len() != int(size) || input.Len() > 0 {
+		return nil, corrupt("%d bytes and %d too many, the header says %d", body.Len(), input.Len(), size)
 	}
 	if got := crc32.ChecksumIEEE(body.Bytes()); got != sum {
 		return nil, corrupt("the checksum is %08x, the header says %08x", got, sum)
@@ -184,7 +182,7 @@ func decodeModel(body []byte) (*model, error) {
 	if m.bounds, err = newWeights(rowsEnd, int(manyWords)+1); err != nil {
 		return nil, corrupt("boundary weights: %v", err)
 	}
-	m.rules.ready()
+	m.rules.ready(m.style)
 	return m, nil
 }
 

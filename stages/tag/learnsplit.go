@@ -7,7 +7,7 @@ import (
 
 // collectSplitRules learns the abbreviations and the contractions of a
 // treebank.
-func collectSplitRules(sentences []*TreebankSentence) splitRules {
+func collectSplitRules(sentences []*TreebankSentence, style style) splitRules {
 	type form struct {
 		split, whole int
 		nouns        int
@@ -74,7 +74,7 @@ func collectSplitRules(sentences []*TreebankSentence) splitRules {
 		}
 	}
 	slices.SortFunc(r.contractions, func(a, b contraction) int { return strings.Compare(a.form, b.form) })
-	r.ready()
+	r.ready(style)
 	return r
 }
 

@@ -30,10 +30,20 @@ func NounPhrases(s Sentence) []Phrase {
 			i++
 			continue
 		}
-		out = append(out, phraseOf(s, i, i+n))
+		first := i
+		for first+1 < i+n && sharesPlace(s.Tokens, first) {
+			first++ // "da casa" is no phrase, "casa" is
+		}
+		out = append(out, phraseOf(s, first, i+n))
 		i += n
 	}
 	return out
+}
+
+// sharesPlace reports whether tokens[i] is a word of a contraction and has
+// the same place in the text as the word before it.
+func sharesPlace(tokens []Token, i int) bool {
+	return i > 0 && tokens[i].Part > 0 && tokens[i-1].Start == tokens[i].Start
 }
 
 // nounPhrase returns the length of the noun phrase at the start of tokens.
@@ -60,7 +70,14 @@ func nounPhrase(tokens []Token) int {
 	return end
 }
 
-func isNoun(t Token) bool { return t.UPOS == "NOUN" || t.UPOS == "PROPN" }
+// isNoun reports whether t is a noun, or a name that is no address.
+func isNoun(t Token) bool {
+	return (t.UPOS == "NOUN" || t.UPOS == "PROPN") && !isAddress(t)
+}
+
+func isAddress(t Token) bool {
+	return t.XPOS == "ADD" || strings.ContainsAny(t.Text, "@#/")
+}
 
 func isModifier(tokens []Token, i int) bool {
 	switch t := tokens[i]; t.UPOS {
@@ -69,7 +86,7 @@ func isModifier(tokens []Token, i int) bool {
 	case "PRON":
 		return t.XPOS == "PRP$"
 	case "ADV":
-		return i+1 < len(tokens) && tokens[i+1].UPOS == "ADJ"
+		return i+1 < len(tokens) && (tokens[i+1].UPOS == "ADJ" || joins(tokens, i+1) && isModifier(tokens, i+2))
 	case "SYM":
 		return i+1 < len(tokens) && tokens[i+1].UPOS == "NUM" // $ 5
 	case "VERB":
@@ -108,12 +125,12 @@ func possessive(tokens []Token, i int) bool {
 func Entities(s Sentence) []Phrase {
 	var out []Phrase
 	for i := 0; i < len(s.Tokens); i++ {
-		if s.Tokens[i].UPOS != "PROPN" {
+		if !isName(s.Tokens[i]) {
 			continue
 		}
 		first, end := i, i+1
 		for j := end; j < len(s.Tokens); j++ {
-			if s.Tokens[j].UPOS == "PROPN" {
+			if isName(s.Tokens[j]) {
 				end = j + 1
 			} else if !joins(s.Tokens, j) && !(s.Tokens[j].UPOS == "NUM" && j == end) {
 				break
@@ -126,6 +143,15 @@ func Entities(s Sentence) []Phrase {
 		i = end - 1
 	}
 	return out
+}
+
+// isName reports whether t is part of a name: a proper noun, or what Penn tags
+// count as one, as in "New York", but no address.
+func isName(t Token) bool {
+	if t.UPOS != "PROPN" && t.XPOS != "NNP" && t.XPOS != "NNPS" {
+		return false
+	}
+	return !isAddress(t)
 }
 
 func phraseOf(s Sentence, first, end int) Phrase {

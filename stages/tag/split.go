@@ -29,9 +29,12 @@ type contraction struct {
 }
 
 // ready builds what is derived from the lists.
-func (r *splitRules) ready() {
+func (r *splitRules) ready(style style) {
 	r.abbr = make(map[string]bool, len(r.abbreviations))
 	for _, a := range r.abbreviations {
+		r.abbr[a] = true
+	}
+	for _, a := range style.abbreviations {
 		r.abbr[a] = true
 	}
 	r.index = *newLexicon(len(r.contractions))

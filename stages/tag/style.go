@@ -22,6 +22,7 @@ type style struct {
 	multiword     bool     // what the rules cut is a multiword token of CoNLL-U
 	initials      bool     // a capital and a full stop are one token
 	keepWords     []string // words that no rule splits
+	abbreviations []string // beside those of the treebank, without their full stop
 }
 
 type hyphens uint8
@@ -40,6 +41,10 @@ var styles = map[string]style{
 			"mono", "multi", "neo", "non", "over", "pan", "para", "peri", "poly", "post", "pre", "pro", "proto", "pseudo",
 			"psycho", "quasi", "re", "semi", "socio", "sub", "super", "supra", "tele", "trans", "tri", "ultra", "un", "uni",
 		},
+		abbreviations: []string{
+			"assn", "approx", "apr", "ave", "bros", "capt", "cf", "cmdr", "cpl", "dept", "dr", "est", "etc", "fig", "gen",
+			"gov", "hon", "jr", "lt", "ltd", "maj", "mr", "mrs", "ms", "mt", "prof", "rev", "sen", "sgt", "sr", "univ", "vs",
+		},
 	},
 	"fr": {
 		name: "fr", hyphens: hyphensJoin, hyphenKeeps: true, spacedNumbers: true, unitsSplit: true, signs: true, initials: true,
@@ -48,7 +53,8 @@ var styles = map[string]style{
 			"-t-il", "-t-elle", "-t-on", "-t-ils", "-t-elles", "-il", "-elle", "-ils", "-elles", "-on", "-je", "-tu",
 			"-nous", "-vous", "-ce", "-moi", "-toi", "-le", "-la", "-les", "-lui", "-leur", "-en", "-y",
 		},
-		keepWords: []string{"aujourd'hui", "rendez-vous", "quelqu'un", "l'on", "c'est-à-dire"},
+		abbreviations: []string{"m", "mm", "mme", "mmes", "mlle", "dr", "pr", "st", "ste", "cf", "av", "apr", "env", "etc", "p", "vol", "fig", "art"},
+		keepWords:     []string{"aujourd'hui", "rendez-vous", "quelqu'un", "l'on", "c'est-à-dire"},
 	},
 	"pt": {
 		name: "pt", hyphens: hyphensJoin, multiword: true, initials: true,
@@ -56,10 +62,17 @@ var styles = map[string]style{
 			"-se", "-me", "-te", "-lhe", "-lhes", "-nos", "-vos", "-lo", "-la", "-los", "-las",
 			"-no", "-na", "-nos", "-nas", "-o", "-a", "-os", "-as",
 		},
+		abbreviations: []string{"sr", "sra", "srs", "dr", "dra", "prof", "profa", "eng", "av", "art", "pág", "vol", "fig", "etc", "tel", "séc"},
 	},
-	"es": {name: "es", hyphens: hyphensSplit, verbClitics: true, multiword: true, initials: true},
-	"de": {name: "de", hyphens: hyphensSplit, ordinals: true, initials: true},
-	"":   {hyphens: hyphensJoin, groupMarks: true, initials: true},
+	"es": {
+		name: "es", hyphens: hyphensSplit, verbClitics: true, multiword: true, initials: true,
+		abbreviations: []string{"sr", "sra", "sres", "srta", "dr", "dra", "prof", "ud", "uds", "etc", "pág", "págs", "núm", "av", "avda", "art", "fig", "vol", "cía", "gral", "lic", "ing"},
+	},
+	"de": {
+		name: "de", hyphens: hyphensSplit, ordinals: true, initials: true,
+		abbreviations: []string{"dr", "prof", "st", "str", "nr", "bzw", "usw", "ca", "evtl", "ggf", "etc", "inkl", "mio", "mrd", "vgl", "abb", "bd", "hrsg", "jh", "tel", "u.a", "z.b", "d.h", "u.s.w"},
+	},
+	"": {hyphens: hyphensJoin, groupMarks: true, initials: true},
 }
 
 // styleOf returns the style of a language, or one for languages without.
@@ -168,10 +181,8 @@ func (y *style) kept(w string) bool {
 func (y *style) hyphenClitic(w string) int {
 	best := 0
 	for _, c := range y.afterHyphen {
-		if n := len(w) - len(c); n > best && n > 1 && equalFold(w[n:], c) {
-			if best == 0 || n < best {
-				best = n
-			}
+		if n := len(w) - len(c); n > 0 && equalFold(w[n:], c) && (best == 0 || n < best) {
+			best = n
 		}
 	}
 	if best == 0 || strings.IndexByte(w[:best], '-') >= 0 && !y.hyphenKeeps {
@@ -330,6 +341,9 @@ func spanishClitic(w string) int {
 		}
 		if stem[n-1] != 'r' || n < 4 && clitic != "se" || n < 5 && clitic != "se" && clitic != "me" {
 			continue
+		}
+		if strings.HasSuffix(stem, "uer") || strings.HasSuffix(stem, "ier") {
+			continue // duerme, convierte
 		}
 		switch v := stem[n-2]; {
 		case v == 'a', v == 'i', v == 'e' && clitic != "nos":

@@ -270,8 +270,11 @@ func ampersand(c string, n int) int {
 	if n > 3 || n+1 >= len(c) || c[n] != '&' || !isASCIILetter(c[n-1]) {
 		return n
 	}
-	m := asciiWord(c[n+1:])
-	if m == 0 || m > 2 || !isASCIILetter(c[n+1]) || isUpper(c[0]) != isUpper(c[n+1]) || isUpper(c[0]) != isUpper(c[n-1]) {
+	m := 0
+	for n+1+m < len(c) && isASCIILetter(c[n+1+m]) {
+		m++
+	}
+	if m == 0 || m > 2 || isUpper(c[0]) != isUpper(c[n+1]) || isUpper(c[0]) != isUpper(c[n-1]) {
 		return n
 	}
 	return n + 1 + m
@@ -291,12 +294,12 @@ func (t *tokenizer) dots(c string, n int) int {
 		return n
 	}
 	low := buf[:0]
-	for i := 0; i < n; i++ {
-		b := w[i]
-		if isUpper(b) {
-			b += 'a' - 'A'
+	for _, r := range w {
+		r, _ = lowerKind(r)
+		if len(low)+utf8.RuneLen(r) > len(buf) {
+			return n
 		}
-		low = append(low, b)
+		low = utf8.AppendRune(low, r)
 	}
 	if t.abbr[string(low)] {
 		return n + 1

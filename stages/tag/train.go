@@ -89,7 +89,7 @@ func trainModel(sentences []*TreebankSentence, o TrainOptions) (*model, error) {
 	if m.tags, err = newWeights(m.rowsTag, len(m.labels)); err != nil {
 		return nil, err
 	}
-	m.rules = collectSplitRules(sentences)
+	m.rules = collectSplitRules(sentences, m.style)
 	m.rowsEnd = m.trainBounds(sentences, &o)
 	if m.bounds, err = newWeights(m.rowsEnd, int(manyWords)+1); err != nil {
 		return nil, err

@@ -218,21 +218,24 @@ func (e *encoder) lexicon(x *lexicon) {
 		e.num(len(c.labels))
 		e.buf = append(e.buf, c.labels...)
 	}
+	e.num(len(x.kinds))
+	for _, k := range x.kinds {
+		e.num(int(k.class))
+		e.num(int(k.lex[0]))
+		e.num(int(k.lex[1]))
+	}
+	kind := map[uint32]uint16{}
 	var keys []uint32
-	for _, k := range x.keys {
+	for i, k := range x.keys {
 		if k != 0 {
 			keys = append(keys, k)
+			kind[k] = x.kind[i]
 		}
 	}
 	slices.Sort(keys)
 	e.keys(keys)
 	for _, k := range keys {
-		e.num(int(x.at(k).class))
-	}
-	for i := range 2 {
-		for _, k := range keys {
-			e.num(int(x.at(k).lex[i]))
-		}
+		e.num(int(kind[k]))
 	}
 }
 
@@ -356,27 +359,26 @@ func (d *decoder) lexicon(labels int) *lexicon {
 	if len(classes) == 0 {
 		d.fail("no classes")
 	}
+	kinds := make([]lexEntry, d.count("kinds of words", maxKinds, 3))
+	for i := range kinds {
+		class, a, b := d.num("class of words"), d.num("list class"), d.num("list class")
+		if class >= uint64(len(classes)) || a > math.MaxUint16 || b > math.MaxUint16 {
+			d.fail("the kind %d of words has the classes %d of %d, %d and %d", i, class, len(classes), a, b)
+		}
+		kinds[i] = lexEntry{uint16(class), [2]uint16{uint16(a), uint16(b)}}
+	}
 	keys := d.keys("words")
-	x := newLexicon(len(keys))
+	kind := make([]uint16, len(keys))
+	for i := range kind {
+		k := d.num("kind of a word")
+		if k >= uint64(len(kinds)) {
+			d.fail("a word has the kind %d of %d", k, len(kinds))
+			return nil
+		}
+		kind[i] = uint16(k)
+	}
+	x := newLexicon(keys, kind, kinds)
 	x.classes = classes
-	for _, k := range keys {
-		c := d.num("class of a word")
-		if c >= uint64(len(classes)) {
-			d.fail("a word has the class %d of %d", c, len(classes))
-			return x
-		}
-		x.put(k).class = uint16(c)
-	}
-	for i := range 2 {
-		for _, k := range keys {
-			c := d.num("list class of a word")
-			if c > math.MaxUint16 {
-				d.fail("a word has the list class %d", c)
-				return x
-			}
-			x.put(k).lex[i] = uint16(c)
-		}
-	}
 	return x
 }
 

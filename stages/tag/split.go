@@ -11,7 +11,7 @@ type splitRules struct {
 	abbreviations []string      // in lower case, without their full stop, sorted
 	contractions  []contraction // sorted by form
 	abbr          map[string]bool
-	index         lexicon // from the hash of a form to its contraction: lex[0] is the number + 1
+	index         *lexicon // from the hash of a form to its contraction: lex[0] is the number + 1
 }
 
 // A contraction is a token that stands for several words, as Portuguese "da"
@@ -37,13 +37,16 @@ func (r *splitRules) ready(style style) {
 	for _, a := range style.abbreviations {
 		r.abbr[a] = true
 	}
-	r.index = *newLexicon(len(r.contractions))
 	plain := &lexicon{}
+	var keys []uint32
+	var kind []uint16
+	kinds := make([]lexEntry, len(r.contractions))
 	for i := range r.contractions {
 		c := &r.contractions[i]
 		var w word
 		plain.analyse(c.form, &w)
-		r.index.put(w.low).lex[0] = uint16(i + 1)
+		kinds[i].lex[0] = uint16(i + 1)
+		keys, kind = append(keys, w.low), append(kind, uint16(i))
 		c.exact = strings.Join(c.parts, "") == c.form
 		for j, p := range c.parts {
 			c.cased[0] = append(c.cased[0], p)
@@ -55,6 +58,7 @@ func (r *splitRules) ready(style style) {
 			c.cased[2] = append(c.cased[2], strings.ToUpper(p))
 		}
 	}
+	r.index = newLexicon(keys, kind, kinds)
 }
 
 // Labels of the model that splits: whether a sentence ends after a token, and

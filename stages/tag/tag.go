@@ -21,7 +21,7 @@ func (t *Tagger) model() *model {
 	return t.m
 }
 
-var rulesOnly = model{lex: newLexicon(0), style: styleOf("")}
+var rulesOnly = model{lex: &lexicon{}, style: styleOf("")}
 
 // Tag returns the sentences of text with their tagged tokens.
 func (t *Tagger) Tag(text string) []Sentence {

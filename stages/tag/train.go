@@ -143,20 +143,14 @@ func (m *model) collectLabels(sentences []*TreebankSentence, xpos bool) ([][]uin
 
 // buildLexicon fills the dictionary of tags and the classes of word lists.
 func (m *model) buildLexicon(sentences []*TreebankSentence, gold [][]uint8, o *TrainOptions) error {
-	total := 0
-	for _, s := range sentences {
-		total += 2 * len(s.Words)
-	}
-	for _, list := range o.Words {
-		total += len(list)
-	}
-	m.lex = newLexicon(total)
-	m.lex.classes = []class{{}}
+	plain := &lexicon{}
+	words := entries{}
+	classes := []class{{}}
 	counts := map[uint32][]int{}
 	for i, s := range sentences {
 		for j := range s.Words {
 			var w word
-			m.lex.analyse(s.Words[j].Form, &w)
+			plain.analyse(s.Words[j].Form, &w)
 			for _, key := range []uint32{w.form, w.low} {
 				if counts[key] == nil {
 					counts[key] = make([]int, len(m.labels))
@@ -176,19 +170,24 @@ func (m *model) buildLexicon(sentences []*TreebankSentence, gold [][]uint8, o *T
 		}
 		name := fmt.Sprint(c)
 		if ids[name] == 0 {
-			if len(m.lex.classes) == 1<<16-1 {
-				return fmt.Errorf("more than %d different sets of tags", len(m.lex.classes))
+			if len(classes) == 1<<16-1 {
+				return fmt.Errorf("more than %d different sets of tags", len(classes))
 			}
-			ids[name] = uint16(len(m.lex.classes))
-			m.lex.classes = append(m.lex.classes, c)
+			ids[name] = uint16(len(classes))
+			classes = append(classes, c)
 		}
-		m.lex.put(key).class = ids[name]
+		words[max(key, 1)] = lexEntry{class: ids[name]}
 	}
 	for i, list := range o.Words {
-		if err := m.lex.addWords(i, list); err != nil {
+		if err := words.addList(i, list); err != nil {
 			return err
 		}
 	}
+	var err error
+	if m.lex, err = words.lexicon(); err != nil {
+		return err
+	}
+	m.lex.classes = classes
 	return nil
 }
 
@@ -213,7 +212,7 @@ func makeClass(counts []int, o *TrainOptions) (class, bool) {
 	return c, true
 }
 
-func (x *lexicon) addWords(which int, list map[string]string) error {
+func (e entries) addList(which int, list map[string]string) error {
 	ids := map[string]uint16{}
 	for _, name := range sortedValues(list) {
 		ids[name] = uint16(len(ids) + 1)
@@ -230,9 +229,10 @@ func (x *lexicon) addWords(which int, list map[string]string) error {
 	for _, s := range words {
 		var w word
 		plain.analyse(s, &w)
-		e := x.put(w.low)
-		if e.lex[which] == 0 {
-			e.lex[which] = ids[list[s]]
+		entry := e[max(w.low, 1)]
+		if entry.lex[which] == 0 {
+			entry.lex[which] = ids[list[s]]
+			e[max(w.low, 1)] = entry
 		}
 	}
 	return nil

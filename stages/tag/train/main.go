@@ -6,6 +6,7 @@
 //	train -eval en.model -dev dev.conllu.gz
 //	train -cluster 512 -limit 60000 vectors.txt > clusters.tsv
 //	train -wordnet dict > words.tsv
+//	train -hunspell fr > words.tsv
 //
 // Files that end in .gz are uncompressed. The same input gives the same model,
 // byte for byte.
@@ -44,6 +45,8 @@ type settings struct {
 	clusters int
 	limit    int
 	wordnet  string
+	hunspell string
+	drop     string
 	verbose  bool
 	files    []string
 }
@@ -67,6 +70,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	fs.IntVar(&s.clusters, "cluster", 0, "make this many clusters of the word vectors in the file given")
 	fs.IntVar(&s.limit, "limit", 60000, "how many words to cluster")
 	fs.StringVar(&s.wordnet, "wordnet", "", "make a word list of this WordNet dict `folder`")
+	fs.StringVar(&s.hunspell, "hunspell", "", "make a word list of this Hunspell dictionary, `name`.aff and name.dic")
+	fs.StringVar(&s.drop, "drop", "", "leave out of the -hunspell list what matches this regular `expression`, as \"form class\"")
 	fs.BoolVar(&s.verbose, "v", false, "report the progress")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -78,6 +83,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	switch {
 	case s.wordnet != "":
 		return writeWordNet(stdout, s.wordnet)
+	case s.hunspell != "":
+		return writeHunspell(stdout, s.hunspell, s.drop)
 	case s.clusters > 0:
 		return s.cluster(stdout)
 	case s.eval != "":

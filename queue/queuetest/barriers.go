@@ -452,26 +452,30 @@ var barrierPromises = []promise{
 		e.wants("behind", e.drain(c), "y")
 	}},
 	{name: "at most MaxBarriers wait, counted for each queue", check: func(e *env) {
-		e.commit(func(tx *queue.Tx) {
-			for range queue.MaxBarriers - 1 {
-				tx.Barrier("q", nil)
-			}
-		})
+		for left := queue.MaxBarriers - 1; left > 0; left -= 500 {
+			e.commit(func(tx *queue.Tx) {
+				for range min(left, 500) {
+					tx.Barrier("q", nil)
+				}
+			})
+		}
 		e.commit(func(tx *queue.Tx) { tx.Barrier("q", nil); tx.Barrier("other", nil); tx.Barrier("other", nil) })
 		_, err := e.try(func(tx *queue.Tx) { tx.Put("t", "k", nil); tx.Barrier("q", nil) })
 		e.is("one more", err, queue.ErrTooManyBarriers)
-		_, err = e.try(func(tx *queue.Tx) {
-			for range queue.MaxBarriers + 1 {
-				tx.Barrier("new", nil)
-			}
-		})
-		e.is("too many at once in a new queue", err, queue.ErrTooManyBarriers)
+		if e.limits.Bytes > 10<<20 {
+			_, err = e.try(func(tx *queue.Tx) {
+				for range queue.MaxBarriers + 1 {
+					tx.Barrier("new", nil)
+				}
+			})
+			e.is("too many at once in a new queue", err, queue.ErrTooManyBarriers)
+		}
 		e.ack(e.tell(e.subscribe("q", nil)))
 		e.barrier("q", "fits")
 	}},
 	{name: "a barrier may have a body as large as MaxItem", check: func(e *env) {
 		c := e.subscribe("q", &queue.SubscribeOptions{Durable: "name"})
-		body := strings.Repeat("x", 4<<20)
+		body := strings.Repeat("x", min(4<<20, e.limits.Bytes/2))
 		e.barrier("q", body)
 		e.barrier("q", body)
 		d := e.tell(c)

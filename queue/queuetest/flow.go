@@ -77,16 +77,17 @@ var flowPromises = []promise{
 		// The marks of more keys than the committer remembers are written
 		// between the transaction's first try and its second.
 		many := func(prefix string, n int) {
-			e.commit(func(tx *queue.Tx) {
-				for i := range n {
-					tx.Enqueue("q", queue.Item{Key: fmt.Sprint(prefix, i)})
-				}
-			})
+			for from := 0; from < n; from += 1000 {
+				e.commit(func(tx *queue.Tx) {
+					for i := from; i < min(n, from+1000); i++ {
+						tx.Enqueue("q", queue.Item{Key: fmt.Sprint(prefix, i)})
+					}
+				})
+			}
 		}
 		e.configure("full", queue.Config{HighWaterItems: 1})
 		e.put("full", "x")
-		many("a", 8<<10)
-		many("b", 8<<10-400)
+		many("a", 16<<10-400)
 		done := make(chan queue.Result)
 		go func() {
 			done <- e.commit(func(tx *queue.Tx) {
@@ -98,10 +99,11 @@ var flowPromises = []promise{
 		synctest.Wait()
 		e.commit(func(tx *queue.Tx) {
 			tx.Enqueue("q", queue.Item{Key: "key"})
-			for i := range 16<<10 + 800 {
-				tx.Enqueue("q", queue.Item{Key: fmt.Sprint("c", i)})
+			for i := range 800 {
+				tx.Enqueue("q", queue.Item{Key: fmt.Sprint("b", i)})
 			}
 		})
+		many("c", 16<<10)
 		e.configure("full", queue.Config{})
 		if r := <-done; r.Duplicates != 1 {
 			e.Errorf("a key was taken twice: %+v", r)

@@ -527,9 +527,8 @@ var orderPromises = []promise{
 		e.wants("left", e.waiting("q"), "holds:ready")
 	}},
 	{name: "large items are promoted, retried and recovered in batches that the backend takes", check: func(e *env) {
-		// 512 pages of 60 KB are more than a batch may hold.
-		const n = 512
-		body := make([]byte, 60_000)
+		const n = 512 // together, nearly twice what a batch may hold
+		body := make([]byte, e.limits.Bytes/270)
 		for i := 0; i < n; i += 32 {
 			e.commit(func(tx *queue.Tx) {
 				for range 32 {

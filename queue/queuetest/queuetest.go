@@ -53,8 +53,8 @@ type env struct {
 	opts *queue.Options
 	s    *queue.Store
 
+	limits driver.Limits
 	wrap   func(driver.Store) driver.Store // around the driver at each open, or nil
-	serial int
 }
 
 // newEnv opens a store on an empty disk.
@@ -83,6 +83,7 @@ func (e *env) open() {
 	if err != nil {
 		e.Fatalf("open disk: %v", err)
 	}
+	e.limits = db.Limits()
 	if e.wrap != nil {
 		db = e.wrap(db)
 	}

@@ -17,3 +17,7 @@ func harness(testing.TB) queuetest.Disk { return disk{memqueue.NewDisk()} }
 func TestDriver(t *testing.T) { queuetest.RunDriver(t, harness) }
 
 func TestQueue(t *testing.T) { queuetest.Run(t, harness) }
+
+func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harness) }
+
+func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 10) }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/queue/driver"
 	"github.com/seed-301537d8/weir/queue/queuetest"
@@ -30,5 +31,17 @@ func (d disk) Crash(t testing.TB) queuetest.Disk {
 func harness(t testing.TB) queuetest.Disk { return disk(t.TempDir()) }
 
 func TestDriver(t *testing.T) { queuetest.RunDriver(t, harness) }
+
+func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harness) }
+
+func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 3) }
+
+func TestModel(t *testing.T) { queuetest.Model(t, harness, 100) }
+
+func TestKill(t *testing.T) {
+	queuetest.Kill(t, 100, func(dir string) (*queue.Store, error) {
+		return badgerqueue.Open(dir, smallOptions)
+	})
+}
 
 func TestQueue(t *testing.T) { queuetest.Run(t, harness) }

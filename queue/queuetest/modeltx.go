@@ -245,8 +245,8 @@ func (m *model) removal(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
 	it := q.items[body]
 	tx.Remove(w)
 	return "remove " + body, func(time.Time) {
-		// A change before this one may have taken it, or have moved it.
-		if q.items[body] == it && it != nil && w.State != queue.StateLeased {
+		// A change before this one may have taken it, given it back or moved it.
+		if it != nil && q.items[body] == it && it.holder == nil && (it.due.IsZero() || it.due.Equal(w.Due)) {
 			q.leave(it, &q.totals.Dropped)
 		}
 	}

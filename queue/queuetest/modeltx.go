@@ -26,6 +26,22 @@ func (m *model) transaction() {
 	for _, effect := range effects {
 		effect(time.Now())
 	}
+	if all := strings.Join(words, "; "); strings.Contains(all, "configure") || strings.Contains(all, "set g") {
+		m.loosen()
+	}
+}
+
+// loosen forgets which of two delays counts for a group: it is not promised
+// whether a delivery that ends in a transaction that changes the delay goes by
+// the old or by the new one.
+func (m *model) loosen() {
+	for _, q := range m.queues {
+		for _, g := range q.groups {
+			if end := time.Now().Add(time.Second); g.lo.After(time.Now()) || g.hi.Before(end) {
+				g.lo, g.stored, g.hi = time.Time{}, time.Time{}, later(g.hi, end)
+			}
+		}
+	}
 }
 
 // change adds a random change to a transaction and returns what it does to the

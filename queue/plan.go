@@ -66,8 +66,6 @@ const (
 	effectConfig                    // a queue's settings changed
 	effectPause                     // a queue was paused or resumed
 	effectBarrier                   // a barrier delivery was given back
-	effectOpened                    // the next epoch opens
-	effectName                      // a durable name came or went
 	effectIdle                      // an empty lane is forgotten
 	effectPointer                   // a lane's pointer has moved
 )
@@ -83,7 +81,6 @@ type effect struct {
 	delay time.Duration
 	name  string
 	group GroupSettings
-	next  uint32 // effectName
 	cfg   *Config
 	lane  laneKey  // effectIdle, effectPointer
 	ptr   *pointer // effectPointer, and effectReady if the lane is new

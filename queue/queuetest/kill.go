@@ -225,8 +225,10 @@ func killWorker(ctx context.Context, s *queue.Store, q string, opts *queue.Subsc
 			}
 			// Each acknowledgement is a record of its own, so that a second one
 			// would show.
-			if _, err := s.Get(ctx, q, name); !errors.Is(err, queue.ErrNotFound) {
-				return fmt.Errorf("%s was acknowledged in %s and came again (%v)", name, q, err)
+			if _, err := s.Get(ctx, q, name); err == nil {
+				return fmt.Errorf("%s was acknowledged in %s and came again", name, q)
+			} else if !errors.Is(err, queue.ErrNotFound) {
+				return err
 			}
 			tx.Put(q, name, fmt.Append(nil, d.Epoch))
 			tx.Add("acks", q+"/"+name, 1)

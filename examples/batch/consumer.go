@@ -34,8 +34,11 @@ func (c *consumer) run(ctx context.Context, s *queue.Store) error {
 		err := c.session(life, s)
 		killed := context.Cause(life) == errKilled
 		end(nil)
-		if !killed {
-			return err
+		switch {
+		case killed && (errors.Is(err, errKilled) || errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrClosed)):
+			continue
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 }

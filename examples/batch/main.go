@@ -44,7 +44,7 @@ func run(ctx context.Context, j *job, dir string) error {
 		return fmt.Errorf("-stores, -days, -consumers and -batch must be at least 1, and -lines not negative")
 	}
 	j.dir = filepath.Join(dir, "files")
-	s, err := memqueue.Open(&queue.Options{})
+	s, err := openStore(dir)
 	if err != nil {
 		return err
 	}
@@ -57,4 +57,8 @@ func run(ctx context.Context, j *job, dir string) error {
 	}
 	fmt.Println("all totals agree with the files")
 	return nil
+}
+
+func openStore(dir string) (*queue.Store, error) {
+	return memqueue.Open(nil)
 }

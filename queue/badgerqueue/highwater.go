@@ -1,0 +1,112 @@
+package badgerqueue
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue/driver"
+)
+
+// highWater is a file that says which batch was the last to become durable.
+// Badger cuts its log at the first entry that does not check, without an error,
+// since it cannot know whether that entry was ever synced. This file knows. It
+// is written after each batch and synced once a second, so it may lag behind
+// after a power cut, and never runs ahead.
+type highWater struct {
+	f *os.File
+
+	mu       sync.Mutex
+	version  uint64 // of the last durable batch
+	manifest uint32 // size of Badger's manifest when last looked at
+	dirty    bool
+	timer    *time.Timer
+	closed   bool
+}
+
+// The file holds version, manifest and a checksum: 8+4+4 bytes.
+const highWaterSize = 16
+
+func openHighWater(dir string) (*highWater, error) {
+	path := filepath.Join(dir, waterFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	h := &highWater{f: f}
+	var b [highWaterSize]byte
+	n, err := f.ReadAt(b[:], 0)
+	switch {
+	case n == 0 && errors.Is(err, io.EOF):
+		if _, err := os.Stat(filepath.Join(dir, badgerDir, "MANIFEST")); err == nil {
+			f.Close()
+			return nil, fmt.Errorf("%w: file %s is empty or missing", driver.ErrCorrupt, waterFile)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			f.Close()
+			return nil, err
+		}
+		return h, h.write()
+	case n == highWaterSize && crc32.ChecksumIEEE(b[:12]) == binary.BigEndian.Uint32(b[12:]):
+		h.version = binary.BigEndian.Uint64(b[:])
+		h.manifest = binary.BigEndian.Uint32(b[8:])
+		return h, nil
+	case err != nil && !errors.Is(err, io.EOF):
+		f.Close()
+		return nil, err
+	}
+	f.Close()
+	return nil, fmt.Errorf("%w: file %s", driver.ErrCorrupt, waterFile)
+}
+
+// write puts the record into the file. It is 16 bytes within one sector.
+func (h *highWater) write() error {
+	var b [highWaterSize]byte
+	binary.BigEndian.PutUint64(b[:], h.version)
+	binary.BigEndian.PutUint32(b[8:], h.manifest)
+	binary.BigEndian.PutUint32(b[12:], crc32.ChecksumIEEE(b[:12]))
+	_, err := h.f.WriteAt(b[:], 0)
+	return err
+}
+
+// raise records that a batch is durable.
+func (h *highWater) raise(version uint64, manifest func() uint32) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.version = version
+	if !h.dirty {
+		h.dirty = true
+		h.manifest = manifest()
+		if h.timer == nil {
+			h.timer = time.AfterFunc(time.Second, h.sync)
+		} else {
+			h.timer.Reset(time.Second)
+		}
+	}
+	return h.write()
+}
+
+func (h *highWater) sync() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.dirty = false
+		h.f.Sync() // best effort: without it the file lags behind
+	}
+}
+
+func (h *highWater) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	return errors.Join(h.f.Sync(), h.f.Close())
+}

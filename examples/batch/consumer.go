@@ -95,7 +95,7 @@ func (c *consumer) session(ctx context.Context, s *queue.Store) error {
 	}
 }
 
-// addUp settles lines of one day, and adds the partial record of their sums.
+// addUp settles lines of one day, and adds their sums to the totals.
 // A batch never holds lines of two days, since a barrier lies between them.
 func (c *consumer) addUp(ctx context.Context, tx *queue.Tx, date string, ds []*queue.Delivery) error {
 	sums := newTotals()
@@ -111,7 +111,7 @@ func (c *consumer) addUp(ctx context.Context, tx *queue.Tx, date string, ds []*q
 		sums.add(sale)
 		tx.Ack(d)
 	}
-	putJSON(tx, tablePartials, partialKey(date, ds[0]), sums)
+	sums.addTo(tx, date)
 	if c.work == 0 {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
 func main() {
@@ -60,5 +60,5 @@ func run(ctx context.Context, j *job, dir string) error {
 }
 
 func openStore(dir string) (*queue.Store, error) {
-	return memqueue.Open(nil)
+	return badgerqueue.Open(filepath.Join(dir, "store"), nil)
 }

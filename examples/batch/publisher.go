@@ -98,26 +98,14 @@ func (j *job) closeDays(ctx context.Context, s *queue.Store, c *queue.Consumer) 
 	}
 }
 
-// closeDay adds a day's totals and its report to tx, in the place of the
-// partial sums. What it reads cannot change meanwhile: all lines of the day are
-// settled, and those of the next day wait for the commit of tx.
+// closeDay adds a day's report to tx. The totals that it reads are final: all
+// lines of the day are settled, and the next day is not open before tx is
+// committed.
 func closeDay(ctx context.Context, s *queue.Store, tx *queue.Tx, date string, counts queue.Totals) error {
-	sum, partials, err := readPartials(ctx, s, date)
+	t, err := readTotals(ctx, s, date)
 	if err != nil {
 		return err
 	}
-	for name, a := range sum.Stores {
-		putJSON(tx, tableStores, date+"/"+name, a)
-	}
-	for name, a := range sum.Products {
-		putJSON(tx, tableProducts, date+"/"+name, a)
-	}
-	putJSON(tx, tableReports, date, report{
-		Date: date, Stores: len(sum.Stores), Total: sum.sum(), Acked: counts.Acked,
-		TopStore: best(sum.Stores), TopProduct: best(sum.Products), Partials: len(partials),
-	})
-	for _, key := range partials {
-		tx.Delete(tablePartials, key)
-	}
+	putJSON(tx, tableReports, date, newReport(date, t, counts.Acked))
 	return nil
 }

@@ -4,80 +4,64 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/seed-301537d8/weir/queue"
 )
 
 // The totals must come out right although many consumers add to them at once
 // and any of them may die at any moment. A record that all of them read, add to
-// and write back would need a lock, and would make them wait for each other.
+// and write back would need a lock around the commit, or would lose additions.
 //
-// Instead nobody adds to anything. With its acks each consumer writes the sums
-// of just the lines it acks, as a new record of the table partials. The record
-// is named after the first of these deliveries: an item is settled once in its
-// life, so no two commits that succeed can choose the same name, whoever makes
-// them, and no consumer needs an identity that outlives it. When the barrier
-// is released every line has been acked and every partial sum is there, and no
-// line of the next day is out yet. So the one who closes the day reads them,
-// and replaces them by the day's totals in the transaction that acks the
-// barrier.
+// So nobody reads. The totals are counters: with its acks a consumer commits
+// additions (queue.Tx.Add), and the store, which commits one transaction after
+// the other anyway, does the sums. A line that is delivered again after a crash
+// was not acked, so it was not added either.
+//
+// A total that is no sum, a median say, would be kept in another way: each
+// commit puts what it found in a record of its own, named after the ID of its
+// first delivery. An item is settled once in its life, so no two commits that
+// succeed choose the same name. Whoever closes the day folds those records.
 //
 // The tables, and who writes them:
 //
-//	partials  date/id of a delivery    a consumer, with its acks
-//	stores    date/store               whoever closes the day, with the
-//	products  date/product             barrier's ack
-//	reports   date
-//	told      date/consumer            each consumer, with its ack of the barrier
-//	job       settings, position, end  the publisher, with what it enqueues or acks
+//	stores    date/store/what     counters; consumers, with their acks
+//	products  date/product/what
+//	told      date/consumer       each consumer, with its ack of the barrier
+//	reports   date                the publisher, with its ack of the barrier
+//	job       settings, position  the publisher, with the lines before the position
+//	job       end                 the publisher, with its ack of the last barrier
 const (
-	tablePartials = "partials"
 	tableStores   = "stores"
 	tableProducts = "products"
-	tableReports  = "reports"
 	tableTold     = "told"
+	tableReports  = "reports"
 	tableJob      = "job"
 )
 
 // amount is a sum over lines.
-type amount struct {
-	Lines int64 `json:"lines"`
-	Units int64 `json:"units"`
-	Cents int64 `json:"cents"`
-}
+type amount struct{ Lines, Units, Cents int64 }
 
 func (a amount) plus(b amount) amount {
 	return amount{a.Lines + b.Lines, a.Units + b.Units, a.Cents + b.Cents}
 }
 
 // totals are the sums of some lines by store and by product.
-type totals struct {
-	Stores   map[string]amount `json:"stores"`
-	Products map[string]amount `json:"products"`
-}
+type totals struct{ stores, products map[string]amount }
 
 func newTotals() totals {
-	return totals{Stores: make(map[string]amount), Products: make(map[string]amount)}
+	return totals{stores: make(map[string]amount), products: make(map[string]amount)}
 }
 
 func (t totals) add(s sale) {
 	a := amount{Lines: 1, Units: s.units, Cents: s.units * s.cents}
-	t.Stores[s.store] = t.Stores[s.store].plus(a)
-	t.Products[s.product] = t.Products[s.product].plus(a)
-}
-
-func (t totals) merge(other totals) {
-	for name, a := range other.Stores {
-		t.Stores[name] = t.Stores[name].plus(a)
-	}
-	for name, a := range other.Products {
-		t.Products[name] = t.Products[name].plus(a)
-	}
+	t.stores[s.store] = t.stores[s.store].plus(a)
+	t.products[s.product] = t.products[s.product].plus(a)
 }
 
 func (t totals) sum() amount {
 	var sum amount
-	for _, a := range t.Stores {
+	for _, a := range t.stores {
 		sum = sum.plus(a)
 	}
 	return sum
@@ -94,52 +78,66 @@ func best(m map[string]amount) string {
 	return name
 }
 
+// addTo adds the totals to the counters of a day, in tx.
+func (t totals) addTo(tx *queue.Tx, date string) {
+	for table, amounts := range map[string]map[string]amount{tableStores: t.stores, tableProducts: t.products} {
+		for name, a := range amounts {
+			key := date + "/" + name
+			tx.Add(table, key+"/lines", a.Lines)
+			tx.Add(table, key+"/units", a.Units)
+			tx.Add(table, key+"/cents", a.Cents)
+		}
+	}
+}
+
+// readTotals reads the counters of a day.
+func readTotals(ctx context.Context, s *queue.Store, date string) (totals, error) {
+	t := newTotals()
+	for table, amounts := range map[string]map[string]amount{tableStores: t.stores, tableProducts: t.products} {
+		err := scanDay(ctx, s, table, date, func(key string, value []byte) error {
+			n, err := queue.ParseCounter(value)
+			if err != nil {
+				return err
+			}
+			name, what, _ := strings.Cut(key, "/")
+			a := amounts[name]
+			switch what {
+			case "lines":
+				a.Lines = n
+			case "units":
+				a.Units = n
+			case "cents":
+				a.Cents = n
+			}
+			amounts[name] = a
+			return nil
+		})
+		if err != nil {
+			return totals{}, err
+		}
+	}
+	return t, nil
+}
+
 // report is the record of a day that is over.
 type report struct {
-	Date       string `json:"date"`
-	Stores     int    `json:"stores"`
-	Total      amount `json:"total"`
-	Acked      int64  `json:"acked"` // lines, as the queue counted them before the barrier
-	TopStore   string `json:"topStore"`
-	TopProduct string `json:"topProduct"`
-	Partials   int    `json:"partials"` // commits whose sums were folded
+	Date       string
+	Stores     int
+	Total      amount
+	Acked      int64 // lines, as the queue counted them before the barrier
+	TopStore   string
+	TopProduct string
 }
 
-func partialKey(date string, first *queue.Delivery) string {
-	return fmt.Sprintf("%s/%016x", date, first.ID)
+func newReport(date string, t totals, acked int64) report {
+	return report{
+		Date: date, Stores: len(t.stores), Total: t.sum(), Acked: acked,
+		TopStore: best(t.stores), TopProduct: best(t.products),
+	}
 }
 
-// readPartials returns the sum of a day's partials, and their keys.
-func readPartials(ctx context.Context, s *queue.Store, date string) (totals, []string, error) {
-	sum := newTotals()
-	var keys []string
-	err := scanDay(ctx, s, tablePartials, date, func(key string, value []byte) error {
-		var t totals
-		if err := json.Unmarshal(value, &t); err != nil {
-			return err
-		}
-		sum.merge(t)
-		keys = append(keys, key)
-		return nil
-	})
-	return sum, keys, err
-}
-
-// readAmounts returns a day's records of the table stores or products.
-func readAmounts(ctx context.Context, s *queue.Store, table, date string) (map[string]amount, error) {
-	amounts := make(map[string]amount)
-	err := scanDay(ctx, s, table, date, func(key string, value []byte) error {
-		var a amount
-		if err := json.Unmarshal(value, &a); err != nil {
-			return err
-		}
-		amounts[key[len(date)+1:]] = a
-		return nil
-	})
-	return amounts, err
-}
-
-// scanDay calls fn with each record of a table whose key begins with date/.
+// scanDay calls fn with each record of a table whose key begins with date/,
+// and with the rest of that key.
 func scanDay(ctx context.Context, s *queue.Store, table, date string, fn func(key string, value []byte) error) error {
 	const page = 500
 	from, to := date+"/", date+"0" // 0 is what follows the slash
@@ -149,7 +147,7 @@ func scanDay(ctx context.Context, s *queue.Store, table, date string, fn func(ke
 			return err
 		}
 		for _, r := range records {
-			if err := fn(r.Key, r.Value); err != nil {
+			if err := fn(r.Key[len(date)+1:], r.Value); err != nil {
 				return fmt.Errorf("record %s of %s: %w", r.Key, table, err)
 			}
 		}

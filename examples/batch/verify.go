@@ -23,7 +23,7 @@ func (j *job) verify(ctx context.Context, s *queue.Store) error {
 	}
 	var errs []error
 	w := tabwriter.NewWriter(j.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "day\tstores\tlines\tunits\tturnover\ttop store\ttop product\tcommits\ttold\tover at\tnext open\tfiles agree")
+	fmt.Fprintln(w, "day\tstores\tlines\tunits\tturnover\ttop store\ttop product\ttold\tover at\tnext open\tfiles agree")
 	for day := range j.Days {
 		want, err := j.addUpFiles(day)
 		if err != nil {
@@ -45,9 +45,9 @@ func (j *job) verify(ctx context.Context, s *queue.Store) error {
 			const layout = "15:04:05.000"
 			over, open = barriers[day].Released.Format(layout), barriers[day].Opened.Format(layout)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%.2f\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n",
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%.2f\t%s\t%s\t%d\t%s\t%s\t%s\n",
 			j.date(day), r.Stores, r.Total.Lines, r.Total.Units, float64(r.Total.Cents)/100,
-			r.TopStore, r.TopProduct, r.Partials, told, over, open, verdict)
+			r.TopStore, r.TopProduct, told, over, open, verdict)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -89,7 +89,7 @@ func addUpFile(name string, sum totals) error {
 		for _, m := range []struct {
 			of   map[string]amount
 			name string
-		}{{sum.Stores, row[1]}, {sum.Products, row[3]}} {
+		}{{sum.stores, row[1]}, {sum.products, row[3]}} {
 			a := m.of[m.name]
 			a.Lines++
 			a.Units += units
@@ -107,22 +107,14 @@ func compareDay(ctx context.Context, s *queue.Store, date string, want totals) (
 	if err := getJSON(ctx, s, tableReports, date, &r); err != nil {
 		return r, err
 	}
-	stores, err := readAmounts(ctx, s, tableStores, date)
-	if err != nil {
-		return r, err
-	}
-	goods, err := readAmounts(ctx, s, tableProducts, date)
-	if err != nil {
-		return r, err
-	}
-	wantReport := report{
-		Date: date, Stores: len(want.Stores), Total: want.sum(), Acked: want.sum().Lines,
-		TopStore: best(want.Stores), TopProduct: best(want.Products), Partials: r.Partials,
-	}
+	got, err := readTotals(ctx, s, date)
+	wantReport := newReport(date, want, want.sum().Lines)
 	switch {
-	case !maps.Equal(stores, want.Stores):
+	case err != nil:
+		return r, err
+	case !maps.Equal(got.stores, want.stores):
 		return r, fmt.Errorf("%s: totals of the stores differ from the files", date)
-	case !maps.Equal(goods, want.Products):
+	case !maps.Equal(got.products, want.products):
 		return r, fmt.Errorf("%s: totals of the products differ from the files", date)
 	case r != wantReport:
 		return r, fmt.Errorf("%s: report %+v, the files say %+v", date, r, wantReport)

@@ -30,10 +30,8 @@ type job struct {
 	out       io.Writer     // for progress
 
 	// What has happened in this run.
-	published atomic.Int64 // lines
-	closed    atomic.Int64 // days
-	kills     atomic.Int64 // of consumers
-	returned  atomic.Int64 // lines that killed consumers held
+	kills    atomic.Int64 // of consumers
+	returned atomic.Int64 // lines that killed consumers held
 }
 
 // errDone is the cause with which a job ends that has reached its end.

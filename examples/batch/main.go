@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -50,6 +51,9 @@ func run(ctx context.Context, j *job, dir string) error {
 	}
 	defer s.Close()
 	if err := j.run(ctx, s); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("stopped; start it again to go on")
+		}
 		return err
 	}
 	if err := j.verify(ctx, s); err != nil {

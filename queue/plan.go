@@ -106,7 +106,7 @@ func (p *plan) durable() bool {
 			return true
 		}
 	}
-	return len(p.writes) > 0
+	return len(p.writes) > 0 || len(p.s.counters.dirty) > 0
 }
 
 func (p *plan) nowMS() int64 { return p.now.UnixMilli() }
@@ -491,6 +491,7 @@ func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
 // finish adds the writes that every batch has: the counts that have changed,
 // and the number of the batch.
 func (p *plan) finish() {
+	p.s.counters.flush(p)
 	for _, q := range p.queues {
 		if !q.changed {
 			continue

@@ -1,0 +1,90 @@
+package stages
+
+import (
+	"strings"
+
+	"github.com/RadhiFadlillah/whatlanggo"
+)
+
+// languageSample bounds the text that a language is detected on, in bytes. More
+// costs time and changes nothing.
+const languageSample = 4 << 10
+
+// minLanguageText is the least text, in bytes, that a detected language is
+// believed on against what the page declares.
+const minLanguageText = 200
+
+// DetectLanguage returns the language of a page as an ISO 639-1 code ("de"), or
+// an ISO 639-3 code where there is none, or "" if it is unknown. htmlLang is the
+// lang attribute of <html>, contentLanguage the Content-Language header or its
+// <meta>; each may be "".
+//
+// The text decides if there is enough of it and its detection is reliable,
+// because templates declare languages that their pages are not in. Else the
+// lang attribute decides, then Content-Language if it names one language, then
+// an unreliable detection.
+func DetectLanguage(text, htmlLang, contentLanguage string) string {
+	sample := text
+	if len(sample) > languageSample {
+		sample = strings.ToValidUTF8(sample[:languageSample], "")
+	}
+	declared := primaryLanguage(htmlLang)
+	if declared == "" && !strings.Contains(contentLanguage, ",") {
+		declared = primaryLanguage(contentLanguage)
+	}
+	if len(strings.TrimSpace(sample)) < 20 {
+		return declared
+	}
+	info := whatlanggo.Detect(sample)
+	code := info.Lang.Iso6391()
+	if code == "" {
+		code = info.Lang.Iso6393()
+	}
+	if declared == "" || sameLanguage(declared, code) {
+		return or(declared, code)
+	}
+	if len(sample) >= minLanguageText && info.IsReliable() {
+		return code
+	}
+	return declared
+}
+
+// primaryLanguage returns the language of a BCP 47 tag, or "" if it is none.
+func primaryLanguage(tag string) string {
+	tag = strings.ToLower(strings.TrimSpace(tag))
+	if i := strings.IndexAny(tag, "-_"); i >= 0 {
+		tag = tag[:i]
+	}
+	if len(tag) < 2 || len(tag) > 3 {
+		return ""
+	}
+	for _, c := range tag {
+		if c < 'a' || c > 'z' {
+			return ""
+		}
+	}
+	switch tag {
+	case "und", "mul", "zxx", "xx":
+		return ""
+	}
+	return tag
+}
+
+// sameLanguage reports whether two codes mean what a detector cannot tell
+// apart, or one language under two codes.
+func sameLanguage(declared, detected string) bool {
+	group := func(c string) string {
+		switch c {
+		case "nb", "nn", "no", "nob", "nno", "da", "dan":
+			return "no" // Bokmål is closer to Danish than to what trigrams see
+		case "hr", "sr", "bs", "sh", "hrv", "srp", "bos":
+			return "sh"
+		case "id", "ms", "ind", "msa":
+			return "ms"
+		case "cmn", "zh", "yue":
+			return "zh"
+		}
+		return c
+	}
+	return group(declared) == group(detected)
+}

@@ -68,7 +68,7 @@ func (q *queueState) showCountsLocked() {
 	q.sinceBarrier = q.epochs[q.tail].total.Enqueued
 	for epoch, e := range q.epochs {
 		if epoch == q.open {
-			q.live, q.delayed = e.live, e.delayed
+			q.live, q.delayed, q.openTotals = e.live, e.delayed, e.total
 		} else {
 			q.later += e.live
 		}

@@ -35,6 +35,7 @@ type QueueStats struct {
 	Groups    int  // groups in memory
 
 	Totals       Totals  // since the queue was made
+	EpochTotals  Totals  // of the open epoch
 	EnqueueRate  float64 // items per second, since a call of Stats at least a second ago
 	AckRate      float64
 	OldestLoaded time.Time // when the oldest ready item in memory was enqueued; zero if there is none
@@ -79,7 +80,7 @@ func (q *queueState) stats() QueueStats {
 		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
 		Tail: q.tail, SinceBarrier: q.sinceBarrier,
 		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: len(q.groups),
-		Totals: q.visible.total,
+		Totals: q.visible.total, EpochTotals: q.openTotals,
 	}
 	now := time.Now()
 	if dt := now.Sub(q.sampled.at).Seconds(); dt >= 1 {

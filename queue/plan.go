@@ -72,7 +72,6 @@ type effect struct {
 	delay time.Duration
 	name  string
 	group GroupSettings
-	next  uint32 // effectName
 	cfg   *Config
 }
 

@@ -301,15 +301,7 @@ func (s *Store) rewriteNotes() error {
 
 // armLocked sets the timer for the next thing that time alone will bring.
 func (q *queueState) armLocked() {
-	next := int64(math.MaxInt64)
-	if len(q.waiters) > 0 && !q.paused {
-		for _, lv := range q.levels {
-			if len(lv.lanes) > 0 {
-				next = min(next, lv.lanes[0].due)
-			}
-			next = min(next, lv.horizon)
-		}
-	}
+	next := q.nextTurnLocked()
 	for _, ms := range []int64{q.nextDue, q.nextEnd} {
 		if ms < math.MaxInt64/1_000_000 {
 			next = min(next, ms*1e6)
@@ -328,6 +320,36 @@ func (q *queueState) armLocked() {
 	} else {
 		q.timer.Reset(d)
 	}
+}
+
+// nextTurnLocked returns when time alone gives one of the waiters something to
+// take. Items that are ready, but not for those who wait, do not count: what
+// makes them available is not time, and wakes the waiters.
+func (q *queueState) nextTurnLocked() int64 {
+	next := int64(math.MaxInt64)
+	if limit := q.config.MaxInFlight; q.paused || limit > 0 && len(q.inflight) >= limit {
+		return next
+	}
+	plain := false
+	for _, w := range q.waiters {
+		switch {
+		case w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked():
+		case w.c.view != nil:
+			next = min(next, q.viewDueLocked(w.c.view))
+		default:
+			plain = true
+		}
+	}
+	if !plain {
+		return next
+	}
+	for _, lv := range q.levels {
+		if len(lv.lanes) > 0 {
+			next = min(next, lv.lanes[0].due)
+		}
+		next = min(next, lv.horizon)
+	}
+	return next
 }
 
 // tick runs when the timer fires.

@@ -74,7 +74,6 @@ type op struct {
 	config   *Config
 
 	// Filled in by Commit, for opEnqueue.
-	q         *queueState
 	hash      hash128
 	mark      []byte // what was found under hash at version
 	markKnown bool

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -114,6 +115,18 @@ func (q *queueState) takeViewLocked(c *Consumer, n int) ([]*Delivery, error) {
 			return out, err
 		}
 	}
+}
+
+// viewDueLocked returns when the first of the items that wait for their group
+// may be taken.
+func (q *queueState) viewDueLocked(v *view) int64 {
+	due := int64(math.MaxInt64)
+	for _, it := range v.matched {
+		if l := q.lanes[it.at.lane()]; l != nil && q.mayServeLocked(l.group) {
+			due = min(due, max(l.due, l.group.dueLocked()))
+		}
+	}
+	return due
 }
 
 // residentLocked returns a lane, brought into memory if need be.

@@ -216,7 +216,8 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 		q.mu.Unlock()
 		return []*Delivery{d}, nil
 	}
-	ds, err := q.takeLocked(c, min(max, c.opts.Prefetch-c.holding))
+	n := min(max, c.opts.Prefetch-c.holding)
+	ds, err := q.takeLocked(c, n)
 	if err == nil && len(ds) > 0 {
 		err = q.noteTakenLocked(ds)
 	}
@@ -226,14 +227,11 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 	}
 	if len(ds) == 0 {
 		q.waiters = append(q.waiters, w)
-		q.armLocked()
+		q.armLocked(false)
 		q.mu.Unlock()
 		return nil, nil
 	}
-	if len(ds) == max && len(q.waiters) > 0 {
-		q.wakeLocked() // there may be more
-	}
-	q.armLocked()
+	q.armLocked(len(ds) == n && q.wakeLocked()) // there may be more
 	q.mu.Unlock()
 	// Decoding needs no lock: what it reads does not change.
 	for _, d := range ds {
@@ -366,8 +364,7 @@ func (q *queueState) leaveLocked(c *Consumer) {
 	q.waiters = kept
 	q.departLocked(c)
 	closeAll(&q.drainers)
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 }
 
 func (c *Consumer) holdLocked(d *Delivery) {

@@ -55,8 +55,7 @@ func (p *plan) publishQueue(q *queueState) error {
 	if err := p.maybeReleaseLocked(q, now); err != nil {
 		return err
 	}
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 	return nil
 }
 

@@ -300,8 +300,11 @@ func (s *Store) rewriteNotes() error {
 }
 
 // armLocked sets the timer for the next thing that time alone will bring.
-func (q *queueState) armLocked() {
-	next := q.nextTurnLocked()
+//
+// What is due already needs no timer if a receiver has just been woken: it
+// wakes the next one if it leaves anything.
+func (q *queueState) armLocked(woken bool) {
+	next := q.nextTurnLocked(woken)
 	for _, ms := range []int64{q.nextDue, q.nextEnd} {
 		if ms < math.MaxInt64/1_000_000 {
 			next = min(next, ms*1e6)
@@ -325,8 +328,12 @@ func (q *queueState) armLocked() {
 // nextTurnLocked returns when time alone gives one of the waiters something to
 // take. Items that are ready, but not for those who wait, do not count: what
 // makes them available is not time, and wakes the waiters.
-func (q *queueState) nextTurnLocked() int64 {
+func (q *queueState) nextTurnLocked(woken bool) int64 {
 	next := int64(math.MaxInt64)
+	after := int64(math.MinInt64)
+	if woken {
+		after = q.s.now()
+	}
 	if limit := q.config.MaxInFlight; q.paused || limit > 0 && len(q.inflight) >= limit {
 		return next
 	}
@@ -344,10 +351,12 @@ func (q *queueState) nextTurnLocked() int64 {
 		return next
 	}
 	for _, lv := range q.levels {
-		if len(lv.lanes) > 0 {
+		if len(lv.lanes) > 0 && lv.lanes[0].due > after {
 			next = min(next, lv.lanes[0].due)
 		}
-		next = min(next, lv.horizon)
+		if lv.horizon > after {
+			next = min(next, lv.horizon)
+		}
 	}
 	return next
 }
@@ -364,8 +373,7 @@ func (q *queueState) tick() {
 	if q.nextDue <= ms || q.nextEnd <= ms || q.idle > 0 {
 		q.s.flag(q)
 	}
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 }
 
 // waiter is a Receive that found nothing.
@@ -376,7 +384,9 @@ type waiter struct {
 
 // wakeLocked wakes the longest-waiting receiver, which wakes the next if it
 // leaves anything, and those that look for something particular.
-func (q *queueState) wakeLocked() {
+//
+// It reports whether it has woken a receiver that takes whatever there is.
+func (q *queueState) wakeLocked() bool {
 	plain := false
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
@@ -390,6 +400,7 @@ func (q *queueState) wakeLocked() {
 	}
 	clear(q.waiters[len(kept):])
 	q.waiters = kept
+	return plain
 }
 
 // wakeAll wakes every receiver, and everybody who waits for space or barriers:

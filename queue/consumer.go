@@ -166,7 +166,8 @@ func (c *Consumer) receive(ctx context.Context, max int) ([]*Delivery, error) {
 	}
 	w := &waiter{c: c, wake: make(chan struct{}, 1)}
 	for {
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
+			c.q.leaveLine(w) // it may have been woken
 			return nil, context.Cause(ctx)
 		}
 		ds, err := c.tryReceive(max, w)
@@ -216,8 +217,8 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 		q.mu.Unlock()
 		return []*Delivery{d}, nil
 	}
-	n := min(max, c.opts.Prefetch-c.holding)
-	ds, err := q.takeLocked(c, n)
+	room := min(max, c.opts.Prefetch-c.holding)
+	ds, err := q.takeLocked(c, room)
 	if err == nil && len(ds) > 0 {
 		err = q.noteTakenLocked(ds)
 	}
@@ -225,13 +226,14 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 		q.mu.Unlock()
 		return nil, c.s.fail(err)
 	}
+	woken := len(ds) >= room && q.wakeLocked() // there may be more, which this session has no room for
 	if len(ds) == 0 {
 		q.waiters = append(q.waiters, w)
-		q.armLocked(false)
+		q.armLocked(woken)
 		q.mu.Unlock()
 		return nil, nil
 	}
-	q.armLocked(len(ds) == n && q.wakeLocked()) // there may be more
+	q.armLocked(woken)
 	q.mu.Unlock()
 	// Decoding needs no lock: what it reads does not change.
 	for _, d := range ds {

@@ -169,6 +169,9 @@ func (q *queueState) servedLocked(l *lane, now int64) {
 func (q *queueState) leaseLocked(c *Consumer, l *lane, r ref) *Delivery {
 	d := &Delivery{c: c, ln: l, ref: r, ID: r.id, Epoch: l.key.epoch}
 	q.inflight[r.id] = d
+	for _, v := range q.views {
+		v.forget(r.id)
+	}
 	c.holdLocked(d)
 	l.inflight++
 	l.taken++
@@ -184,7 +187,9 @@ func (d *Delivery) at() loc {
 
 // endLocked ends a lease whatever became of it.
 func (q *queueState) endLocked(d *Delivery, state leaseState) {
-	d.state = state
+	if d.state != leaseLost {
+		d.state = state
+	}
 	d.c.letGoLocked(d)
 	if d.Barrier != nil {
 		return
@@ -299,25 +304,31 @@ func (s *Store) rewriteNotes() error {
 	return nil
 }
 
+// overdueTime is how long the timer waits for housekeeping that has been asked
+// for and has not come yet, for want of free space perhaps.
+const overdueTime = 100 * time.Millisecond
+
 // armLocked sets the timer for the next thing that time alone will bring.
 //
 // What is due already needs no timer if a receiver has just been woken: it
 // wakes the next one if it leaves anything.
 func (q *queueState) armLocked(woken bool) {
 	next := q.nextTurnLocked(woken)
-	for _, ms := range []int64{q.nextDue, q.nextEnd} {
-		if ms < math.MaxInt64/1_000_000 {
-			next = min(next, ms*1e6)
-		}
+	now := q.s.now()
+	if due := min(q.nextDue, q.nextEnd); due <= now/1e6 {
+		q.s.flag(q)
+		next = min(next, now+int64(overdueTime))
+	} else if due < math.MaxInt64/1_000_000 {
+		next = min(next, due*1e6)
 	}
 	if q.idle > 0 {
-		next = min(next, q.s.now()+int64(idleTime))
+		next = min(next, now+int64(idleTime))
 	}
 	if next == math.MaxInt64 || q.timerAt != 0 && q.timerAt <= next {
 		return
 	}
 	q.timerAt = next
-	d := max(time.Duration(next-q.s.now()), 0)
+	d := max(time.Duration(next-now), 0)
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, q.tick)
 	} else {
@@ -342,7 +353,9 @@ func (q *queueState) nextTurnLocked(woken bool) int64 {
 		switch {
 		case w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked():
 		case w.c.view != nil:
-			next = min(next, q.viewDueLocked(w.c.view))
+			if due := w.c.view.nextDue; due != 0 {
+				next = min(next, due)
+			}
 		default:
 			plain = true
 		}
@@ -369,8 +382,7 @@ func (q *queueState) tick() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.timerAt = 0
-	ms := q.s.now() / 1e6
-	if q.nextDue <= ms || q.nextEnd <= ms || q.idle > 0 {
+	if q.idle > 0 {
 		q.s.flag(q)
 	}
 	q.armLocked(q.wakeLocked())

@@ -32,7 +32,7 @@ func TestItemReadBeforePublicationIsDeliveredOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commit(t, first, func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Body: []byte("one")}) })
+	build(t, first, func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Body: []byte("one")}) })
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,29 +58,27 @@ func TestItemReadBeforePublicationIsDeliveredOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	commit(t, s, func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Body: []byte("two")}) })
+	build(t, s, func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Body: []byte("two")}) })
 	if len(early) != 2 {
 		t.Fatalf("%d items were received before publication, want both", len(early))
 	}
 	if st, err := s.QueueStats("q"); err != nil || st.Ready != 0 || st.Leased != 2 {
 		t.Errorf("after publication %+v, %v, want 2 leased and none ready", st, err)
 	}
-	commit(t, s, func(tx *queue.Tx) { tx.Release(early...) })
+	build(t, s, func(tx *queue.Tx) { tx.Release(early...) })
 	again, err := c.Receive(ctx, 10)
 	if err != nil || len(again) != 2 {
 		t.Errorf("%d items after the release, %v, want 2", len(again), err)
 	}
-	commit(t, s, func(tx *queue.Tx) { tx.Ack(again...) })
+	build(t, s, func(tx *queue.Tx) { tx.Ack(again...) })
 	if err := s.Check(ctx); err != nil {
 		t.Error(err)
 	}
 }
 
-func commit(t *testing.T, s *queue.Store, build func(*queue.Tx)) {
+func build(t *testing.T, s *queue.Store, fill func(*queue.Tx)) {
 	t.Helper()
 	var tx queue.Tx
-	build(&tx)
-	if err := s.Commit(t.Context(), &tx); err != nil {
-		t.Fatal(err)
-	}
+	fill(&tx)
+	commit(t, s, &tx)
 }

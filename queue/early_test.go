@@ -65,6 +65,9 @@ func TestItemReadBeforePublicationIsDeliveredOnce(t *testing.T) {
 	if st, err := s.QueueStats("q"); err != nil || st.Ready != 0 || st.Leased != 2 {
 		t.Errorf("after publication %+v, %v, want 2 leased and none ready", st, err)
 	}
+	if err := s.Check(ctx); err != nil {
+		t.Error(err)
+	}
 	build(t, s, func(tx *queue.Tx) { tx.Release(early...) })
 	again, err := c.Receive(ctx, 10)
 	if err != nil || len(again) != 2 {

@@ -1,6 +1,7 @@
 package badgerqueue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,11 @@ type store struct {
 	limits driver.Limits
 
 	version atomic.Uint64         // of the last durable batch; reads see it
-	corrupt atomic.Pointer[error] // found by the check in the background
-	suspect string                // why the store should be checked before use, or ""
+	broken  atomic.Pointer[error] // why nothing works any more
+	pending pendingTables
+
+	suspend   sync.Once
+	suspended chan struct{} // closed when a compaction was stopped for good
 
 	mu      sync.RWMutex // held for reading by every call, for writing by Close
 	closed  bool
@@ -48,7 +52,7 @@ func open(dir string, opts Options) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &store{dir: dir, opts: opts, folder: f, stop: make(chan struct{}), log: opts.Queue.Logger}
+	d := &store{dir: dir, opts: opts, folder: f, stop: make(chan struct{}), suspended: make(chan struct{}), log: opts.Queue.Logger}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -66,34 +70,37 @@ func (d *store) openFiles() error {
 	if d.notes, err = openNotes(d.dir); err != nil {
 		return err
 	}
-	check, err := inspect(filepath.Join(d.dir, badgerDir), d.water, d.opts.VerifyOnOpen)
+	found, err := inspect(d.badgerDir(), d.water, d.opts.VerifyOnOpen)
 	if err != nil {
 		return err
 	}
-	d.suspect = check.suspect
-	if d.db, err = openBadger(d.badgerOptions()); err != nil {
-		return errors.Join(badgerError("open", err), check.restore())
+	if d.opts.Queue.MinFree >= 0 {
+		if err := found.checkRoom(d.dir); err != nil {
+			return err
+		}
+	}
+	if err := d.settleDoubts(found.doubts); err != nil {
+		return err
 	}
 	if got, want := d.db.MaxVersion(), d.water.version; got < want {
-		err := fmt.Errorf("%w: the log ends with batch %d, and batch %d was committed; %s", driver.ErrCorrupt, got, want, check.blame())
-		closing := d.db.Close()
-		d.db = nil
-		return errors.Join(err, closing, check.restore())
+		return fmt.Errorf("%w: Badger has kept batches up to %d, and batch %d was committed", driver.ErrCorrupt, got, want)
 	}
-	check.discard()
+	d.pending.set(found.pending, d.db.Tables())
 	d.version.Store(d.db.MaxVersion())
 	d.limits = driver.Limits{
 		Writes:   int(d.db.MaxBatchCount()) - 16,
 		Bytes:    int(d.db.MaxBatchSize()) - 64<<10,
 		Overhead: 32, // Badger counts 10 bytes for the version and 2 for flags
 	}
-	d.work.Go(func() { d.verifyRest(check.unverified) })
+	d.work.Go(d.verifyRest)
 	d.gc = time.AfterFunc(gcInterval, d.collect)
 	return nil
 }
 
+func (d *store) badgerDir() string { return filepath.Join(d.dir, badgerDir) }
+
 func (d *store) badgerOptions() badger.Options {
-	opts := badger.DefaultOptions(filepath.Join(d.dir, badgerDir)).
+	opts := badger.DefaultOptions(d.badgerDir()).
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
@@ -107,7 +114,7 @@ func (d *store) badgerOptions() badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(max(d.opts.MemTable, 2<<20)).
-		WithLogger(badgerLogger{d.log})
+		WithLogger(badgerLogger{d})
 	return opts.WithValueThreshold(min(1<<20, d.opts.MemTable/10))
 }
 
@@ -146,33 +153,56 @@ func (d *store) enter() error {
 		d.mu.RUnlock()
 		return driver.ErrClosed
 	}
-	if err := d.corrupt.Load(); err != nil {
+	if err := d.broken.Load(); err != nil {
 		d.mu.RUnlock()
 		return *err
 	}
 	return nil
 }
 
-func (d *store) Get(_ context.Context, key []byte) ([]byte, error) {
+func (d *store) Get(_ context.Context, key []byte) (value []byte, err error) {
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
 	defer d.mu.RUnlock()
+	defer func() { recovered("get", &err, recover()) }()
+	if d.pending.left.Load() > 0 {
+		if err := d.pending.verify(key, append(bytes.Clone(key), 0), nil); err != nil {
+			return nil, err
+		}
+	}
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	item, err := txn.Get(key)
 	if err != nil {
 		return nil, badgerError("get", err)
 	}
-	value, err := item.ValueCopy([]byte{})
+	value, err = item.ValueCopy([]byte{})
 	return value, badgerError("get", err)
 }
 
-func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []byte) bool) error {
+// recovered turns a panic of Badger into an error: a block that went bad after
+// it was checked, or a database that has failed.
+func recovered(op string, err *error, r any) {
+	if r != nil {
+		*err = fmt.Errorf("%s: %w: %v", op, driver.ErrCorrupt, r)
+	}
+}
+
+func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []byte) bool) (err error) {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.mu.RUnlock()
+	inCaller := false // whose panics are its own
+	defer func() {
+		if !inCaller {
+			recovered("scan", &err, recover())
+		}
+	}()
+	if err := d.pending.verify(start, end, nil); err != nil {
+		return err
+	}
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{
@@ -188,7 +218,9 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 		}
 		more := false
 		if err := item.Value(func(value []byte) error {
+			inCaller = true
 			more = fn(key, value)
+			inCaller = false
 			return nil
 		}); err != nil {
 			return badgerError("scan", err)
@@ -244,25 +276,20 @@ func (d *store) Commit(_ context.Context, writes []driver.Write) error {
 	if err := txn.CommitAt(version, nil); err != nil {
 		return fmt.Errorf("commit batch %d: %w", version, err)
 	}
+	if err := d.broken.Load(); err != nil {
+		return fmt.Errorf("commit batch %d: %w", version, *err)
+	}
 	d.version.Store(version)
 	if version > keptVersions {
 		// Older versions are in nobody's sight: a read takes far less time.
 		d.db.SetDiscardTs(version - keptVersions)
 	}
-	return d.water.raise(version, d.manifestSize)
+	return d.water.raise(version)
 }
 
 // keptVersions is how many batches a read may last before entries that they
 // have replaced may go.
 const keptVersions = 1000
-
-func (d *store) manifestSize() uint32 {
-	info, err := os.Stat(filepath.Join(d.dir, badgerDir, "MANIFEST"))
-	if err != nil {
-		return 0
-	}
-	return uint32(info.Size())
-}
 
 func (d *store) AppendNotes(_ context.Context, note []byte) error {
 	if err := d.enter(); err != nil {
@@ -296,23 +323,51 @@ func (d *store) ResetNotes(_ context.Context, notes [][]byte) error {
 
 func (d *store) Limits() driver.Limits { return d.limits }
 
-// Free leaves out what Badger will write whatever happens: the memtables on
-// their way to disk and the log of the next one.
+// Free leaves out what Badger may still write if nothing more is committed:
+// see reserve.
 func (d *store) Free() (int64, error) {
 	if err := d.enter(); err != nil {
 		return 0, err
 	}
 	defer d.mu.RUnlock()
 	free, err := freeSpace(d.dir)
-	return free - 3*d.opts.MemTable, err
+	return free - d.reserve(), err
 }
 
-func (d *store) Verify(context.Context) error {
+// reserve is how many bytes Badger may still allocate for what has been
+// committed. All of it goes through mappings of sparse files, where a page for
+// which there is no room ends the process, so it must be there. That is
+//
+//   - the rest of the log of a memtable, which is made large and filled later,
+//     a table in the making, and what is written between two looks at Free;
+//   - for one compactor, level 0 with the memtables on their way to it, and the
+//     level below: the new tables are made before the old ones go;
+//   - for the other, a table of some deeper level with the ten or so below it.
+func (d *store) reserve() int64 {
+	mem := d.opts.MemTable
+	logs, _ := filepath.Glob(filepath.Join(d.badgerDir(), "*.mem"))
+	reserve := 2*mem + 8<<20 + int64(len(logs))*mem
+	var deeper, file int64
+	for _, l := range d.db.Levels() {
+		if l.Level == 0 || l.IsBaseLevel {
+			reserve += l.Size
+			continue
+		}
+		deeper += l.Size
+		if l.Size > 0 {
+			file = max(file, l.TargetFileSize)
+		}
+	}
+	return reserve + min(deeper, 12*file)
+}
+
+func (d *store) Verify(context.Context) (err error) {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.mu.RUnlock()
-	return verifyOpen(d.db)
+	defer func() { recovered("verify", &err, recover()) }()
+	return d.verifyFiles()
 }
 
 // gcInterval is how often the log of large values is looked at for space to
@@ -324,6 +379,10 @@ func (d *store) collect() {
 		return
 	}
 	defer d.mu.RUnlock()
+	if err := d.verifyValueLogs(); err != nil {
+		d.log.Error("value log not collected", "dir", d.dir, "err", err)
+		return
+	}
 	if err := d.db.RunValueLogGC(0.5); err != nil && !errors.Is(err, badger.ErrNoRewrite) && !errors.Is(err, badger.ErrRejected) {
 		d.log.Warn("value log not collected", "dir", d.dir, "err", err)
 	}
@@ -346,10 +405,11 @@ func (d *store) Close() error {
 
 func (d *store) closeFiles() error {
 	var errs []error
+	suspended := false
 	if d.db != nil {
-		if err := d.db.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("close badger: %w", err))
-		}
+		err := d.closeBadger()
+		suspended = errors.Is(err, errSuspended)
+		errs = append(errs, err)
 	}
 	if d.notes != nil && d.notes.f != nil {
 		errs = append(errs, d.notes.close())
@@ -357,24 +417,27 @@ func (d *store) closeFiles() error {
 	if d.water != nil {
 		errs = append(errs, d.water.close())
 	}
-	return errors.Join(append(errs, d.folder.unlock())...)
+	if !suspended {
+		errs = append(errs, d.folder.unlock())
+	}
+	return errors.Join(errs...)
 }
 
-// badgerLogger hands Badger's messages on.
-type badgerLogger struct{ log *slog.Logger }
+// errSuspended is returned where a compaction that would do damage has been
+// stopped, and Badger with it. The folder stays locked, since this process
+// still has a hand in it.
+var errSuspended = errors.New("a compaction was stopped to keep a corrupt table; the folder stays locked until the process ends")
 
-func (l badgerLogger) message(format string, args []any) string {
-	return strings.TrimSpace(fmt.Sprintf(format, args...))
-}
-func (l badgerLogger) Errorf(format string, args ...any) {
-	l.log.Error("badger", "msg", l.message(format, args))
-}
-func (l badgerLogger) Warningf(format string, args ...any) {
-	l.log.Warn("badger", "msg", l.message(format, args))
-}
-func (l badgerLogger) Infof(format string, args ...any) {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		l.log.Debug("badger", "msg", l.message(format, args))
+func (d *store) closeBadger() error {
+	done := make(chan error, 1)
+	go func() { done <- d.db.Close() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("close badger: %w", err)
+		}
+		return nil
+	case <-d.suspended:
+		return errSuspended
 	}
 }
-func (l badgerLogger) Debugf(string, ...any) {}

@@ -154,7 +154,8 @@ func (b Backoff) delay(attempt int) time.Duration {
 	return d
 }
 
-const defaultMaxAttempts = 10
+// DefaultMaxAttempts is what a zero Config.MaxAttempts means.
+const DefaultMaxAttempts = 10
 
 // attemptsLeft reports whether an item that has been delivered n times may be
 // delivered again.
@@ -163,7 +164,7 @@ func (c *Config) attemptsLeft(n int) bool {
 	case c.MaxAttempts < 0:
 		return true
 	case c.MaxAttempts == 0:
-		return n < defaultMaxAttempts
+		return n < DefaultMaxAttempts
 	}
 	return n < c.MaxAttempts
 }

@@ -273,12 +273,7 @@ func (p *plan) stored(q *queueState, at loc) ([]byte, bool, error) {
 		if !alive {
 			return nil, false, nil
 		}
-		key := string(at.appendKey(nil))
-		for i := len(p.writes) - 1; i >= 0; i-- {
-			if w := &p.writes[i]; string(w.Key) == key {
-				return w.Value, !w.Delete, nil
-			}
-		}
+		return p.storedKey(at.appendKey(nil))
 	}
 	return p.s.lookUp(at.appendKey(nil))
 }

@@ -247,7 +247,7 @@ func (p *plan) check(r *request) error {
 		}
 		q := p.find(o.name)
 		switch o.kind {
-		case opPut, opDelete, opSetGroup, opDelayGroup, opConfigure, opAddName:
+		case opPut, opDelete, opAdd, opSetGroup, opDelayGroup, opConfigure, opAddName:
 			if q == nil && o.kind >= opSetGroup && len(p.s.byID)+len(p.created) >= maxQueues {
 				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
 			}
@@ -364,9 +364,15 @@ func (p *plan) apply(o *op, r *request) error {
 	case opBarrier:
 		p.placeBarrier(p.queue(o.name), o.value, nil)
 	case opPut:
-		p.put(p.seal(appendTableKey(p.tail(), o.name, []byte(o.key))), o.value)
+		key := p.seal(appendTableKey(p.tail(), o.name, []byte(o.key)))
+		p.s.counters.forget(key)
+		p.put(key, o.value)
 	case opDelete:
-		p.del(p.seal(appendTableKey(p.tail(), o.name, []byte(o.key))))
+		key := p.seal(appendTableKey(p.tail(), o.name, []byte(o.key)))
+		p.s.counters.forget(key)
+		p.del(key)
+	case opAdd:
+		return p.addCounter(o)
 	case opSetGroup, opDelayGroup:
 		return p.setGroup(p.queue(o.name), o)
 	case opConfigure:

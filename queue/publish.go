@@ -65,6 +65,7 @@ func (q *queueState) showCountsLocked() {
 	q.visible = q.counts
 	q.open, q.tail = q.counts.open, q.counts.tail
 	q.live, q.delayed, q.later = 0, 0, 0
+	q.sinceBarrier = q.epochs[q.tail].total.Enqueued
 	for epoch, e := range q.epochs {
 		if epoch == q.open {
 			q.live, q.delayed = e.live, e.delayed

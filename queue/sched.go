@@ -41,6 +41,7 @@ type queueState struct {
 	live         int64 // unsettled items of the open epoch
 	delayed      int64 // of those, delayed ones
 	later        int64 // items of later epochs
+	sinceBarrier int64 // items enqueued to the tail epoch
 	visible      queueCounts
 
 	levels   []*level // by descending priority

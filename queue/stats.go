@@ -23,6 +23,11 @@ type QueueStats struct {
 	Epoch    uint32 // the open epoch
 	Barriers int    // that wait, the released one among them
 	Released bool   // the open epoch is settled and consumers have its barrier
+	Tail     uint32 // the epoch that enqueued items go to
+
+	// SinceBarrier counts the items enqueued to the tail epoch so far,
+	// whatever has become of them.
+	SinceBarrier int64
 
 	Paused    bool
 	Full      bool // at or above a high-water mark
@@ -72,6 +77,7 @@ func (q *queueState) stats() QueueStats {
 		Name: q.name, Ready: q.live - q.delayed - leased, Delayed: q.delayed, Leased: leased,
 		Later: q.later, Dead: q.visible.dead, Bytes: q.visible.bytes,
 		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
+		Tail: q.tail, SinceBarrier: q.sinceBarrier,
 		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: len(q.groups),
 		Totals: q.visible.total,
 	}

@@ -52,6 +52,7 @@ type Store struct {
 	nextID      uint64
 	plan        *plan
 	recent      recentMarks
+	counters    counterCache
 	freeChecked time.Time
 	freeBytes   int64
 	written     int64 // bytes since freeChecked

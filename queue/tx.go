@@ -44,6 +44,7 @@ const (
 	opBarrier
 	opPut
 	opDelete
+	opAdd
 	opSetGroup
 	opDelayGroup
 	opConfigure
@@ -68,6 +69,7 @@ type op struct {
 	id       uint64        // item or dead letter
 	item     *Item         // opEnqueue
 	value    []byte        // encoded item, record or barrier body
+	delta    int64         // opAdd
 	group    GroupSettings
 	config   *Config
 
@@ -139,6 +141,14 @@ func (tx *Tx) Put(table, key string, value []byte) {
 // Delete removes a record of a table. A record that is not there is no error.
 func (tx *Tx) Delete(table, key string) {
 	tx.ops = append(tx.ops, op{kind: opDelete, name: table, key: key})
+}
+
+// Add adds delta to a counter: a record of a table whose value is a decimal
+// number, and which is 0 as long as it does not exist. Any number of
+// transactions may add to one counter at the same time. [ParseCounter] reads
+// what Get and Scan return.
+func (tx *Tx) Add(table, key string, delta int64) {
+	tx.ops = append(tx.ops, op{kind: opAdd, name: table, key: key, delta: delta})
 }
 
 // SetGroup replaces the settings of a group; the zero GroupSettings removes
@@ -215,6 +225,13 @@ func (tx *Tx) Result() Result { return tx.result }
 // Len returns how many changes the transaction holds.
 func (tx *Tx) Len() int { return len(tx.ops) }
 
+// Append adds the changes of another transaction behind those of tx, and leaves
+// the other as it is. Only one of the two may then be committed.
+func (tx *Tx) Append(other *Tx) {
+	tx.ops = append(tx.ops, other.ops...)
+	tx.wait = tx.wait || other.wait
+}
+
 // Reset empties the transaction for another use.
 func (tx *Tx) Reset() {
 	clear(tx.ops)
@@ -285,7 +302,7 @@ func (o *op) validate(s *Store) error {
 			return fmt.Errorf("bury: %w", ErrBarrier)
 		}
 		return nil
-	case opPut, opDelete:
+	case opPut, opDelete, opAdd:
 		if err := validName("table", o.name); err != nil {
 			return err
 		}
@@ -338,7 +355,7 @@ func (tx *Tx) settles() bool {
 // grows reports whether the op stores something new.
 func (o *op) grows() bool {
 	switch o.kind {
-	case opEnqueue, opBarrier, opPut, opConfigure, opSetGroup, opDelayGroup, opAddName:
+	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opAddName:
 		return true
 	}
 	return false
@@ -377,8 +394,8 @@ func (o *op) cost() (writes, bytes int) {
 			writes, bytes = writes+3, bytes+len(o.d.ref.value)+maxReason+4*(key+group)
 		}
 		return writes, bytes
-	case opPut, opDelete:
-		return 1, len(o.name) + len(o.key) + len(o.value) + 2
+	case opPut, opDelete, opAdd:
+		return 1, len(o.name) + len(o.key) + len(o.value) + 32
 	case opRetryDead:
 		return 6, 6*(key+MaxGroup) + len(o.value)
 	case opBarrier:

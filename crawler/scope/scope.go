@@ -1,0 +1,91 @@
+package scope
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/seed-301537d8/weir/crawler/weburl"
+)
+
+// Scope is a compiled list of rules. It may be used by many goroutines. The
+// zero Scope accepts everything.
+type Scope struct {
+	rules      []Rule
+	conditions []condition
+}
+
+// New compiles rules. Errors are [ErrInvalidRule] with the rule's number and
+// what is wrong with it.
+func New(rules ...Rule) (*Scope, error) {
+	s := &Scope{}
+	for i, r := range rules {
+		c, err := r.compile()
+		if err != nil {
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+		}
+		s.rules = append(s.rules, r)
+		s.conditions = append(s.conditions, c)
+	}
+	return s, nil
+}
+
+// Rules returns the rules in order. The caller must not change them.
+func (s *Scope) Rules() []Rule { return s.rules }
+
+// MarshalJSON implements json.Marshaler: the list of rules.
+func (s *Scope) MarshalJSON() ([]byte, error) { return json.Marshal(s.rules) }
+
+// UnmarshalJSON implements json.Unmarshaler. It compiles the rules it reads.
+func (s *Scope) UnmarshalJSON(data []byte) error {
+	var rules []Rule
+	if err := json.Unmarshal(data, &rules); err != nil {
+		return err
+	}
+	t, err := New(rules...)
+	if err != nil {
+		return err
+	}
+	*s = *t
+	return nil
+}
+
+// Decision is the answer about one address and the rule that gave it.
+type Decision struct {
+	Accepted bool
+	// Number is that of the rule, from 1, or 0 if no rule matched.
+	Number int
+	// Rule is the rule that matched, or the zero Rule.
+	Rule Rule
+
+	found string
+}
+
+// String explains the decision in a line: "rejected by rule 4: reject unless
+// host is example.com (--scope); found example.org".
+func (d Decision) String() string {
+	verb := "rejected"
+	if d.Accepted {
+		verb = "accepted"
+	}
+	if d.Number == 0 {
+		return verb + ": no rule matches"
+	}
+	text := fmt.Sprintf("%s by rule %d: %s", verb, d.Number, d.Rule)
+	if d.found != "" {
+		text += "; found " + d.found
+	}
+	return text
+}
+
+// Decide returns what the first rule that matches says about an address that
+// is depth links away from the nearest known seed. Seeds have depth 0, and a
+// redirect has the depth of what it came from.
+func (s *Scope) Decide(u weburl.URL, depth int) Decision {
+	for i, c := range s.conditions {
+		r := &s.rules[i]
+		if matches, found := c(u, depth); matches != r.Unless {
+			return Decision{Accepted: r.Action == Accept, Number: i + 1, Rule: *r, found: found}
+		}
+	}
+	return Decision{Accepted: true}
+}

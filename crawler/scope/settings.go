@@ -1,0 +1,171 @@
+package scope
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-301537d8/weir/crawler/weburl"
+)
+
+// Within says how far from its seeds a crawl may go.
+type Within string
+
+// The values of --scope.
+const (
+	// WithinHost keeps to the hosts of the seeds; "www." makes no difference,
+	// since one often redirects to the other.
+	WithinHost Within = "host"
+	// WithinDomain keeps to the registrable domains of the seeds.
+	WithinDomain Within = "domain"
+	// WithinAny goes everywhere.
+	WithinAny Within = "any"
+)
+
+// The defaults of [Traps]. Real sites stay well below them: of the paths of
+// reference manuals, source browsers and dated blogs few have 15 segments, and
+// none says the same thing four times in a row.
+const (
+	DefaultMaxLength     = 2048
+	DefaultMaxSegments   = 25
+	DefaultMaxPathLoops  = 3
+	DefaultMaxSameName   = 5
+	DefaultMaxParams     = 30
+	DefaultMaxSameParams = 5
+)
+
+// Settings are what people choose about the scope of a crawl. The zero value
+// keeps to the hosts of the seeds and out of traps.
+type Settings struct {
+	// Within is how far the crawl goes; empty means WithinHost.
+	Within Within `json:"within,omitempty"`
+	// Deny are regular expressions of URLs that are rejected.
+	Deny []string `json:"deny,omitempty"`
+	// Allow are regular expressions; if there are any, URLs that match none of
+	// them are rejected. They do not widen the scope.
+	Allow []string `json:"allow,omitempty"`
+	// MaxDepth is how many links from a seed the crawl goes; 0 means any number.
+	MaxDepth int `json:"max_depth,omitempty"`
+	// Traps are the limits beyond which an address is taken for a trap.
+	Traps Traps `json:"traps,omitzero"`
+}
+
+// Traps are limits on the form of addresses. Zero means the default, a
+// negative number no limit.
+type Traps struct {
+	MaxLength           int `json:"max_length,omitempty"`            // bytes of the URL: 2048
+	MaxSegments         int `json:"max_segments,omitempty"`          // segments of the path: 25
+	MaxPathLoops        int `json:"max_path_loops,omitempty"`        // a run of segments in a row: 3 times
+	MaxRepeatedSegments int `json:"max_repeated_segments,omitempty"` // a segment in a path: 5 times
+	MaxParams           int `json:"max_params,omitempty"`            // parameters of the query: 30
+	MaxRepeatedParams   int `json:"max_repeated_params,omitempty"`   // a parameter of one name: 5 times
+}
+
+// Rules returns the list of rules that the settings mean for a crawl from the
+// given seeds. Seeds are accepted whatever else holds: somebody asked for them.
+func (s *Settings) Rules(seeds []weburl.URL) ([]Rule, error) {
+	rules := []Rule{{Action: Accept, Kind: Seed}}
+	rules = append(rules, s.Traps.rules()...)
+	if len(s.Deny) > 0 {
+		rules = append(rules, Rule{Action: Reject, Kind: Regexp, Values: s.Deny, From: "--deny"})
+	}
+	var kind Kind
+	var values []string
+	switch cmp.Or(s.Within, WithinHost) {
+	case WithinHost:
+		kind = Host
+		for _, u := range seeds {
+			values = append(values, bareHost(u))
+		}
+	case WithinDomain:
+		kind = Domain
+		for _, u := range seeds {
+			values = append(values, u.RegistrableDomain())
+		}
+	case WithinAny:
+	default:
+		return nil, fmt.Errorf("%w: scope %q is not host, domain or any", ErrInvalidRule, s.Within)
+	}
+	if len(values) > 0 {
+		slices.Sort(values)
+		values = slices.Compact(values)
+		rules = append(rules, Rule{Action: Reject, Unless: true, Kind: kind, Values: values, From: "--scope " + string(kind)})
+	}
+	if len(s.Allow) > 0 {
+		rules = append(rules, Rule{Action: Reject, Unless: true, Kind: Regexp, Values: s.Allow, From: "--allow"})
+	}
+	if s.MaxDepth > 0 {
+		rules = append(rules, Rule{Action: Reject, Kind: Depth, Limit: s.MaxDepth, From: "--max-depth"})
+	}
+	return rules, nil
+}
+
+// New compiles the rules that the settings mean for a crawl from the given
+// seeds. Errors are [ErrInvalidRule].
+func (s *Settings) New(seeds []weburl.URL) (*Scope, error) {
+	rules, err := s.Rules(seeds)
+	if err != nil {
+		return nil, err
+	}
+	return New(rules...)
+}
+
+func (t Traps) rules() (rules []Rule) {
+	for _, l := range []struct {
+		kind             Kind
+		limit, byDefault int
+	}{
+		{Length, t.MaxLength, DefaultMaxLength},
+		{Segments, t.MaxSegments, DefaultMaxSegments},
+		{PathLoop, t.MaxPathLoops, DefaultMaxPathLoops},
+		{RepeatedSegment, t.MaxRepeatedSegments, DefaultMaxSameName},
+		{Params, t.MaxParams, DefaultMaxParams},
+		{RepeatedParam, t.MaxRepeatedParams, DefaultMaxSameParams},
+	} {
+		if l.limit >= 0 {
+			rules = append(rules, Rule{Action: Reject, Kind: l.kind, Limit: cmp.Or(l.limit, l.byDefault), From: "trap"})
+		}
+	}
+	return rules
+}
+
+// Diff says in words, one setting a line, what changes from one Settings to
+// another. It returns nil if they mean the same.
+func Diff(before, after *Settings) (changes []string) {
+	change := func(name, a, b string) {
+		if a != b {
+			changes = append(changes, fmt.Sprintf("%s: was %s, now %s", name, a, b))
+		}
+	}
+	list := func(values []string) string {
+		if len(values) == 0 {
+			return "none"
+		}
+		return strings.Join(values, " ")
+	}
+	depth := func(n int) string {
+		if n <= 0 {
+			return "any"
+		}
+		return strconv.Itoa(n)
+	}
+	change("--scope", string(cmp.Or(before.Within, WithinHost)), string(cmp.Or(after.Within, WithinHost)))
+	change("--deny", list(before.Deny), list(after.Deny))
+	change("--allow", list(before.Allow), list(after.Allow))
+	change("--max-depth", depth(before.MaxDepth), depth(after.MaxDepth))
+
+	limits := func(t Traps) map[Kind]string {
+		m := make(map[Kind]string)
+		for _, r := range t.rules() {
+			m[r.Kind] = strconv.Itoa(r.Limit)
+		}
+		return m
+	}
+	a, b := limits(before.Traps), limits(after.Traps)
+	for _, kind := range []Kind{Length, Segments, PathLoop, RepeatedSegment, Params, RepeatedParam} {
+		change("trap "+string(kind), cmp.Or(a[kind], "no limit"), cmp.Or(b[kind], "no limit"))
+	}
+	return changes
+}

@@ -1,0 +1,467 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// The coordinator moves barriers through the pipeline. It subscribes to every
+// queue under a durable name, so no barrier passes unseen, and nothing opens
+// without it. A queue has passed generation g when its barrier g has been
+// released: everything of g in it is settled. passed, which is stored, is all
+// the state there is; what follows from it is decided by three rules.
+//
+// Place. Barrier k is placed in a queue when every feeder has passed k, where
+// a feeder over a loop need only have passed k-1. Until then, something of
+// generation k may still be emitted to it; from then on, nothing. A queue at
+// the head of a loop gets no barrier while its next generation is empty: that
+// is how a crawl ends.
+//
+// Acknowledge. Barrier g of a queue is acknowledged, and so generation g+1 of
+// it opened, when the barriers that it must stay behind are placed: k = g in
+// the queues that it feeds, k = g+1 over loops. So no stage emits for a
+// generation to a queue that is still open for the one before.
+//
+// Complete. A generation that every queue has passed is complete. Its record,
+// OnGeneration and whatever the rules place and acknowledge at that moment are
+// one transaction.
+//
+// By these rules the epoch of each queue is the generation.
+type coordinator struct {
+	p      *Pipeline
+	passed map[string]int // the last generation passed, -1 if none
+	tails  map[string]int // the next barrier to place
+	since  map[string]int64
+	held   map[string]*queue.Delivery // released barriers, not acknowledged
+	saved  savedState
+}
+
+// coordinatorName is the durable name.
+const coordinatorName = "weir/coordinator"
+
+func loadJSON(ctx context.Context, store *queue.Store, key string, v any) (bool, error) {
+	b, err := store.Get(ctx, table, key)
+	if errors.Is(err, queue.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return false, fmt.Errorf("record %s/%s: %w", table, key, err)
+	}
+	return true, nil
+}
+
+// coordinator returns the pipeline's coordinator, read from the store if need
+// be. The caller holds p.mu.
+func (p *Pipeline) coordinator(ctx context.Context) (*coordinator, error) {
+	if p.state != nil {
+		return p.state, nil
+	}
+	c := &coordinator{
+		p: p, passed: make(map[string]int), tails: make(map[string]int),
+		since: make(map[string]int64), held: make(map[string]*queue.Delivery),
+	}
+	var err error
+	if c.saved, err = loadState(ctx, p.store); err != nil {
+		return nil, err
+	}
+	for _, s := range p.stages {
+		passed := -1
+		if _, err := loadJSON(ctx, p.store, "passed/"+s.name, &passed); err != nil {
+			return nil, err
+		}
+		c.passed[s.name] = passed
+	}
+	p.state = c
+	return c, nil
+}
+
+// refresh reads where the queues' tails are.
+func (c *coordinator) refresh() error {
+	for _, s := range c.p.stages {
+		st, err := c.p.store.QueueStats(s.name)
+		if errors.Is(err, queue.ErrUnknownQueue) {
+			st, err = queue.QueueStats{}, nil
+		}
+		if err != nil {
+			return err
+		}
+		c.tails[s.name], c.since[s.name] = int(st.Tail), st.SinceBarrier
+	}
+	return nil
+}
+
+// begin checks that the store's work is that of this pipeline, and commits what
+// Run begins with.
+func (c *coordinator) begin(ctx context.Context, tx *queue.Tx) error {
+	stored, err := loadTopology(ctx, c.p.store)
+	if err != nil {
+		return err
+	}
+	var present []savedStage
+	for _, s := range c.p.stages {
+		present = append(present, savedStage{s.name, s.feeds})
+	}
+	if diff := topologyDiff(stored, present); diff != "" && stored != nil {
+		done, err := Done(ctx, c.p.store)
+		if err != nil {
+			return err
+		}
+		if !done {
+			return fmt.Errorf("%w: %s; run the old one to its end first, or use another folder", ErrTopology, diff)
+		}
+	}
+	if err := putJSON(tx, "topology", present); err != nil {
+		return err
+	}
+	if err := c.p.store.Commit(ctx, tx); err != nil {
+		return err
+	}
+	// What was enqueued while nobody ran gets its barrier now. A queue whose
+	// barriers others place is left to them if more is to come.
+	if err := c.refresh(); err != nil {
+		return err
+	}
+	var first queue.Tx
+	for _, s := range c.p.stages {
+		if c.isSource(s.name) && !c.p.opts.KeepRunning && c.since[s.name] > 0 && c.mayPlace(s.name, c.tails[s.name]) {
+			first.Barrier(s.name, nil)
+		}
+	}
+	return c.p.store.Commit(ctx, &first)
+}
+
+// topologyDiff says how two topologies differ, or "".
+func topologyDiff(old, now []savedStage) string {
+	var diffs []string
+	find := func(all []savedStage, name string) *savedStage {
+		for i := range all {
+			if all[i].Queue == name {
+				return &all[i]
+			}
+		}
+		return nil
+	}
+	for _, o := range old {
+		if find(now, o.Queue) == nil {
+			diffs = append(diffs, fmt.Sprintf("stage %s is gone", o.Queue))
+		}
+	}
+	for _, n := range now {
+		o := find(old, n.Queue)
+		if o == nil {
+			diffs = append(diffs, fmt.Sprintf("stage %s is new", n.Queue))
+		} else if !slices.Equal(o.Feeds, n.Feeds) {
+			diffs = append(diffs, fmt.Sprintf("stage %s feeds %v and fed %v", n.Queue, n.Feeds, o.Feeds))
+		}
+	}
+	return strings.Join(diffs, "; ")
+}
+
+// feeders returns the stages that feed a queue, and those among them that do so
+// over a loop.
+func (c *coordinator) feeders(name string) (forward, loops []string) {
+	for _, s := range c.p.stages {
+		if !slices.Contains(s.feeds, name) {
+			continue
+		}
+		if c.p.loops(s.name, name) {
+			loops = append(loops, s.name)
+		} else {
+			forward = append(forward, s.name)
+		}
+	}
+	return forward, loops
+}
+
+// isSource reports whether only loops and users feed a queue.
+func (c *coordinator) isSource(name string) bool {
+	forward, _ := c.feeders(name)
+	return len(forward) == 0
+}
+
+// mayPlace is the condition of the first rule.
+func (c *coordinator) mayPlace(name string, k int) bool {
+	forward, loops := c.feeders(name)
+	for _, f := range forward {
+		if c.passed[f] < k {
+			return false
+		}
+	}
+	for _, f := range loops {
+		if c.passed[f] < k-1 {
+			return false
+		}
+	}
+	return true
+}
+
+// shouldPlace is the first rule for the next barrier of a queue.
+func (c *coordinator) shouldPlace(name string) bool {
+	forward, loops := c.feeders(name)
+	switch {
+	case len(forward) > 0:
+	case len(loops) == 0:
+		return false // Seed and the user place these
+	case c.since[name] == 0:
+		return false
+	}
+	return c.mayPlace(name, c.tails[name])
+}
+
+// mayAck is the second rule.
+func (c *coordinator) mayAck(name string, g int) bool {
+	for _, f := range c.p.stage(name).feeds {
+		k := g
+		if c.p.loops(name, f) {
+			k = g + 1
+		}
+		if c.tails[f] <= k && !(c.isSource(f) && c.mayPlace(f, k)) {
+			return false
+		}
+	}
+	return !c.p.opts.Strict || !c.isSource(name) || c.saved.Complete >= g
+}
+
+// idle reports whether nothing is left anywhere.
+func (c *coordinator) idle() bool {
+	low, high := math.MaxInt, -1
+	for _, s := range c.p.stages {
+		if c.since[s.name] > 0 || c.passed[s.name] != c.tails[s.name]-1 {
+			return false
+		}
+		low, high = min(low, c.tails[s.name]), max(high, c.tails[s.name])
+	}
+	return low == high && c.saved.Complete == high-1
+}
+
+// seeded commits seeds of a queue, with a barrier behind them if nothing else
+// will place one.
+func (c *coordinator) seeded(ctx context.Context, name string, tx *queue.Tx) error {
+	if !c.isSource(name) {
+		return fmt.Errorf("%w: %s is fed by other stages; seed the edge that feeds them", ErrWiring, name)
+	}
+	if !c.p.running {
+		return c.p.store.Commit(ctx, tx) // begin will place it
+	}
+	if err := c.refresh(); err != nil {
+		return err
+	}
+	if c.mayPlace(name, c.tails[name]) {
+		tx.Barrier(name, nil)
+	}
+	c.saved.Done = false
+	if err := putJSON(tx, "state", c.saved); err != nil {
+		return err
+	}
+	return c.p.store.Commit(ctx, tx)
+}
+
+// coordinate runs the coordinator until the pipeline is done or ctx ends.
+func (p *Pipeline) coordinate(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	barriers := make(chan *queue.Delivery)
+	g, receiving := errgroup.WithContext(ctx)
+	for _, s := range p.stages {
+		g.Go(func() error { return p.receiveBarriers(receiving, s.name, barriers) })
+	}
+	err := p.coordinateBarriers(receiving, barriers)
+	cancel()
+	if failed := g.Wait(); err == nil {
+		err = failed
+	}
+	return err
+}
+
+// receiveBarriers hands on the barriers of a queue.
+func (p *Pipeline) receiveBarriers(ctx context.Context, name string, barriers chan<- *queue.Delivery) error {
+	c, err := p.store.Subscribe(ctx, name, &queue.SubscribeOptions{
+		Durable: coordinatorName, Barriers: queue.OnlyBarriers,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer c.Close()
+	for {
+		ds, err := c.Receive(ctx, 1)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case barriers <- ds[0]:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (p *Pipeline) coordinateBarriers(ctx context.Context, barriers <-chan *queue.Delivery) error {
+	var d *queue.Delivery
+	for {
+		p.mu.Lock()
+		c, err := p.coordinator(ctx)
+		if err == nil {
+			if d != nil {
+				c.held[d.Queue] = d
+			}
+			if err = c.advance(context.WithoutCancel(ctx)); err != nil {
+				p.state = nil
+			}
+		}
+		done := err == nil && c.saved.Done
+		p.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("coordinate generations: %w", err)
+		}
+		if done && !p.opts.KeepRunning {
+			return nil
+		}
+		select {
+		case d = <-barriers:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// advance applies the rules until they have nothing more to say. The caller
+// holds p.mu.
+func (c *coordinator) advance(ctx context.Context) error {
+	for {
+		if err := c.refresh(); err != nil {
+			return err
+		}
+		var tx queue.Tx
+		if err := c.pass(&tx); err != nil {
+			return err
+		}
+		c.place(&tx)
+		finished, err := c.finish(ctx, &tx)
+		if err != nil {
+			return err
+		}
+		for name, d := range c.held {
+			if c.mayAck(name, int(d.Epoch)) {
+				tx.Ack(d)
+				delete(c.held, name)
+			}
+		}
+		if done := c.idle(); done != c.saved.Done || finished {
+			c.saved.Done = done
+			if err := putJSON(&tx, "state", c.saved); err != nil {
+				return err
+			}
+		}
+		if tx.Len() == 0 {
+			return nil
+		}
+		if err := c.p.store.Commit(ctx, &tx); err != nil {
+			return err
+		}
+	}
+}
+
+// pass notes which queues have passed a generation.
+func (c *coordinator) pass(tx *queue.Tx) error {
+	for name, d := range c.held {
+		g := int(d.Epoch)
+		if c.passed[name] >= g {
+			continue
+		}
+		c.passed[name] = g
+		if err := putJSON(tx, "passed/"+name, g); err != nil {
+			return err
+		}
+		part := savedPart{Totals: d.Barrier.Counts}
+		if c.isSource(name) {
+			part.Started = d.Barrier.Placed
+		}
+		if g > c.saved.Complete {
+			if err := putJSON(tx, partKey(g, name), part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// savedPart is what one queue adds to the record of a generation.
+type savedPart struct {
+	Totals  queue.Totals
+	Started time.Time `json:"started,omitzero"`
+}
+
+func partKey(g int, name string) string { return fmt.Sprintf("part/%010d/%s", g, name) }
+
+// place places the barriers whose time has come.
+func (c *coordinator) place(tx *queue.Tx) {
+	for placed := true; placed; {
+		placed = false
+		for _, s := range c.p.stages {
+			if c.shouldPlace(s.name) {
+				tx.Barrier(s.name, nil)
+				c.tails[s.name]++
+				c.since[s.name] = 0
+				placed = true
+			}
+		}
+	}
+}
+
+// finish completes the next generation, if every queue has passed it. Parts
+// that this very transaction stores are read from held barriers.
+func (c *coordinator) finish(ctx context.Context, tx *queue.Tx) (bool, error) {
+	g := c.saved.Complete + 1
+	for _, s := range c.p.stages {
+		if c.passed[s.name] < g {
+			return false, nil
+		}
+	}
+	gen := Generation{Number: g, Finished: time.Now()}
+	for _, s := range c.p.stages {
+		var part savedPart
+		if d := c.held[s.name]; d != nil && int(d.Epoch) == g {
+			part.Totals = d.Barrier.Counts
+			if c.isSource(s.name) {
+				part.Started = d.Barrier.Placed
+			}
+		} else if _, err := loadJSON(ctx, c.p.store, partKey(g, s.name), &part); err != nil {
+			return false, err
+		}
+		gen.Stages = append(gen.Stages, StageTotals{s.name, part.Totals})
+		if !part.Started.IsZero() && (gen.Started.IsZero() || part.Started.Before(gen.Started)) {
+			gen.Started = part.Started
+		}
+		tx.Delete(table, partKey(g, s.name))
+	}
+	if err := putJSON(tx, generationKey(g), gen); err != nil {
+		return false, err
+	}
+	if fn := c.p.opts.OnGeneration; fn != nil {
+		if err := protect(func() error { return fn(ctx, gen, tx) }); err != nil {
+			return false, fmt.Errorf("OnGeneration(%d): %w", g, err)
+		}
+	}
+	c.saved.Complete = g
+	c.p.log.Info("generation complete", "generation", g)
+	return true, nil
+}

@@ -1,0 +1,182 @@
+package pipeline
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// Edge is a queue of values of one type. Make one with [NewEdge], and set its
+// fields before the pipeline runs.
+//
+// Values are stored as JSON, or as they encode themselves if T implements
+// encoding.BinaryMarshaler and *T encoding.BinaryUnmarshaler. What is longer
+// than a kilobyte is compressed, so that a queue of pages costs disk, and
+// little of it.
+type Edge[T any] struct {
+	name string
+
+	// Key returns the identity of a value, or "" for none, and Mode what
+	// happens if it is known; see [queue.Item]. Nil means no identities.
+	Key  func(T) string
+	Mode queue.Mode
+
+	// Group returns what a value shares its limits with, such as a host. Nil
+	// means no groups.
+	Group func(T) string
+
+	// Priority orders values of one generation. Nil means all are equal.
+	Priority func(T) int
+
+	// Config holds the settings of the queue. The pipeline stores it when it
+	// begins to run. An edge that is not a loop and has no high-water mark
+	// gets one of 1,000 items and 64 MiB.
+	Config queue.Config
+}
+
+// NewEdge returns an edge on the queue of that name.
+func NewEdge[T any](name string) *Edge[T] { return &Edge[T]{name: name} }
+
+// AnyEdge is an edge of whatever type. Only this package implements it.
+type AnyEdge interface {
+	// Name returns the name of the edge's queue.
+	Name() string
+	config() queue.Config
+}
+
+// Name returns the name of the edge's queue.
+func (e *Edge[T]) Name() string { return e.name }
+
+func (e *Edge[T]) config() queue.Config { return e.Config }
+
+// Emit adds a value to what the stage's transaction will enqueue. It cannot
+// fail: an error of encoding, or a feed that was not declared, fails the
+// attempt once the stage returns.
+func (e *Edge[T]) Emit(out *Out, v T) {
+	item, err := e.Item(v)
+	if err != nil {
+		out.fail(err)
+		return
+	}
+	out.Enqueue(e, item)
+}
+
+// Item returns the queue item of a value, for those who want to give it a
+// delay, an expiry or headers before they hand it to [Out.Enqueue].
+func (e *Edge[T]) Item(v T) (queue.Item, error) {
+	body, err := encode(v)
+	if err != nil {
+		return queue.Item{}, fmt.Errorf("encode value for %s: %w", e.name, err)
+	}
+	item := queue.Item{Body: body, Mode: e.Mode}
+	if e.Key != nil {
+		item.Key = e.Key(v)
+	}
+	if e.Group != nil {
+		item.Group = e.Group(v)
+	}
+	if e.Priority != nil {
+		item.Priority = e.Priority(v)
+	}
+	return item, nil
+}
+
+// Value decodes the body of an item of the edge's queue, such as a dead letter.
+func (e *Edge[T]) Value(body []byte) (T, error) {
+	var v T
+	if err := decode(body, &v); err != nil {
+		return v, fmt.Errorf("decode value of %s: %w", e.name, err)
+	}
+	return v, nil
+}
+
+// Emitted returns what was emitted to the edge with out, in order. It is for
+// tests of stages.
+func (e *Edge[T]) Emitted(out *Out) ([]T, error) {
+	if out.err != nil {
+		return nil, out.err
+	}
+	var values []T
+	for _, em := range out.emitted {
+		if em.queue != e.name {
+			continue
+		}
+		v, err := e.Value(em.item.Body)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// The first byte of a stored value says how the rest is to be read.
+const (
+	encodingPlain = 0
+	encodingZstd  = 1
+
+	compressAbove = 1 << 10
+	maxDecoded    = 256 << 20 // bytes; a longer value was never written
+)
+
+// The compressors have no state between calls and are safe for concurrent use.
+var (
+	compressor = sync.OnceValue(func() *zstd.Encoder {
+		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
+		if err != nil {
+			panic(err) // the options are constants
+		}
+		return enc
+	})
+	decompressor = sync.OnceValue(func() *zstd.Decoder {
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxDecoded), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			panic(err) // the options are constants
+		}
+		return dec
+	})
+)
+
+func encode[T any](v T) ([]byte, error) {
+	var b []byte
+	var err error
+	if m, ok := any(v).(encoding.BinaryMarshaler); ok {
+		b, err = m.MarshalBinary()
+	} else {
+		b, err = json.Marshal(v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > compressAbove {
+		return compressor().EncodeAll(b, append(make([]byte, 0, len(b)/2), encodingZstd)), nil
+	}
+	return append(append(make([]byte, 0, 1+len(b)), encodingPlain), b...), nil
+}
+
+func decode[T any](body []byte, v *T) error {
+	if len(body) == 0 {
+		return fmt.Errorf("body is empty")
+	}
+	b := body[1:]
+	switch body[0] {
+	case encodingPlain:
+	case encodingZstd:
+		var err error
+		if b, err = decompressor().DecodeAll(b, nil); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("unknown encoding %d", body[0])
+	}
+	if m, ok := any(v).(encoding.BinaryUnmarshaler); ok {
+		return m.UnmarshalBinary(b)
+	}
+	return json.Unmarshal(b, v)
+}

@@ -1,0 +1,79 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Errors of Run and Seed.
+var (
+	// ErrWiring is returned by Run for a pipeline that cannot work: an edge
+	// that nobody handles, two stages on one queue.
+	ErrWiring = errors.New("pipeline is wired wrongly")
+
+	// ErrTopology is returned by Run when the store holds unfinished work of
+	// a pipeline of another shape.
+	ErrTopology = errors.New("store holds the unfinished work of a different pipeline")
+
+	// ErrRunning is returned by Run while the pipeline runs.
+	ErrRunning = errors.New("pipeline is running")
+
+	// ErrUndeclared fails the attempt of a stage that emits to an edge that
+	// it has not declared with Feeds.
+	ErrUndeclared = errors.New("stage emits to an edge that is not among its feeds")
+)
+
+// Permanent marks an error of a stage that no other attempt can mend: the item
+// goes to the dead letters at once. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// RetryAfter marks an error of a stage whose next attempt should begin after d
+// rather than after the queue's back-off. RetryAfter(d, nil) is nil.
+func RetryAfter(d time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &retryError{max(d, 0), err}
+}
+
+type retryError struct {
+	after time.Duration
+	err   error
+}
+
+func (e *retryError) Error() string { return e.err.Error() }
+func (e *retryError) Unwrap() error { return e.err }
+
+// PanicError is what a stage that panicked is said to have returned.
+type PanicError struct {
+	Value any
+	stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("stage panicked: %v", e.Value) }
+
+// Stack returns the stack of the goroutine that panicked. It is kept with the
+// item if it ends in the dead letters.
+func (e *PanicError) Stack() []byte { return e.stack }
+
+// protect calls a stage and turns a panic into an error.
+func protect(fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+	}()
+	return fn()
+}

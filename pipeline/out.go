@@ -1,0 +1,76 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// Out collects what a stage wants to happen, together with the acknowledgement
+// of what it took, if it returns nil. An Out belongs to one call of a stage and
+// is not safe for concurrent use.
+type Out struct {
+	tx      queue.Tx
+	failure queue.Tx
+	err     error // the first of emission
+	emitted []emission
+	feeds   []string // declared; nil in tests, where everything may be fed
+
+	attempt    int
+	last       bool
+	generation int
+	id         uint64
+}
+
+type emission struct {
+	queue string
+	item  queue.Item
+}
+
+// NewOut returns an Out for calling a stage in a test: attempt 1, not the last,
+// generation 0, and every feed declared.
+func NewOut() *Out { return &Out{attempt: 1} }
+
+// Enqueue is Emit for an item that its [Edge] has made.
+func (o *Out) Enqueue(e AnyEdge, item queue.Item) {
+	if o.feeds != nil && !slices.Contains(o.feeds, e.Name()) {
+		o.fail(fmt.Errorf("%w: %s", ErrUndeclared, e.Name()))
+		return
+	}
+	o.emitted = append(o.emitted, emission{e.Name(), item})
+}
+
+func (o *Out) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+// Err returns the first error of emission. A stage need not ask: the error
+// fails its attempt.
+func (o *Out) Err() error { return o.err }
+
+// Tx returns changes that are committed with the acknowledgement, if the stage
+// returns nil: records of tables, counters, settings of groups. Do not settle
+// deliveries or place barriers with it.
+func (o *Out) Tx() *queue.Tx { return &o.tx }
+
+// OnFailure returns changes that are committed with the retry or the burial, if
+// the stage returns an error or panics. What it emitted is dropped then, and so
+// is what it has put into Tx.
+func (o *Out) OnFailure() *queue.Tx { return &o.failure }
+
+// Attempt returns how often the item has been delivered, this time included.
+func (o *Out) Attempt() int { return o.attempt }
+
+// LastAttempt reports whether the item goes to the dead letters if this attempt
+// fails. A stage may prefer to store why, and to return nil.
+func (o *Out) LastAttempt() bool { return o.last }
+
+// Generation returns the generation that the item belongs to.
+func (o *Out) Generation() int { return o.generation }
+
+// ID returns the item's number, unique in the store and growing with the order
+// of enqueueing.
+func (o *Out) ID() uint64 { return o.id }

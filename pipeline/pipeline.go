@@ -1,0 +1,399 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// Func is a stage: it does something with a value and says what follows from
+// it. Returning an error makes the item be tried again after a back-off; see
+// [Permanent] and [RetryAfter]. The context ends when the pipeline stops and
+// the stage has had [Options].DrainTime to finish; an item whose stage returns
+// an error then goes back uncounted.
+type Func[In any] func(ctx context.Context, in In, out *Out) error
+
+// Options are the settings of a pipeline. Nil and zero fields mean the defaults
+// given.
+type Options struct {
+	// DrainTime is how long stages that are at work when Run's context ends
+	// may go on before their own context ends. Default 10s.
+	DrainTime time.Duration
+
+	// Strict makes a generation begin only when the one before has passed
+	// every stage. By default the first stages work on the next generation
+	// while the last ones finish the present one.
+	Strict bool
+
+	// KeepRunning makes Run wait for more work when the pipeline is done,
+	// instead of returning.
+	KeepRunning bool
+
+	// OnGeneration is called when everything of a generation has passed every
+	// stage. What it adds to tx is committed with the generation's record and
+	// happens once. If it returns an error, Run ends with it, and it is called
+	// again by the next Run.
+	OnGeneration func(ctx context.Context, g Generation, tx *queue.Tx) error
+
+	// Logger receives failed attempts (at level debug), burials and changes
+	// of generation. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Pipeline is a set of stages on one store. Its methods are safe for concurrent
+// use once its stages are registered.
+type Pipeline struct {
+	store *queue.Store
+	opts  Options
+	log   *slog.Logger
+
+	stages []*stage // in the order of Handle
+	wiring []error  // mistakes found by Handle
+
+	mu      sync.Mutex // held while barriers are placed
+	state   *coordinator
+	running bool
+}
+
+// New returns a pipeline without stages.
+func New(store *queue.Store, options *Options) *Pipeline {
+	p := &Pipeline{store: store}
+	if options != nil {
+		p.opts = *options
+	}
+	if p.opts.DrainTime == 0 {
+		p.opts.DrainTime = 10 * time.Second
+	}
+	if p.log = p.opts.Logger; p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	return p
+}
+
+// stage is a registered stage.
+type stage struct {
+	p          *Pipeline
+	name       string // of its queue
+	feeds      []string
+	config     queue.Config
+	minWorkers int
+	maxWorkers int
+	call       func(ctx context.Context, body []byte, out *Out) error
+	limit      *limiter
+}
+
+// StageOption is a setting of one stage.
+type StageOption func(*stage)
+
+// Feeds declares the edges that the stage emits to, its own among them if it
+// feeds itself.
+func Feeds(edges ...AnyEdge) StageOption {
+	return func(s *stage) {
+		for _, e := range edges {
+			s.feeds = append(s.feeds, e.Name())
+		}
+	}
+}
+
+// Workers bounds how many values the stage works on at once. Default: four for
+// each processor. Between MinWorkers and this bound the number follows the
+// need: it grows while the stage has a backlog and the processors are not the
+// bottleneck, and shrinks when they are.
+func Workers(n int) StageOption { return func(s *stage) { s.maxWorkers = n } }
+
+// MinWorkers is the least number of values that the stage works on at once, if
+// there are that many. Default 1.
+func MinWorkers(n int) StageOption { return func(s *stage) { s.minWorkers = n } }
+
+// Handle makes fn the stage that works on an edge. Mistakes are reported by
+// Run.
+func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOption) {
+	s := &stage{
+		p: p, name: edge.name, config: edge.Config,
+		minWorkers: 1, maxWorkers: 4 * runtime.GOMAXPROCS(0),
+	}
+	for _, o := range options {
+		o(s)
+	}
+	s.call = func(ctx context.Context, body []byte, out *Out) error {
+		in, err := edge.Value(body)
+		if err != nil {
+			return Permanent(err)
+		}
+		return fn(ctx, in, out)
+	}
+	switch {
+	case edge.name == "":
+		p.wiring = append(p.wiring, errors.New("an edge has no name"))
+	case fn == nil:
+		p.wiring = append(p.wiring, fmt.Errorf("the stage of %s is nil", edge.name))
+	case s.minWorkers < 1 || s.maxWorkers < s.minWorkers:
+		p.wiring = append(p.wiring, fmt.Errorf("%s has between %d and %d workers", edge.name, s.minWorkers, s.maxWorkers))
+	case p.stage(edge.name) != nil:
+		p.wiring = append(p.wiring, fmt.Errorf("two stages handle %s", edge.name))
+	}
+	p.stages = append(p.stages, s)
+}
+
+func (p *Pipeline) stage(name string) *stage {
+	for _, s := range p.stages {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// validate finds what is wrong with the wiring.
+func (p *Pipeline) validate() error {
+	errs := slices.Clone(p.wiring)
+	if len(p.stages) == 0 {
+		errs = append(errs, errors.New("there are no stages"))
+	}
+	for _, s := range p.stages {
+		slices.Sort(s.feeds)
+		s.feeds = slices.Compact(s.feeds)
+		for _, f := range s.feeds {
+			if p.stage(f) == nil {
+				errs = append(errs, fmt.Errorf("%s feeds %s, which no stage handles", s.name, f))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: %w", ErrWiring, err)
+	}
+	return nil
+}
+
+// Run works until the pipeline is done, which is when nothing is left anywhere
+// and the last generation is stored, or until ctx ends; then it lets the stages
+// finish what they have begun, gives back the rest, and returns nil as well:
+// [Pipeline.Done] tells the two apart. It returns an error if the wiring is
+// wrong, before any work, and if the store or OnGeneration fails.
+//
+// Run owns every goroutine that it starts. A pipeline can be run again after
+// Run has returned, and any number of times by later processes.
+func (p *Pipeline) Run(ctx context.Context) error {
+	if err := p.run(ctx); err != nil {
+		return fmt.Errorf("run pipeline: %w", err)
+	}
+	return nil
+}
+
+func (p *Pipeline) run(ctx context.Context) error {
+	if err := p.validate(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	if p.running {
+		p.mu.Unlock()
+		return ErrRunning
+	}
+	p.running = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.running = false
+		p.mu.Unlock()
+	}()
+
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	// taking ends first and makes stages take no more; working ends when they
+	// have had time to finish.
+	taking, stopTaking := context.WithCancel(ctx)
+	defer stopTaking()
+	working, stopWorking := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopWorking(nil)
+
+	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(failed, stopTaking) // one that fails stops all
+	defer stop()
+	for _, s := range p.stages {
+		s.limit = newLimiter(s.minWorkers, s.maxWorkers)
+	}
+	g.Go(func() error {
+		defer stopTaking() // done, or failed
+		return p.coordinate(taking)
+	})
+	g.Go(func() error { p.adjust(taking); return nil })
+	var drained sync.WaitGroup
+	for _, s := range p.stages {
+		drained.Add(1)
+		g.Go(func() error {
+			defer drained.Done()
+			return s.work(taking, working)
+		})
+	}
+	g.Go(func() error {
+		<-taking.Done()
+		idle := make(chan struct{})
+		go func() { drained.Wait(); close(idle) }()
+		timer := time.NewTimer(p.opts.DrainTime)
+		defer timer.Stop()
+		select {
+		case <-idle:
+		case <-timer.C:
+			stopWorking(errStopping)
+			<-idle
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// errStopping is the cause of the end of a stage's context.
+var errStopping = errors.New("pipeline is stopping")
+
+// prepare checks the stored topology, configures the queues and recovers the
+// coordinator's state.
+func (p *Pipeline) prepare(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = nil
+	c, err := p.coordinator(ctx)
+	if err != nil {
+		return err
+	}
+	var tx queue.Tx
+	for _, s := range p.stages {
+		tx.Configure(s.name, p.queueConfig(s))
+	}
+	return c.begin(ctx, &tx)
+}
+
+// Default high-water marks of edges that are no loops.
+const (
+	defaultHighWaterItems = 1000
+	defaultHighWaterBytes = 64 << 20
+)
+
+func (p *Pipeline) queueConfig(s *stage) queue.Config {
+	cfg := s.config
+	fed := false
+	for _, from := range p.stages {
+		fed = fed || slices.Contains(from.feeds, s.name) && !p.loops(from.name, s.name)
+	}
+	if fed && cfg.HighWaterItems == 0 && cfg.HighWaterBytes == 0 {
+		cfg.HighWaterItems, cfg.HighWaterBytes = defaultHighWaterItems, defaultHighWaterBytes
+	}
+	return cfg
+}
+
+// Seed enqueues values for a new pipeline or a running one. On one that is
+// empty or done they are the next generation, with a barrier behind them in the
+// same transaction; on one that is at work they join the generation that is
+// being found. Values whose key is known are left out.
+//
+// More values than fit in one transaction are committed in several, the
+// barrier with the last; then Run should not have begun, lest what the first
+// ones lead to count as seeds too.
+func Seed[T any](ctx context.Context, p *Pipeline, edge *Edge[T], values ...T) error {
+	items := make([]queue.Item, len(values))
+	for i, v := range values {
+		var err error
+		if items[i], err = edge.Item(v); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
+	}
+	if err := p.seed(ctx, edge.name, items); err != nil {
+		return fmt.Errorf("seed %s: %w", edge.name, err)
+	}
+	return nil
+}
+
+// seedChunk is how many seeds go into one transaction.
+const seedChunk = 1000
+
+func (p *Pipeline) seed(ctx context.Context, name string, items []queue.Item) error {
+	if err := p.validate(); err != nil {
+		return err
+	}
+	if p.stage(name) == nil {
+		return fmt.Errorf("%w: no stage handles %s", ErrWiring, name)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, err := p.coordinator(ctx)
+	if err != nil {
+		return err
+	}
+	for len(items) > 0 {
+		n := min(len(items), seedChunk)
+		var tx queue.Tx
+		tx.Enqueue(name, items[:n]...)
+		tx.WaitIfFull()
+		items = items[n:]
+		if len(items) > 0 {
+			if err := p.store.Commit(ctx, &tx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.seeded(ctx, name, &tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StageStatus is what a stage is doing.
+type StageStatus struct {
+	Name    string
+	Busy    int // values being worked on
+	Workers int // how many it may work on now
+}
+
+// Stages returns what the stages are doing, in the order of Handle.
+func (p *Pipeline) Stages() []StageStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	status := make([]StageStatus, len(p.stages))
+	for i, s := range p.stages {
+		status[i].Name = s.name
+		if s.limit != nil && p.running {
+			status[i].Busy, status[i].Workers = s.limit.now()
+		}
+	}
+	return status
+}
+
+// loops reports whether a feed begins the next generation: it leads to the
+// stage itself, or to one that was registered before and that leads back.
+func (p *Pipeline) loops(from, to string) bool {
+	index := func(name string) int {
+		return slices.IndexFunc(p.stages, func(s *stage) bool { return s.name == name })
+	}
+	return cmp.Compare(index(to), index(from)) <= 0 && p.reaches(to, from, nil)
+}
+
+// reaches reports whether what a stage takes can lead to values of another.
+func (p *Pipeline) reaches(from, to string, seen []string) bool {
+	if from == to {
+		return true
+	}
+	if slices.Contains(seen, from) {
+		return false
+	}
+	s := p.stage(from)
+	if s == nil {
+		return false
+	}
+	for _, f := range s.feeds {
+		if p.reaches(f, to, append(seen, from)) {
+			return true
+		}
+	}
+	return false
+}

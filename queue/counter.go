@@ -1,0 +1,71 @@
+package queue
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// counterCache holds the values of counters that were added to lately, as they
+// are after the plan in the making, so that a busy counter is read from disk
+// once. Only the committer uses it.
+type counterCache struct{ values map[string]int64 }
+
+const counterCacheMax = 4096
+
+func (c *counterCache) forget(key []byte) {
+	if len(c.values) > 0 {
+		delete(c.values, string(key))
+	}
+}
+
+func (c *counterCache) set(key []byte, n int64) {
+	if c.values == nil || len(c.values) >= counterCacheMax {
+		c.values = make(map[string]int64)
+	}
+	c.values[string(key)] = n
+}
+
+// ParseCounter returns the number in a record that Tx.Add has made. Nil is 0.
+func ParseCounter(value []byte) (int64, error) {
+	if len(value) == 0 {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %q is not a counter", ErrInvalid, cut(string(value), 40))
+	}
+	return n, nil
+}
+
+// addCounter plans an addition to a counter. A record that is no counter is
+// replaced: check has no look at the disk, and a transaction must not fail here.
+func (p *plan) addCounter(o *op) error {
+	key := p.seal(appendTableKey(p.tail(), o.name, []byte(o.key)))
+	n, ok := p.s.counters.values[string(key)]
+	if !ok {
+		value, found, err := p.storedKey(key)
+		if err != nil {
+			return err
+		}
+		if found {
+			if n, err = ParseCounter(value); err != nil {
+				p.s.log.Warn("record replaced by a counter", "table", o.name, "key", o.key)
+				n = 0
+			}
+		}
+	}
+	n += o.delta
+	p.s.counters.set(key, n)
+	p.put(key, p.seal(strconv.AppendInt(p.tail(), n, 10)))
+	return nil
+}
+
+// storedKey returns a value as it is after this plan's writes.
+func (p *plan) storedKey(key []byte) ([]byte, bool, error) {
+	for i := len(p.writes) - 1; i >= 0; i-- {
+		if w := &p.writes[i]; string(w.Key) == string(key) {
+			return w.Value, !w.Delete, nil
+		}
+	}
+	return p.s.lookUp(key)
+}

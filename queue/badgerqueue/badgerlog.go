@@ -63,6 +63,7 @@ func nextEntry(b []byte) (e logEntry, ok bool) {
 // is 0. whole says that nothing but zeros comes after them.
 type memLog struct {
 	path        string
+	size        int // without most of the zeros at its end
 	first, last uint64
 	whole       bool
 }
@@ -74,6 +75,7 @@ func readMemLog(path string) (memLog, error) {
 	if err != nil {
 		return m, err
 	}
+	m.size = len(b)
 	at, open := min(logHeader, len(b)), uint64(0)
 	whole := at // where the last whole batch ends
 	for {

@@ -41,6 +41,7 @@ type inspection struct {
 	pending []string // tables whose blocks have not all been read
 	logs    []memLog // of memtables, oldest first
 	doubts  []string // logs of values of which Badger will cut the end
+	empty   []string // new logs that a crash has left without even a size
 }
 
 func inspect(dir string, water *highWater, budget int64) (*inspection, error) {
@@ -139,6 +140,9 @@ func (in *inspection) inspectLogs(dir string, reached, water uint64) error {
 			return err
 		}
 		in.logs = append(in.logs, m)
+		if m.size == 0 {
+			in.empty = append(in.empty, path)
+		}
 		if !m.whole && (i < len(paths)-1 || m.last < water) {
 			return fmt.Errorf("%w: log %s is damaged after batch %d", driver.ErrCorrupt, path, max(m.last, reached))
 		}
@@ -180,9 +184,14 @@ func (in *inspection) inspectValues(dir string) error {
 		return err
 	}
 	newest := slices.MaxFunc(paths, func(a, b string) int { return cmp.Compare(logNumber(a), logNumber(b)) })
-	if _, whole, err := valueLogEnd(newest); err != nil {
+	end, whole, err := valueLogEnd(newest)
+	if err != nil {
 		return err
-	} else if !whole {
+	}
+	if end == 0 {
+		in.empty = append(in.empty, newest)
+	}
+	if end == 0 || !whole {
 		in.doubts = append(in.doubts, newest)
 	}
 	return nil

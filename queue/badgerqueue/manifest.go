@@ -1,6 +1,7 @@
 package badgerqueue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ import (
 
 const manifestFile = "MANIFEST"
 
-// manifestHeader is how many bytes come before the first record.
-const manifestHeader = 8
+// manifestHeader is a magic word, an extension of it that is not used, and the
+// version of the format. Badger reads only this one.
+var manifestHeader = []byte("Bdgr\x00\x00\x00\x08")
 
 // readManifest returns the tables that a manifest names, or nil if there is no
 // manifest. A record is a length, a checksum and the bytes. One that was cut
@@ -36,11 +38,11 @@ func readManifest(dir string) (map[uint64]bool, error) {
 	bad := func(what string, at int) error {
 		return fmt.Errorf("%w: file %s: %s at byte %d", driver.ErrCorrupt, manifestFile, what, at)
 	}
-	if len(b) < manifestHeader || string(b[:4]) != "Bdgr" {
+	if !bytes.HasPrefix(b, manifestHeader) {
 		return nil, bad("no header", 0)
 	}
 	tables := make(map[uint64]bool)
-	for at := manifestHeader; len(b)-at >= 8; {
+	for at := len(manifestHeader); len(b)-at >= 8; {
 		size := int(binary.BigEndian.Uint32(b[at:]))
 		if size > len(b)-at-8 {
 			if size > len(b) {

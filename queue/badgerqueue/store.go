@@ -79,7 +79,7 @@ func (d *store) openFiles() error {
 			return err
 		}
 	}
-	if err := d.settleDoubts(found.doubts); err != nil {
+	if err := d.settleDoubts(found); err != nil {
 		return err
 	}
 	if got, want := d.db.MaxVersion(), d.water.version; got < want {
@@ -126,7 +126,10 @@ func openBadger(opts badger.Options) (db *badger.DB, err error) {
 			db, err = nil, fmt.Errorf("%w: %v", driver.ErrCorrupt, r)
 		}
 	}()
-	return badger.OpenManaged(opts)
+	if db, err = badger.OpenManaged(opts); err != nil {
+		return nil, err // with some errors comes half a database
+	}
+	return db, nil
 }
 
 // badgerError says what an error of Badger means.
@@ -177,8 +180,21 @@ func (d *store) Get(_ context.Context, key []byte) (value []byte, err error) {
 	if err != nil {
 		return nil, badgerError("get", err)
 	}
-	value, err = item.ValueCopy([]byte{})
+	value = []byte{}
+	err = readValue(item, func(v []byte) { value = append(value, v...) })
 	return value, badgerError("get", err)
+}
+
+// readValue reads a value. Badger returns an empty one for one that it cannot
+// read from the log of values.
+func readValue(item *badger.Item, fn func([]byte)) error {
+	return item.Value(func(v []byte) error {
+		if len(v) == 0 && item.ValueSize() > 0 {
+			return fmt.Errorf("%w: a log of values (*.vlog): value of key %q", driver.ErrCorrupt, item.Key())
+		}
+		fn(v)
+		return nil
+	})
 }
 
 // recovered turns a panic of Badger into an error: a block that went bad after
@@ -217,11 +233,10 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 			return nil
 		}
 		more := false
-		if err := item.Value(func(value []byte) error {
+		if err := readValue(item, func(value []byte) {
 			inCaller = true
 			more = fn(key, value)
 			inCaller = false
-			return nil
 		}); err != nil {
 			return badgerError("scan", err)
 		}

@@ -149,8 +149,8 @@ func (d *store) verifyLargeValues(version uint64) error {
 		if it.Item().ValueSize() < large {
 			continue
 		}
-		if err := it.Item().Value(func([]byte) error { return nil }); err != nil {
-			return fmt.Errorf("%w: a log of values (*.vlog): value of key %q: %w", driver.ErrCorrupt, it.Item().Key(), err)
+		if err := readValue(it.Item(), func([]byte) {}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -161,9 +161,18 @@ const asideSuffix = ".aside"
 
 // settleDoubts opens Badger although it will cut the end of the newest log of
 // values, and puts the log back if what was cut is missed.
-func (d *store) settleDoubts(doubts []string) (err error) {
+//
+// Badger refuses a log without a size, which is what a crash leaves between
+// making it and giving it one, so those are removed.
+func (d *store) settleDoubts(found *inspection) (err error) {
+	doubts := found.doubts
 	for _, path := range doubts {
 		if err := copyFile(path+asideSuffix, path); err != nil {
+			return err
+		}
+	}
+	for _, path := range found.empty {
+		if err := os.Remove(path); err != nil {
 			return err
 		}
 	}

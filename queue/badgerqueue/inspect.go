@@ -28,8 +28,8 @@ import (
 //   - Every table that the manifest names is there and matches its checksums.
 //   - The batches in the tables and in the logs of the memtables follow on one
 //     another without a gap, up to the one of the high-water mark. Each batch
-//     has the next number, and writes a key that every batch writes, so the
-//     highest number in the tables says how far they reach.
+//     has the next number, and writes batchKey, so the highest number in the
+//     tables says how far they reach.
 //
 // Together they leave nothing that Badger could cut or delete and that was
 // relied on. A manifest that has lost its last records, for one, describes an

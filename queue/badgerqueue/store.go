@@ -32,12 +32,18 @@ type store struct {
 	db     *badger.DB
 	limits driver.Limits
 
-	version atomic.Uint64         // of the last durable batch; reads see it
+	version atomic.Uint64 // of the last durable batch; reads see it
+	readers readers
 	broken  atomic.Pointer[error] // why nothing works any more
 	pending pendingTables
 
 	suspend   sync.Once
 	suspended chan struct{} // closed when a compaction was stopped for good
+
+	commitMu     sync.Mutex   // one commit at a time
+	deletes      atomic.Int64 // since the last reclamation
+	reclaiming   sync.Mutex
+	reclaimAfter time.Time // guarded by reclaiming
 
 	mu      sync.RWMutex // held for reading by every call, for writing by Close
 	closed  bool
@@ -174,6 +180,7 @@ func (d *store) Get(_ context.Context, key []byte) (value []byte, err error) {
 			return nil, err
 		}
 	}
+	defer d.readers.leave(d.readers.enter())
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	item, err := txn.Get(key)
@@ -219,6 +226,7 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 	if err := d.pending.verify(start, end, nil); err != nil {
 		return err
 	}
+	defer d.readers.leave(d.readers.enter())
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{
@@ -231,6 +239,9 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 		key := item.Key()
 		if end != nil && string(key) >= string(end) {
 			return nil
+		}
+		if key[0] == batchKey[0] && string(key) == batchKey {
+			continue
 		}
 		more := false
 		if err := readValue(item, func(value []byte) {
@@ -268,43 +279,49 @@ func (d *store) Commit(_ context.Context, writes []driver.Write) error {
 		return err
 	}
 	defer d.mu.RUnlock()
+	d.commitMu.Lock()
+	defer d.commitMu.Unlock()
 	version := d.version.Load() + 1
 	txn := d.db.NewTransactionAt(version-1, true)
 	defer txn.Discard()
-	entries := make([]badger.Entry, len(writes))
+	entries := make([]badger.Entry, len(writes)+1)
+	deletes := int64(0)
 	for i := range writes {
 		w := &writes[i]
 		var err error
 		if w.Delete {
+			deletes++
 			err = txn.Delete(w.Key)
 		} else {
 			entries[i].Key, entries[i].Value = w.Key, w.Value
 			err = txn.SetEntry(&entries[i])
 		}
-		if errors.Is(err, badger.ErrTxnTooBig) {
-			return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
-		}
 		if err != nil {
-			return fmt.Errorf("commit: %w", err)
+			return commitError(err)
 		}
+	}
+	batch := &entries[len(writes)]
+	batch.Key = []byte(batchKey)
+	if err := txn.SetEntry(batch); err != nil {
+		return commitError(err)
 	}
 	if err := txn.CommitAt(version, nil); err != nil {
 		return fmt.Errorf("commit batch %d: %w", version, err)
 	}
-	if err := d.broken.Load(); err != nil {
-		return fmt.Errorf("commit batch %d: %w", version, *err)
-	}
-	d.version.Store(version)
-	if version > keptVersions {
-		// Older versions are in nobody's sight: a read takes far less time.
-		d.db.SetDiscardTs(version - keptVersions)
-	}
-	return d.water.raise(version)
+	d.deletes.Add(deletes)
+	return d.committed(version)
 }
 
-// keptVersions is how many batches a read may last before entries that they
-// have replaced may go.
-const keptVersions = 1000
+func commitError(err error) error {
+	if errors.Is(err, badger.ErrTxnTooBig) {
+		return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
+	}
+	return fmt.Errorf("commit: %w", err)
+}
+
+// batchKey is written by every batch and never deleted, so that the highest
+// version in the tables says how far they reach. Nobody else sees it.
+const batchKey = "\xff\xffweir batch"
 
 func (d *store) AppendNotes(_ context.Context, note []byte) error {
 	if err := d.enter(); err != nil {
@@ -346,6 +363,9 @@ func (d *store) Free() (int64, error) {
 	}
 	defer d.mu.RUnlock()
 	free, err := freeSpace(d.dir)
+	if err == nil && d.maybeReclaim(free-d.reserve()) {
+		free, err = freeSpace(d.dir)
+	}
 	return free - d.reserve(), err
 }
 
@@ -355,25 +375,23 @@ func (d *store) Free() (int64, error) {
 //
 //   - the rest of the log of a memtable, which is made large and filled later,
 //     a table in the making, and what is written between two looks at Free;
-//   - for one compactor, level 0 with the memtables on their way to it, and the
-//     level below: the new tables are made before the old ones go;
-//   - for the other, a table of some deeper level with the ten or so below it.
+//   - what the compactors read, since the new tables are made before the old
+//     ones go: for one, level 0 with the memtables on their way to it and the
+//     level below; for the other, a table of some deeper level with the ten or
+//     so below it, as large as tables get. It cannot be more than there is.
 func (d *store) reserve() int64 {
 	mem := d.opts.MemTable
-	logs, _ := filepath.Glob(filepath.Join(d.badgerDir(), "*.mem"))
-	reserve := 2*mem + 8<<20 + int64(len(logs))*mem
-	var deeper, file int64
+	logs, _ := d.memLogs()
+	file := 4 * d.db.Opts().BaseTableSize
+	var total, first int64
 	for _, l := range d.db.Levels() {
+		total += l.Size
 		if l.Level == 0 || l.IsBaseLevel {
-			reserve += l.Size
-			continue
+			first += l.Size
 		}
-		deeper += l.Size
-		if l.Size > 0 {
-			file = max(file, l.TargetFileSize)
-		}
+		file = max(file, l.TargetFileSize)
 	}
-	return reserve + min(deeper, 12*file)
+	return 2*mem + 8<<20 + int64(len(logs))*mem + min(total, first+12*file)
 }
 
 func (d *store) Verify(context.Context) (err error) {

@@ -140,6 +140,7 @@ func (d *store) verifyLargeValues(version uint64) error {
 	if version == 0 {
 		version = d.version.Load()
 	}
+	defer d.readers.leave(d.readers.enter())
 	txn := d.db.NewTransactionAt(version, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{})

@@ -125,7 +125,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 func (p *plan) touchTimer(q *queueState) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.armLocked()
+	q.armLocked(false)
 }
 
 // scan is Store.Scan with a function that can fail. errStop ends it.

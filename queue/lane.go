@@ -435,7 +435,9 @@ func (q *queueState) movedLocked(e *effect) {
 // addReadyLocked shows the scheduler an item that has become ready. fresh is
 // the pointer of its lane if that was made for it.
 func (q *queueState) addReadyLocked(at loc, r ref, fresh *pointer) error {
-	if at.epoch != q.open {
+	if at.epoch != q.open || q.inflight[r.id] != nil {
+		// The second: a receiver has read it from disk, where it has been since
+		// the commit, before it was published, and has it already.
 		return nil
 	}
 	q.offerLocked(at, r)

@@ -58,8 +58,7 @@ func (p *plan) publishQueue(q *queueState) error {
 	if len(q.lanes) > p.s.opts.GroupMemory*5/4 {
 		p.s.flag(q)
 	}
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 	return nil
 }
 

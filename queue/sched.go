@@ -308,27 +308,13 @@ func (s *Store) rewriteNotes() error {
 // for and has not come yet, for want of free space perhaps.
 const overdueTime = 100 * time.Millisecond
 
-// armLocked sets the timer for the next thing that time alone will bring. What
-// is due already waits for something else: a lane for a receiver that may take
-// its items, housekeeping for the committer.
-func (q *queueState) armLocked() {
-	next := int64(math.MaxInt64)
+// armLocked sets the timer for the next thing that time alone will bring.
+//
+// What is due already needs no timer if a receiver has just been woken: it
+// wakes the next one if it leaves anything.
+func (q *queueState) armLocked(woken bool) {
+	next := q.nextTurnLocked(woken)
 	now := q.s.now()
-	if len(q.waiters) > 0 && !q.paused {
-		for _, lv := range q.levels {
-			if len(lv.lanes) > 0 && lv.lanes[0].due > now {
-				next = min(next, lv.lanes[0].due)
-			}
-			if lv.horizon > now {
-				next = min(next, lv.horizon)
-			}
-		}
-		for _, v := range q.views {
-			if v.nextDue > now {
-				next = min(next, v.nextDue)
-			}
-		}
-	}
 	if due := min(q.nextDue, q.nextEnd); due <= now/1e6 {
 		q.s.flag(q)
 		next = min(next, now+int64(overdueTime))
@@ -350,6 +336,44 @@ func (q *queueState) armLocked() {
 	}
 }
 
+// nextTurnLocked returns when time alone gives one of the waiters something to
+// take. Items that are ready, but not for those who wait, do not count: what
+// makes them available is not time, and wakes the waiters.
+func (q *queueState) nextTurnLocked(woken bool) int64 {
+	next := int64(math.MaxInt64)
+	after := int64(math.MinInt64)
+	if woken {
+		after = q.s.now()
+	}
+	if limit := q.config.MaxInFlight; q.paused || limit > 0 && len(q.inflight) >= limit {
+		return next
+	}
+	plain := false
+	for _, w := range q.waiters {
+		switch {
+		case w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked():
+		case w.c.view != nil:
+			if due := w.c.view.nextDue; due != 0 {
+				next = min(next, due)
+			}
+		default:
+			plain = true
+		}
+	}
+	if !plain {
+		return next
+	}
+	for _, lv := range q.levels {
+		if len(lv.lanes) > 0 && lv.lanes[0].due > after {
+			next = min(next, lv.lanes[0].due)
+		}
+		if lv.horizon > after {
+			next = min(next, lv.horizon)
+		}
+	}
+	return next
+}
+
 // tick runs when the timer fires.
 func (q *queueState) tick() {
 	if q.s.err() != nil {
@@ -361,8 +385,7 @@ func (q *queueState) tick() {
 	if q.idle > 0 {
 		q.s.flag(q)
 	}
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 }
 
 // waiter is a Receive that found nothing.
@@ -373,7 +396,9 @@ type waiter struct {
 
 // wakeLocked wakes the longest-waiting receiver, which wakes the next if it
 // leaves anything, and those that look for something particular.
-func (q *queueState) wakeLocked() {
+//
+// It reports whether it has woken a receiver that takes whatever there is.
+func (q *queueState) wakeLocked() bool {
 	plain := false
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
@@ -387,6 +412,7 @@ func (q *queueState) wakeLocked() {
 	}
 	clear(q.waiters[len(kept):])
 	q.waiters = kept
+	return plain
 }
 
 // wakeAll wakes every receiver, and everybody who waits for space or barriers:

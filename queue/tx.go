@@ -354,7 +354,7 @@ func (tx *Tx) settles() bool {
 // grows reports whether the op stores something new.
 func (o *op) grows() bool {
 	switch o.kind {
-	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opAddName:
+	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup:
 		return true
 	}
 	return false

@@ -10,25 +10,25 @@ import (
 	"github.com/seed-301537d8/weir/queue/queuetest"
 )
 
-// disk is a folder.
-type disk string
+// storeDir is a folder with a store.
+type storeDir string
 
 // smallOptions make a store small, so that opening it is quick.
 var smallOptions = &badgerqueue.Options{MemTable: 8 << 20}
 
-func (d disk) Driver() (driver.Store, error) { return badgerqueue.OpenDriver(string(d), smallOptions) }
+func (d storeDir) Driver() (driver.Store, error) { return badgerqueue.OpenDriver(string(d), smallOptions) }
 
 // Crash copies the folder as it is: what the kernel has of it survives the
 // process.
-func (d disk) Crash(t testing.TB) queuetest.Disk {
+func (d storeDir) Crash(t testing.TB) queuetest.Disk {
 	to := t.TempDir()
 	if err := os.CopyFS(to, os.DirFS(string(d))); err != nil {
 		t.Fatal(err)
 	}
-	return disk(to)
+	return storeDir(to)
 }
 
-func harness(t testing.TB) queuetest.Disk { return disk(t.TempDir()) }
+func harness(t testing.TB) queuetest.Disk { return storeDir(t.TempDir()) }
 
 func TestDriver(t *testing.T) { queuetest.RunDriver(t, harness) }
 

@@ -33,7 +33,7 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
 				return err
 			}
 			if language == "" {
-				language = stages.DetectLanguage(sample(b, conllu), "", "")
+				language = detect(sample(b, conllu))
 			}
 			tagger, ok := tag.For(language)
 			if !ok {
@@ -50,6 +50,16 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
 	cmd.Flags().BoolVar(&conllu, "conllu", false, "the input is CoNLL-U, whose words are to be tagged")
 	complete(cmd, "language", tag.Languages()...)
 	return cmd
+}
+
+// detect returns the language of a text. A short one is taken to be in one of
+// those that there are models for.
+func detect(text string) string {
+	const short = 200
+	if len(text) >= short {
+		return stages.DetectLanguage(text, "", "")
+	}
+	return stages.DetectAmong(text, tag.Languages()...)
 }
 
 func languageName(code string) string {

@@ -31,7 +31,6 @@ type crawlRun struct {
 
 	started time.Time
 	pages   int64 // there were before
-	resume  string
 }
 
 // openForCrawl opens a folder to crawl in. Without seeds it must hold a crawl.
@@ -206,12 +205,8 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 	out, dir := r.app.out, r.live.dir
 	flag := dirArgument(dir)
 	if !st.Done {
-		resume := r.resume
-		if resume == "" {
-			resume = "weir crawl" + flag
-		}
 		fmt.Fprintf(out, "Stopped after %s: %s and %s so far, %s waiting. Everything is kept.\nGo on with:\n  %s\n",
-			duration(time.Since(r.started)), plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resume)
+			duration(time.Since(r.started)), plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resumeCommand(context.WithoutCancel(ctx), r.live))
 		return exitError(exitInterrupted)
 	}
 	took := time.Since(r.started)

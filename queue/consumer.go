@@ -118,13 +118,15 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 			return nil, err
 		}
 	}
-	// One transaction makes the queue and the name, if they are new.
-	r := &request{ops: []op{{kind: opAddName, name: queue, key: c.opts.Durable}}, done: make(chan error, 1)}
-	if err := s.prepare(ctx, r); err != nil {
-		return nil, err
-	}
-	if err := s.submit(ctx, r); err != nil {
-		return nil, err
+	if c.opts.Durable != "" || s.queue(queue) == nil {
+		// One transaction makes the queue and the name, if they are new.
+		r := &request{ops: []op{{kind: opAddName, name: queue, key: c.opts.Durable}}, done: make(chan error, 1)}
+		if err := s.prepare(ctx, r); err != nil {
+			return nil, err
+		}
+		if err := s.submit(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	q := s.queue(queue)
 	q.mu.Lock()

@@ -312,7 +312,7 @@ func TestCrawlAndWhatItLeaves(t *testing.T) {
 				tags[w] = true
 			}
 		}
-		if !tags[[2]string{"river", "NN"}] || !tags[[2]string{"waits", "VBZ"}] {
+		if !tags[[2]string{"river", "NN"}] || !tags[[2]string{"stands", "VBZ"}] {
 			t.Errorf("tags of /a: %v", a.Sentences)
 		}
 		if old := pages["/old"]; old.Redirect != s.URL+"/a" || old.Status != 301 {

@@ -303,4 +303,3 @@ func wrap(words []string, width int) []string {
 	}
 	return append(lines, line)
 }
-

@@ -52,7 +52,7 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 		case !errors.Is(err, queue.ErrLocked):
 			return nil, err
 		case time.Now().After(deadline):
-			return nil, fmt.Errorf("%w\nIt may be crawled by one process at a time. 'weir status --dir %s' shows how far it is.", err, dir)
+			return nil, fmt.Errorf("%w; 'weir status%s' shows how far it is", err, dirArgument(dir))
 		}
 		select {
 		case <-time.After(lockPause):
@@ -182,7 +182,7 @@ func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 	r.pages = st.Pages
 	r.settings = c.Settings()
 	stopNote := context.AfterFunc(ctx, func() {
-		r.con.printf("Stopping: pages in flight may take up to %s. Ctrl-C again stops at once; nothing is lost either way.", drainTime)
+		r.con.printf("Stopping; pages in flight may take up to %s. Ctrl-C again stops at once.", drainTime)
 	})
 	showing, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
 	shown := make(chan struct{})

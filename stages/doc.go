@@ -15,7 +15,7 @@
 //		fmt.Println(link.URL, link.Text)
 //	}
 //	var x stages.Extractor
-//	text := x.Extract(ctx, doc)
+//	text := x.Extract(ctx, doc, resp.Header.Get("Content-Language"))
 //
 // The parts:
 //

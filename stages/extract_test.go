@@ -259,6 +259,9 @@ func FuzzExtract(f *testing.F) {
 			if !utf8.ValidString(got.Text) || !utf8.ValidString(got.Markdown) {
 				t.Errorf("not UTF-8: %q", got.Text)
 			}
+			if strings.Contains(got.Note, "within") && len(page) < 2000 {
+				t.Errorf("%s: %s", m, got.Note)
+			}
 			if strings.Contains(got.Note, "panicked") {
 				t.Logf("%s: %s", m, got.Note)
 			}

@@ -196,7 +196,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 	}
 	defer hr.Body.Close()
 	idle := or(f.IdleTimeout, 15*time.Second)
-	w.limit("body", idle)
+	w.body(idle)
 
 	resp := &FetchResponse{
 		URL: req.URL.String(), Status: hr.StatusCode, Proto: hr.Proto, Header: hr.Header,
@@ -267,10 +267,13 @@ func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
 		return nil, errors.New("there is no host")
 	}
 	u.Fragment, u.RawFragment, u.User = "", "", nil
-	h := make(http.Header, 8)
-	h["User-Agent"] = []string{or(f.UserAgent, DefaultUserAgent)}
-	h["Accept"] = []string{or(f.Accept, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5")}
-	h["Accept-Encoding"] = []string{"gzip, br, zstd, deflate"}
+	// The values share one array.
+	v := []string{
+		or(f.UserAgent, DefaultUserAgent),
+		or(f.Accept, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"),
+		"gzip, br, zstd, deflate",
+	}
+	h := http.Header{"User-Agent": v[0:1:1], "Accept": v[1:2:2], "Accept-Encoding": v[2:3:3]}
 	if f.AcceptLanguage != "" {
 		h["Accept-Language"] = []string{f.AcceptLanguage}
 	}

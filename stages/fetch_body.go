@@ -49,7 +49,7 @@ func (r *wireReader) Read(p []byte) (int, error) {
 	// the limit is precise enough.
 	if now := time.Now(); now.Sub(r.last) > r.idle/20 {
 		r.last = now
-		r.w.again(r.idle)
+		r.w.again()
 	}
 	return n, nil
 }

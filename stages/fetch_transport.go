@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,46 +52,46 @@ func (e *phaseError) Error() string {
 }
 
 // A watch is the clock of one request: a context that ends when the whole takes
-// too long or when its body pauses too long. (Connecting, the handshake and the
-// header are limited by the transport.) It belongs to the goroutine that
-// made it; only its timers run elsewhere.
+// too long or when its body pauses too long, by one timer for both. (Connecting,
+// the handshake and the header are limited by the transport.) It belongs to the
+// goroutine that made it; only its timer runs elsewhere.
 type watch struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	whole  time.Duration
-	total  *time.Timer
-	phase  *time.Timer
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	whole    time.Duration
+	deadline time.Time
+	idle     atomic.Int64 // a time.Duration; 0 before the body
+	timer    *time.Timer
 }
 
 func newWatch(ctx context.Context, whole time.Duration) *watch {
-	w := &watch{whole: whole}
+	w := &watch{whole: whole, deadline: time.Now().Add(whole)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.total = time.AfterFunc(whole, func() { w.cancel(&phaseError{"complete answer", whole}) })
+	w.timer = time.AfterFunc(whole, w.expire)
 	return w
 }
 
-// limit starts the time limit of the next phase.
-func (w *watch) limit(phase string, d time.Duration) {
-	if w.phase != nil {
-		w.phase.Stop()
+func (w *watch) expire() {
+	if idle := time.Duration(w.idle.Load()); idle > 0 && time.Until(w.deadline) > 0 {
+		w.cancel(&phaseError{"body", idle})
+		return
 	}
-	if d < w.whole {
-		w.phase = time.AfterFunc(d, func() { w.cancel(&phaseError{phase, d}) })
-	}
+	w.cancel(&phaseError{"complete answer", w.whole})
 }
 
-// again gives the present phase its time anew.
-func (w *watch) again(d time.Duration) {
-	if w.phase != nil {
-		w.phase.Reset(d)
-	}
+// body begins the body, each pause of which may last idle at most.
+func (w *watch) body(idle time.Duration) {
+	w.idle.Store(int64(idle))
+	w.again()
+}
+
+// again gives the body its time anew.
+func (w *watch) again() {
+	w.timer.Reset(min(time.Duration(w.idle.Load()), max(time.Until(w.deadline), 0)))
 }
 
 func (w *watch) stop() {
-	w.total.Stop()
-	if w.phase != nil {
-		w.phase.Stop()
-	}
+	w.timer.Stop()
 	w.cancel(nil)
 }
 

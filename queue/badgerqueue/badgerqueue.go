@@ -26,8 +26,9 @@ type Options struct {
 	MemTable int64
 
 	// VerifyOnOpen says up to how many bytes of tables Open reads and checks
-	// before it returns. The rest is checked in the background, and a finding
-	// fails the store. Default 256 MiB; negative means none.
+	// before it returns. The rest is checked when it is first read, before it
+	// is compacted, and in the background, and a finding fails the store.
+	// Default 1 GiB; negative means none.
 	VerifyOnOpen int64
 }
 
@@ -41,7 +42,7 @@ func (o *Options) withDefaults() Options {
 	}
 	opts.MemTable = max(opts.MemTable, 1<<20)
 	if opts.VerifyOnOpen == 0 {
-		opts.VerifyOnOpen = 256 << 20
+		opts.VerifyOnOpen = 1 << 30
 	}
 	return opts
 }
@@ -52,9 +53,9 @@ func (o *Options) withDefaults() Options {
 //
 // It returns an error that wraps queue.ErrLocked if another process has the
 // folder open, queue.ErrVersion if the folder holds something else or was
-// written by a newer version, and queue.ErrCorrupt, naming the file, if stored
-// bytes are not what was written. In none of these cases does it change
-// anything that it has found.
+// written by a newer version, queue.ErrCorrupt, naming the file, if stored
+// bytes are not what was written, and queue.ErrDiskFull if there is no room to
+// open it. In none of these cases does it change anything that it has found.
 func Open(dir string, options *Options) (*queue.Store, error) {
 	opts := options.withDefaults()
 	db, err := OpenDriver(dir, &opts)
@@ -65,13 +66,6 @@ func Open(dir string, options *Options) (*queue.Store, error) {
 	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open %s: %w", dir, err)
-	}
-	if d := db.(*store); d.suspect != "" {
-		// Badger may have left something out without a word.
-		if err := s.Check(context.Background()); err != nil {
-			s.Close()
-			return nil, fmt.Errorf("open %s: %s: %w", dir, d.suspect, err)
-		}
 	}
 	return s, nil
 }

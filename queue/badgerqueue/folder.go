@@ -3,6 +3,7 @@ package badgerqueue
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,7 +28,15 @@ const (
 const (
 	formatText    = "weir queue store, format "
 	formatVersion = 1
+	newSuffix     = ".new" // of a file that is being replaced
 )
+
+// formatLine is the content of formatFile. Its end guards the version against
+// damage.
+func formatLine(version int) string {
+	line := fmt.Sprintf("%s%d", formatText, version)
+	return fmt.Sprintf("%s, checksum %08x\n", line, crc32.ChecksumIEEE([]byte(line)))
+}
 
 // folder is a store's folder, locked.
 type folder struct {
@@ -68,7 +77,7 @@ func recognise(dir string) error {
 			return err
 		}
 		for _, e := range entries {
-			if name := e.Name(); name != lockFile && name != pidFile {
+			if name := e.Name(); name != lockFile && name != pidFile && name != formatFile+newSuffix {
 				return fmt.Errorf("%w: the folder is not empty and not a queue store (it holds %s); choose another", driver.ErrVersion, name)
 			}
 		}
@@ -77,10 +86,11 @@ func recognise(dir string) error {
 	if err != nil {
 		return err
 	}
-	version, ok := strings.CutPrefix(strings.TrimSpace(string(text)), formatText)
+	line, _ := strings.CutPrefix(string(text), formatText)
+	version, _, _ := strings.Cut(line, ",")
 	n, err := strconv.Atoi(version)
 	switch {
-	case !ok || err != nil:
+	case err != nil || n < 1 || string(text) != formatLine(n):
 		return fmt.Errorf("%w: file %s does not say what it should", driver.ErrCorrupt, formatFile)
 	case n > formatVersion:
 		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", driver.ErrVersion, n, formatVersion)
@@ -106,7 +116,7 @@ func (f *folder) settle() error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	return replaceFile(path, fmt.Appendf(nil, "%s%d\n", formatText, formatVersion))
+	return replaceFile(path, []byte(formatLine(formatVersion)))
 }
 
 func (f *folder) unlock() error {
@@ -116,7 +126,7 @@ func (f *folder) unlock() error {
 
 // replaceFile puts a file in place of another, whole or not at all, durably.
 func replaceFile(path string, content []byte) error {
-	tmp := path + ".new"
+	tmp := path + newSuffix
 	f, err := os.Create(tmp)
 	if err != nil {
 		return err

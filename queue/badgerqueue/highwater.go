@@ -23,16 +23,15 @@ import (
 type highWater struct {
 	f *os.File
 
-	mu       sync.Mutex
-	version  uint64 // of the last durable batch
-	manifest uint32 // size of Badger's manifest when last looked at
-	dirty    bool
-	timer    *time.Timer
-	closed   bool
+	mu      sync.Mutex
+	version uint64 // of the last durable batch
+	dirty   bool
+	timer   *time.Timer
+	closed  bool
 }
 
-// The file holds version, manifest and a checksum: 8+4+4 bytes.
-const highWaterSize = 16
+// The file holds version and a checksum: 8+4 bytes.
+const highWaterSize = 12
 
 func openHighWater(dir string) (*highWater, error) {
 	path := filepath.Join(dir, waterFile)
@@ -52,10 +51,14 @@ func openHighWater(dir string) (*highWater, error) {
 			f.Close()
 			return nil, err
 		}
-		return h, h.write()
-	case n == highWaterSize && crc32.ChecksumIEEE(b[:12]) == binary.BigEndian.Uint32(b[12:]):
+		// Badger's files will be durable at once, and so must this one be.
+		if err := errors.Join(h.write(), f.Sync(), syncDir(dir)); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return h, nil
+	case n == highWaterSize && crc32.ChecksumIEEE(b[:8]) == binary.BigEndian.Uint32(b[8:]):
 		h.version = binary.BigEndian.Uint64(b[:])
-		h.manifest = binary.BigEndian.Uint32(b[8:])
 		return h, nil
 	case err != nil && !errors.Is(err, io.EOF):
 		f.Close()
@@ -65,24 +68,22 @@ func openHighWater(dir string) (*highWater, error) {
 	return nil, fmt.Errorf("%w: file %s", driver.ErrCorrupt, waterFile)
 }
 
-// write puts the record into the file. It is 16 bytes within one sector.
+// write puts the record into the file. It is 12 bytes within one sector.
 func (h *highWater) write() error {
 	var b [highWaterSize]byte
 	binary.BigEndian.PutUint64(b[:], h.version)
-	binary.BigEndian.PutUint32(b[8:], h.manifest)
-	binary.BigEndian.PutUint32(b[12:], crc32.ChecksumIEEE(b[:12]))
+	binary.BigEndian.PutUint32(b[8:], crc32.ChecksumIEEE(b[:8]))
 	_, err := h.f.WriteAt(b[:], 0)
 	return err
 }
 
 // raise records that a batch is durable.
-func (h *highWater) raise(version uint64, manifest func() uint32) error {
+func (h *highWater) raise(version uint64) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.version = version
 	if !h.dirty {
 		h.dirty = true
-		h.manifest = manifest()
 		if h.timer == nil {
 			h.timer = time.AfterFunc(time.Second, h.sync)
 		} else {

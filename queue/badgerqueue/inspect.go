@@ -1,394 +1,242 @@
 package badgerqueue
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
-	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/fb"
-	"github.com/dgraph-io/badger/v4/pb"
-	"github.com/dgraph-io/badger/v4/y"
-	"google.golang.org/protobuf/proto"
+	"github.com/dgraph-io/badger/v4/table"
 
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
 )
 
 // Badger mends what it takes for the traces of a crash: it cuts logs and a
-// manifest at the first thing it cannot read, and deletes tables that the
+// manifest at the first thing that it cannot read, and deletes tables that the
 // manifest does not name. If bytes have gone bad instead, that is damage done
-// in silence, and some broken tables make it panic. So the files are inspected
-// before Badger sees them, and what it might cut is kept aside until the
-// high-water mark has shown that nothing was lost.
+// in silence; and some broken tables make it panic, or make its iterators end
+// early. So the files are inspected before Badger sees them:
+//
+//   - Every table that the manifest names is there and matches its checksums.
+//   - The batches in the tables and in the logs of the memtables follow on one
+//     another without a gap, up to the one of the high-water mark. Each batch
+//     has the next number, and writes batchKey, so the highest number in the
+//     tables says how far they reach.
+//
+// Together they leave nothing that Badger could cut or delete and that was
+// relied on. A manifest that has lost its last records, for one, describes an
+// older tree: either its tables are gone, or the logs no longer join on to it,
+// or nothing is missing.
 
-// inspection is what was found, and what to do afterwards.
+// inspection is what was found.
 type inspection struct {
-	dir        string
-	aside      []string // files of which a copy was put aside
-	unverified []string // tables whose blocks have not been read
-	suspect    string
+	pending []string // tables whose blocks have not all been read
+	logs    []memLog // of memtables, oldest first
+	doubts  []string // logs of values of which Badger will cut the end
+	empty   []string // new logs that a crash has left without even a size
 }
 
-// asideSuffix marks the copies.
-const asideSuffix = ".aside"
-
 func inspect(dir string, water *highWater, budget int64) (*inspection, error) {
-	in := &inspection{dir: dir}
-	manifest, err := os.ReadFile(filepath.Join(dir, "MANIFEST"))
-	if errors.Is(err, fs.ErrNotExist) {
+	in := new(inspection)
+	named, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if named == nil {
 		if water.version > 0 {
-			return nil, fmt.Errorf("%w: file MANIFEST is missing from %s", driver.ErrCorrupt, dir)
+			return nil, fmt.Errorf("%w: file %s is missing from %s", driver.ErrCorrupt, manifestFile, dir)
 		}
 		return in, nil
 	}
+	if err := checkRegistry(dir); err != nil {
+		return nil, err
+	}
+	reached, err := in.inspectTables(dir, named, budget)
 	if err != nil {
 		return nil, err
 	}
-	if end := manifestEnd(manifest); end < len(manifest) {
-		in.suspect = "file MANIFEST ends within a record"
-		in.aside = append(in.aside, "MANIFEST")
-	} else if len(manifest) < int(water.manifest) {
-		in.suspect = "file MANIFEST is shorter than it was"
-		in.aside = append(in.aside, "MANIFEST")
-	}
-	if in.suspect != "" {
-		tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
-		for _, t := range tables {
-			in.aside = append(in.aside, filepath.Base(t))
-		}
-	}
-	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err != nil {
+	if err := in.inspectLogs(dir, reached, water.version); err != nil {
 		return nil, err
 	}
-	for _, path := range logs {
-		last, whole, err := logEnd(path)
-		if err != nil {
-			return nil, err
-		}
-		if !whole && last < water.version {
-			in.aside = append(in.aside, filepath.Base(path))
-		}
-	}
-	if err := in.inspectTables(budget); err != nil {
-		return nil, err
-	}
-	for _, name := range in.aside {
-		if err := copyFile(filepath.Join(dir, name)); err != nil {
-			return nil, err
-		}
-	}
-	return in, nil
+	return in, in.inspectValues(dir)
 }
 
-// inspectTables checks the index of each table, and the blocks of as many as
-// the budget allows, the newest first.
-func (in *inspection) inspectTables(budget int64) error {
-	paths, err := filepath.Glob(filepath.Join(in.dir, "*.sst"))
-	if err != nil {
-		return err
+// inspectTables checks the tables, all blocks of as many as the budget allows,
+// the newest first. It returns the highest version in them.
+func (in *inspection) inspectTables(dir string, named map[uint64]bool, budget int64) (reached uint64, err error) {
+	ids := make([]uint64, 0, len(named))
+	for id := range named {
+		ids = append(ids, id)
 	}
-	sort.Sort(sort.Reverse(sort.StringSlice(paths)))
-	for _, path := range paths {
+	slices.SortFunc(ids, func(a, b uint64) int { return cmp.Compare(b, a) })
+	type job struct {
+		path  string
+		which blocks
+	}
+	jobs := make([]job, len(ids))
+	for i, id := range ids {
+		path := table.NewFilename(id, dir)
 		info, err := os.Stat(path)
-		if err != nil {
-			return err
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, fmt.Errorf("%w: table %s is missing", driver.ErrCorrupt, path)
 		}
-		blocks := budget >= info.Size()
-		if blocks {
+		if err != nil {
+			return 0, err
+		}
+		jobs[i] = job{path, blocks(info.Size() <= budget)}
+		if jobs[i].which == allBlocks {
 			budget -= info.Size()
 		} else {
-			in.unverified = append(in.unverified, path)
+			in.pending = append(in.pending, path)
 		}
-		if err := verifyTable(path, blocks); err != nil {
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var next int
+	for range min(len(jobs), max(2, runtime.GOMAXPROCS(0))) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				stop := err != nil || i >= len(jobs)
+				mu.Unlock()
+				if stop {
+					return
+				}
+				version, failed := verifyTable(jobs[i].path, jobs[i].which)
+				mu.Lock()
+				reached = max(reached, version)
+				if failed != nil && err == nil {
+					err = failed
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return reached, err
+}
+
+// inspectLogs checks that the logs of memtables carry on from the tables to the
+// high-water mark.
+func (in *inspection) inspectLogs(dir string, reached, water uint64) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(paths, func(a, b string) int { return cmp.Compare(logNumber(a), logNumber(b)) })
+	for i, path := range paths {
+		m, err := readMemLog(path)
+		if err != nil {
 			return err
 		}
+		in.logs = append(in.logs, m)
+		if m.size == 0 {
+			in.empty = append(in.empty, path)
+		}
+		if !m.whole && (i < len(paths)-1 || m.last < water) {
+			return fmt.Errorf("%w: log %s is damaged after batch %d", driver.ErrCorrupt, path, max(m.last, reached))
+		}
+		if m.first == 0 {
+			continue
+		}
+		if m.first > reached+1 {
+			return fmt.Errorf("%w: %s are missing or cut: log %s begins with batch %d, and what comes before it ends with batch %d",
+				driver.ErrCorrupt, before(paths[:i]), path, m.first, reached)
+		}
+		reached = max(reached, m.last)
+	}
+	if reached < water {
+		return fmt.Errorf("%w: %s are missing or cut: they end with batch %d, and batch %d was committed",
+			driver.ErrCorrupt, before(paths), reached, water)
 	}
 	return nil
 }
 
-// blame names what was cut.
-func (in *inspection) blame() string {
-	if len(in.aside) == 0 {
-		return "a file *.mem or *.sst in " + in.dir + " is missing or cut"
+// before names what holds the batches that end where they should not.
+func before(logs []string) string {
+	if len(logs) == 0 {
+		return "a log (*.mem), tables (*.sst) or the last records of " + manifestFile
 	}
-	return "damaged: " + strings.Join(in.aside, ", ") + " in " + in.dir
+	return strings.Join(logs, ", ") + " or newer logs"
 }
 
-// restore puts the copies back over what Badger has made of the files.
-func (in *inspection) restore() error {
-	var errs []error
-	for _, name := range in.aside {
-		path := filepath.Join(in.dir, name)
-		errs = append(errs, os.Rename(path+asideSuffix, path))
-	}
-	return errors.Join(errs...)
+func logNumber(path string) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)))
+	return n
 }
 
-func (in *inspection) discard() {
-	for _, name := range in.aside {
-		os.Remove(filepath.Join(in.dir, name) + asideSuffix)
+// inspectValues finds whether the newest log of values, the one that Badger
+// cuts, ends within an entry. A crash while large values are written does that,
+// and so may damage; who opens the store has to find out.
+func (in *inspection) inspectValues(dir string) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
+	if err != nil || len(paths) == 0 {
+		return err
 	}
-}
-
-func copyFile(path string) error {
-	content, err := os.ReadFile(path)
+	newest := slices.MaxFunc(paths, func(a, b string) int { return cmp.Compare(logNumber(a), logNumber(b)) })
+	end, whole, err := valueLogEnd(newest)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path+asideSuffix, content, 0o644)
+	if end == 0 {
+		in.empty = append(in.empty, newest)
+	}
+	if end == 0 || !whole {
+		in.doubts = append(in.doubts, newest)
+	}
+	return nil
 }
 
-// manifestEnd returns where the last whole record of a manifest ends. A record
-// is a length, a checksum and the bytes; eight bytes come before the first.
-func manifestEnd(b []byte) int {
-	end := min(8, len(b))
-	for len(b)-end >= 8 {
-		n := int(binary.BigEndian.Uint32(b[end:]))
-		if n > len(b)-end-8 {
-			break
-		}
-		end += 8 + n
-	}
-	return end
-}
-
-// logEnd reads a memtable's log as Badger will. It returns the version of the
-// last whole batch, and whether nothing but zeros comes after it.
-func logEnd(path string) (last uint64, whole bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, false, err
-	}
-	defer f.Close()
-	r := &logReader{r: bufio.NewReaderSize(f, 1<<20)}
-	if _, err := io.CopyN(io.Discard, r.r, logHeader); err != nil {
-		return 0, true, nil // Badger starts such a log anew
-	}
-	open := uint64(0)
-	for {
-		meta, key, value, ok := r.entry()
-		if !ok {
-			return last, r.onlyZeros(), nil
-		}
-		switch {
-		case meta&metaFinTxn != 0:
-			if string(value) != fmt.Sprint(open) {
-				return last, false, nil
-			}
-			last, open = open, 0
-		case meta&metaTxn != 0 && len(key) >= 8:
-			ts := y.ParseTs(key)
-			if open != 0 && open != ts {
-				return last, false, nil
-			}
-			open = ts
-		}
-	}
-}
-
-// Of the format of Badger's log: the length of a file's header, and the flags
-// of the entries of a transaction and of its end.
+// registryText follows 16 bytes of chance in Badger's registry of encryption
+// keys, which has no keys here.
 const (
-	logHeader  = 20
-	metaTxn    = 1 << 6
-	metaFinTxn = 1 << 7
+	registryFile = "KEYREGISTRY"
+	registryIV   = 16
+	registryText = "Hello Badger"
 )
 
-// logReader reads the entries of a log.
-type logReader struct {
-	r    *bufio.Reader
-	crc  uint32
-	seen bytes.Buffer // of the entry that is being read
-}
-
-func (l *logReader) ReadByte() (byte, error) {
-	c, err := l.r.ReadByte()
-	if err == nil {
-		l.seen.WriteByte(c)
+func checkRegistry(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, registryFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // Badger makes one
 	}
-	return c, err
-}
-
-// entry returns the next entry, or false at the end or at one that is broken.
-func (l *logReader) entry() (meta byte, key, value []byte, ok bool) {
-	l.seen.Reset()
-	var head [2]byte
-	for i := range head {
-		c, err := l.ReadByte()
-		if err != nil {
-			return 0, nil, nil, false
-		}
-		head[i] = c
-	}
-	var sizes [3]uint64 // key, value, expiry
-	for i := range sizes {
-		n, err := binary.ReadUvarint(l)
-		if err != nil {
-			return 0, nil, nil, false
-		}
-		sizes[i] = n
-	}
-	if sizes[0] == 0 || sizes[0] > 1<<16 || sizes[1] > 1<<31 {
-		return 0, nil, nil, false
-	}
-	start := l.seen.Len()
-	if _, err := io.CopyN(&l.seen, l.r, int64(sizes[0]+sizes[1])); err != nil {
-		return 0, nil, nil, false
-	}
-	var sum [4]byte
-	if _, err := io.ReadFull(l.r, sum[:]); err != nil {
-		return 0, nil, nil, false
-	}
-	if crc32.Checksum(l.seen.Bytes(), y.CastagnoliCrcTable) != binary.BigEndian.Uint32(sum[:]) {
-		l.seen.Write(sum[:])
-		return 0, nil, nil, false
-	}
-	body := l.seen.Bytes()[start:]
-	return head[0], body[:sizes[0]], body[sizes[0]:], true
-}
-
-// onlyZeros reports whether what was read last, and all that follows, is zero.
-func (l *logReader) onlyZeros() bool {
-	for _, c := range l.seen.Bytes() {
-		if c != 0 {
-			return false
-		}
-	}
-	for {
-		c, err := l.r.ReadByte()
-		if err != nil {
-			return true
-		}
-		if c != 0 {
-			return false
-		}
-	}
-}
-
-// verifyTable checks a table's index and, if asked to, its blocks. A table is
-//
-//	blocks | index | its length | checksum | its length
-//
-// and a block is entries | offsets | their number | checksum | its length.
-func verifyTable(path string, blocks bool) (err error) {
-	bad := func(what string) error {
-		return fmt.Errorf("%w: table %s: %s", driver.ErrCorrupt, path, what)
-	}
-	defer func() {
-		if recover() != nil { // the index is a FlatBuffer, which is read unchecked
-			err = bad("malformed index")
-		}
-	}()
-	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	size := info.Size()
-	tail := func(n int64) ([]byte, error) {
-		if n < 0 || n > size {
-			return nil, bad("truncated")
-		}
-		b := make([]byte, n)
-		_, err := f.ReadAt(b, size-n)
-		size -= n
-		return b, err
-	}
-	sized := func() ([]byte, error) {
-		b, err := tail(4)
-		if err != nil {
-			return nil, err
-		}
-		return tail(int64(binary.BigEndian.Uint32(b)))
-	}
-	sum, err := sized()
-	if err != nil {
-		return err
-	}
-	index, err := sized()
-	if err != nil {
-		return err
-	}
-	if !checksumOK(index, sum) {
-		return bad("index does not match its checksum")
-	}
-	if !blocks {
-		return nil
-	}
-	table := fb.GetRootAsTableIndex(index, 0)
-	var at fb.BlockOffset
-	var b []byte
-	for i := range table.OffsetsLength() {
-		table.Offsets(&at, i)
-		if int64(at.Offset())+int64(at.Len()) > size || at.Len() < 8 {
-			return bad(fmt.Sprintf("block %d lies outside", i))
-		}
-		b = append(b[:0], make([]byte, at.Len())...)
-		if _, err := f.ReadAt(b, int64(at.Offset())); err != nil {
-			return err
-		}
-		n := len(b) - 4
-		if k := int(binary.BigEndian.Uint32(b[n:])); k > n || !checksumOK(b[:n-k], b[n-k:n]) {
-			return bad(fmt.Sprintf("block %d does not match its checksum", i))
-		}
+	if len(b) != registryIV+len(registryText) || string(b[registryIV:]) != registryText {
+		return fmt.Errorf("%w: file %s", driver.ErrCorrupt, registryFile)
 	}
 	return nil
 }
 
-func checksumOK(data, sum []byte) bool {
-	var c pb.Checksum
-	return proto.Unmarshal(sum, &c) == nil && y.VerifyChecksum(data, &c) == nil
-}
-
-// verifyRest checks the tables that Open had no time for.
-func (d *store) verifyRest(paths []string) {
-	for _, path := range paths {
-		select {
-		case <-d.stop:
-			return
-		default:
+// checkRoom refuses to open a store on a full disk: Badger writes through
+// mappings of files, and a page that the disk has no room for ends the process.
+func (in *inspection) checkRoom(dir string) error {
+	var need int64 = 4 << 20
+	for _, m := range in.logs {
+		if m.first == 0 {
+			continue
 		}
-		if err := verifyTable(path, true); errors.Is(err, driver.ErrCorrupt) {
-			d.log.Error("store is corrupt", "err", err)
-			d.corrupt.Store(&err)
-			return
-		} // another error: compaction has removed the table
+		if info, err := os.Stat(m.path); err == nil {
+			need += info.Size() // flushed to a table before the log goes
+		}
 	}
-}
-
-// verifyOpen checks everything of an open database that has a checksum.
-func verifyOpen(db *badger.DB) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", driver.ErrCorrupt, r)
-		}
-	}()
-	if err := db.VerifyChecksum(); err != nil {
-		return fmt.Errorf("%w: %w", driver.ErrCorrupt, err)
+	free, err := freeSpace(dir)
+	if err != nil {
+		return err
 	}
-	// Large values lie in a log of their own, and are checked as they are read.
-	txn := db.NewTransactionAt(db.MaxVersion(), false)
-	defer txn.Discard()
-	it := txn.NewIterator(badger.IteratorOptions{})
-	defer it.Close()
-	for it.Rewind(); it.Valid(); it.Next() {
-		if err := it.Item().Value(func([]byte) error { return nil }); err != nil {
-			return fmt.Errorf("%w: value of key %q: %w", driver.ErrCorrupt, it.Item().Key(), err)
-		}
+	if free < need {
+		return fmt.Errorf("%w: %d MiB free, opening the store may take %d MiB", queue.ErrDiskFull, free>>20, need>>20)
 	}
 	return nil
 }

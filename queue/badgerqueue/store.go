@@ -1,6 +1,7 @@
 package badgerqueue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,9 +32,18 @@ type store struct {
 	db     *badger.DB
 	limits driver.Limits
 
-	version atomic.Uint64         // of the last durable batch; reads see it
-	corrupt atomic.Pointer[error] // found by the check in the background
-	suspect string                // why the store should be checked before use, or ""
+	version atomic.Uint64 // of the last durable batch; reads see it
+	readers readers
+	broken  atomic.Pointer[error] // why nothing works any more
+	pending pendingTables
+
+	suspend   sync.Once
+	suspended chan struct{} // closed when a compaction was stopped for good
+
+	commitMu     sync.Mutex   // one commit at a time
+	deletes      atomic.Int64 // since the last reclamation
+	reclaiming   sync.Mutex
+	reclaimAfter time.Time // guarded by reclaiming
 
 	mu      sync.RWMutex // held for reading by every call, for writing by Close
 	closed  bool
@@ -48,7 +58,7 @@ func open(dir string, opts Options) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &store{dir: dir, opts: opts, folder: f, stop: make(chan struct{}), log: opts.Queue.Logger}
+	d := &store{dir: dir, opts: opts, folder: f, stop: make(chan struct{}), suspended: make(chan struct{}), log: opts.Queue.Logger}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -66,34 +76,37 @@ func (d *store) openFiles() error {
 	if d.notes, err = openNotes(d.dir); err != nil {
 		return err
 	}
-	check, err := inspect(filepath.Join(d.dir, badgerDir), d.water, d.opts.VerifyOnOpen)
+	found, err := inspect(d.badgerDir(), d.water, d.opts.VerifyOnOpen)
 	if err != nil {
 		return err
 	}
-	d.suspect = check.suspect
-	if d.db, err = openBadger(d.badgerOptions()); err != nil {
-		return errors.Join(badgerError("open", err), check.restore())
+	if d.opts.Queue.MinFree >= 0 {
+		if err := found.checkRoom(d.dir); err != nil {
+			return err
+		}
+	}
+	if err := d.settleDoubts(found); err != nil {
+		return err
 	}
 	if got, want := d.db.MaxVersion(), d.water.version; got < want {
-		err := fmt.Errorf("%w: the log ends with batch %d, and batch %d was committed; %s", driver.ErrCorrupt, got, want, check.blame())
-		closing := d.db.Close()
-		d.db = nil
-		return errors.Join(err, closing, check.restore())
+		return fmt.Errorf("%w: Badger has kept batches up to %d, and batch %d was committed", driver.ErrCorrupt, got, want)
 	}
-	check.discard()
+	d.pending.set(found.pending, d.db.Tables())
 	d.version.Store(d.db.MaxVersion())
 	d.limits = driver.Limits{
 		Writes:   int(d.db.MaxBatchCount()) - 16,
 		Bytes:    int(d.db.MaxBatchSize()) - 64<<10,
 		Overhead: 32, // Badger counts 10 bytes for the version and 2 for flags
 	}
-	d.work.Go(func() { d.verifyRest(check.unverified) })
+	d.work.Go(d.verifyRest)
 	d.gc = time.AfterFunc(gcInterval, d.collect)
 	return nil
 }
 
+func (d *store) badgerDir() string { return filepath.Join(d.dir, badgerDir) }
+
 func (d *store) badgerOptions() badger.Options {
-	opts := badger.DefaultOptions(filepath.Join(d.dir, badgerDir)).
+	opts := badger.DefaultOptions(d.badgerDir()).
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
@@ -107,7 +120,7 @@ func (d *store) badgerOptions() badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(max(d.opts.MemTable, 2<<20)).
-		WithLogger(badgerLogger{d.log})
+		WithLogger(badgerLogger{d})
 	return opts.WithValueThreshold(min(1<<20, d.opts.MemTable/10))
 }
 
@@ -119,7 +132,10 @@ func openBadger(opts badger.Options) (db *badger.DB, err error) {
 			db, err = nil, fmt.Errorf("%w: %v", driver.ErrCorrupt, r)
 		}
 	}()
-	return badger.OpenManaged(opts)
+	if db, err = badger.OpenManaged(opts); err != nil {
+		return nil, err // with some errors comes half a database
+	}
+	return db, nil
 }
 
 // badgerError says what an error of Badger means.
@@ -146,33 +162,71 @@ func (d *store) enter() error {
 		d.mu.RUnlock()
 		return driver.ErrClosed
 	}
-	if err := d.corrupt.Load(); err != nil {
+	if err := d.broken.Load(); err != nil {
 		d.mu.RUnlock()
 		return *err
 	}
 	return nil
 }
 
-func (d *store) Get(_ context.Context, key []byte) ([]byte, error) {
+func (d *store) Get(_ context.Context, key []byte) (value []byte, err error) {
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
 	defer d.mu.RUnlock()
+	defer func() { recovered("get", &err, recover()) }()
+	if d.pending.left.Load() > 0 {
+		if err := d.pending.verify(key, append(bytes.Clone(key), 0), nil); err != nil {
+			return nil, err
+		}
+	}
+	defer d.readers.leave(d.readers.enter())
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	item, err := txn.Get(key)
 	if err != nil {
 		return nil, badgerError("get", err)
 	}
-	value, err := item.ValueCopy([]byte{})
+	value = []byte{}
+	err = readValue(item, func(v []byte) { value = append(value, v...) })
 	return value, badgerError("get", err)
 }
 
-func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []byte) bool) error {
+// readValue reads a value. Badger returns an empty one for one that it cannot
+// read from the log of values.
+func readValue(item *badger.Item, fn func([]byte)) error {
+	return item.Value(func(v []byte) error {
+		if len(v) == 0 && item.ValueSize() > 0 {
+			return fmt.Errorf("%w: a log of values (*.vlog): value of key %q", driver.ErrCorrupt, item.Key())
+		}
+		fn(v)
+		return nil
+	})
+}
+
+// recovered turns a panic of Badger into an error: a block that went bad after
+// it was checked, or a database that has failed.
+func recovered(op string, err *error, r any) {
+	if r != nil {
+		*err = fmt.Errorf("%s: %w: %v", op, driver.ErrCorrupt, r)
+	}
+}
+
+func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []byte) bool) (err error) {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.mu.RUnlock()
+	inCaller := false // whose panics are its own
+	defer func() {
+		if !inCaller {
+			recovered("scan", &err, recover())
+		}
+	}()
+	if err := d.pending.verify(start, end, nil); err != nil {
+		return err
+	}
+	defer d.readers.leave(d.readers.enter())
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{
@@ -186,10 +240,14 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 		if end != nil && string(key) >= string(end) {
 			return nil
 		}
+		if key[0] == batchKey[0] && string(key) == batchKey {
+			continue
+		}
 		more := false
-		if err := item.Value(func(value []byte) error {
+		if err := readValue(item, func(value []byte) {
+			inCaller = true
 			more = fn(key, value)
-			return nil
+			inCaller = false
 		}); err != nil {
 			return badgerError("scan", err)
 		}
@@ -221,48 +279,49 @@ func (d *store) Commit(_ context.Context, writes []driver.Write) error {
 		return err
 	}
 	defer d.mu.RUnlock()
+	d.commitMu.Lock()
+	defer d.commitMu.Unlock()
 	version := d.version.Load() + 1
 	txn := d.db.NewTransactionAt(version-1, true)
 	defer txn.Discard()
-	entries := make([]badger.Entry, len(writes))
+	entries := make([]badger.Entry, len(writes)+1)
+	deletes := int64(0)
 	for i := range writes {
 		w := &writes[i]
 		var err error
 		if w.Delete {
+			deletes++
 			err = txn.Delete(w.Key)
 		} else {
 			entries[i].Key, entries[i].Value = w.Key, w.Value
 			err = txn.SetEntry(&entries[i])
 		}
-		if errors.Is(err, badger.ErrTxnTooBig) {
-			return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
-		}
 		if err != nil {
-			return fmt.Errorf("commit: %w", err)
+			return commitError(err)
 		}
+	}
+	batch := &entries[len(writes)]
+	batch.Key = []byte(batchKey)
+	if err := txn.SetEntry(batch); err != nil {
+		return commitError(err)
 	}
 	if err := txn.CommitAt(version, nil); err != nil {
 		return fmt.Errorf("commit batch %d: %w", version, err)
 	}
-	d.version.Store(version)
-	if version > keptVersions {
-		// Older versions are in nobody's sight: a read takes far less time.
-		d.db.SetDiscardTs(version - keptVersions)
-	}
-	return d.water.raise(version, d.manifestSize)
+	d.deletes.Add(deletes)
+	return d.committed(version)
 }
 
-// keptVersions is how many batches a read may last before entries that they
-// have replaced may go.
-const keptVersions = 1000
-
-func (d *store) manifestSize() uint32 {
-	info, err := os.Stat(filepath.Join(d.dir, badgerDir, "MANIFEST"))
-	if err != nil {
-		return 0
+func commitError(err error) error {
+	if errors.Is(err, badger.ErrTxnTooBig) {
+		return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
 	}
-	return uint32(info.Size())
+	return fmt.Errorf("commit: %w", err)
 }
+
+// batchKey is written by every batch and never deleted, so that the highest
+// version in the tables says how far they reach. Nobody else sees it.
+const batchKey = "\xff\xffweir batch"
 
 func (d *store) AppendNotes(_ context.Context, note []byte) error {
 	if err := d.enter(); err != nil {
@@ -296,23 +355,52 @@ func (d *store) ResetNotes(_ context.Context, notes [][]byte) error {
 
 func (d *store) Limits() driver.Limits { return d.limits }
 
-// Free leaves out what Badger will write whatever happens: the memtables on
-// their way to disk and the log of the next one.
+// Free leaves out what Badger may still write if nothing more is committed:
+// see reserve.
 func (d *store) Free() (int64, error) {
 	if err := d.enter(); err != nil {
 		return 0, err
 	}
 	defer d.mu.RUnlock()
 	free, err := freeSpace(d.dir)
-	return free - 3*d.opts.MemTable, err
+	if err == nil && d.maybeReclaim(free-d.reserve()) {
+		free, err = freeSpace(d.dir)
+	}
+	return free - d.reserve(), err
 }
 
-func (d *store) Verify(context.Context) error {
+// reserve is how many bytes Badger may still allocate for what has been
+// committed. All of it goes through mappings of sparse files, where a page for
+// which there is no room ends the process, so it must be there. That is
+//
+//   - the rest of the log of a memtable, which is made large and filled later,
+//     a table in the making, and what is written between two looks at Free;
+//   - what the compactors read, since the new tables are made before the old
+//     ones go: for one, level 0 with the memtables on their way to it and the
+//     level below; for the other, a table of some deeper level with the ten or
+//     so below it, as large as tables get. It cannot be more than there is.
+func (d *store) reserve() int64 {
+	mem := d.opts.MemTable
+	logs, _ := d.memLogs()
+	file := 4 * d.db.Opts().BaseTableSize
+	var total, first int64
+	for _, l := range d.db.Levels() {
+		total += l.Size
+		if l.Level == 0 || l.IsBaseLevel {
+			first += l.Size
+		}
+		file = max(file, l.TargetFileSize)
+	}
+	return 2*mem + 8<<20 + int64(len(logs))*mem + min(total, first+12*file)
+}
+
+func (d *store) Verify(context.Context) (err error) {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.mu.RUnlock()
-	return verifyOpen(d.db)
+	defer func() { recovered("verify", &err, recover()) }()
+	return d.verifyFiles()
 }
 
 // gcInterval is how often the log of large values is looked at for space to
@@ -324,6 +412,10 @@ func (d *store) collect() {
 		return
 	}
 	defer d.mu.RUnlock()
+	if err := d.verifyValueLogs(); err != nil {
+		d.log.Error("value log not collected", "dir", d.dir, "err", err)
+		return
+	}
 	if err := d.db.RunValueLogGC(0.5); err != nil && !errors.Is(err, badger.ErrNoRewrite) && !errors.Is(err, badger.ErrRejected) {
 		d.log.Warn("value log not collected", "dir", d.dir, "err", err)
 	}
@@ -346,10 +438,11 @@ func (d *store) Close() error {
 
 func (d *store) closeFiles() error {
 	var errs []error
+	suspended := false
 	if d.db != nil {
-		if err := d.db.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("close badger: %w", err))
-		}
+		err := d.closeBadger()
+		suspended = errors.Is(err, errSuspended)
+		errs = append(errs, err)
 	}
 	if d.notes != nil && d.notes.f != nil {
 		errs = append(errs, d.notes.close())
@@ -357,24 +450,27 @@ func (d *store) closeFiles() error {
 	if d.water != nil {
 		errs = append(errs, d.water.close())
 	}
-	return errors.Join(append(errs, d.folder.unlock())...)
+	if !suspended {
+		errs = append(errs, d.folder.unlock())
+	}
+	return errors.Join(errs...)
 }
 
-// badgerLogger hands Badger's messages on.
-type badgerLogger struct{ log *slog.Logger }
+// errSuspended is returned where a compaction that would do damage has been
+// stopped, and Badger with it. The folder stays locked, since this process
+// still has a hand in it.
+var errSuspended = errors.New("a compaction was stopped to keep a corrupt table; the folder stays locked until the process ends")
 
-func (l badgerLogger) message(format string, args []any) string {
-	return strings.TrimSpace(fmt.Sprintf(format, args...))
-}
-func (l badgerLogger) Errorf(format string, args ...any) {
-	l.log.Error("badger", "msg", l.message(format, args))
-}
-func (l badgerLogger) Warningf(format string, args ...any) {
-	l.log.Warn("badger", "msg", l.message(format, args))
-}
-func (l badgerLogger) Infof(format string, args ...any) {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		l.log.Debug("badger", "msg", l.message(format, args))
+func (d *store) closeBadger() error {
+	done := make(chan error, 1)
+	go func() { done <- d.db.Close() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("close badger: %w", err)
+		}
+		return nil
+	case <-d.suspended:
+		return errSuspended
 	}
 }
-func (l badgerLogger) Debugf(string, ...any) {}

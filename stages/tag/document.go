@@ -1,7 +1,5 @@
 package tag
 
-import "unicode/utf8"
-
 // A Token is one word of a sentence, in the sense of the treebank that the
 // model learned from.
 type Token struct {
@@ -191,17 +189,6 @@ func (doc *Document) cutSentences() {
 func resize[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n, n+n/4)
-	}
-	return s[:n]
-}
-
-// cut returns at most n bytes of s, without cutting a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
 	}
 	return s[:n]
 }

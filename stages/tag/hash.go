@@ -22,15 +22,6 @@ func hashEnd(h uint64) uint32 {
 	return uint32(h >> 32)
 }
 
-// hashText is the hash of a string, byte by byte.
-func hashText(s string) uint32 {
-	h := uint64(hashSeed)
-	for i := 0; i < len(s); i++ {
-		h = hashByte(h, s[i])
-	}
-	return hashEnd(h)
-}
-
 // key1 is the key of a feature with one part.
 func key1(template, a uint32) uint32 {
 	h := (uint64(template)<<32 | uint64(a)) * hashMul

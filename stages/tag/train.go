@@ -303,7 +303,7 @@ func (m *model) study(p *perceptron, l *lesson) (wrong int) {
 	t1, t2 := uint32(edgeLabel), uint32(edgeLabel)
 	for i := range l.words {
 		c := &m.lex.classes[l.words[i].class]
-		guess := l.gold[i]
+		var guess uint8
 		if c.closed && len(c.labels) == 1 {
 			guess = c.labels[0]
 		} else {

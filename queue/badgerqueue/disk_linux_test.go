@@ -1,0 +1,80 @@
+package badgerqueue_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A disk is a small filesystem of its own.
+type disk struct {
+	dir   string
+	image string // of the block device, or "" for memory
+}
+
+// mountMemory and mountImage return nil where mounting is not permitted; the
+// caller then has a substitute.
+func mountMemory(tb testing.TB, mib int) *disk {
+	tb.Helper()
+	d := &disk{dir: tb.TempDir()}
+	if err := unix.Mount("weirtest", d.dir, "tmpfs", 0, fmt.Sprintf("size=%dm", mib)); err != nil {
+		tb.Logf("no mounts here (%v)", err)
+		return nil
+	}
+	tb.Cleanup(func() { unix.Unmount(d.dir, unix.MNT_DETACH) })
+	return d
+}
+
+func mountImage(tb testing.TB, mib int) *disk {
+	tb.Helper()
+	d := &disk{dir: tb.TempDir(), image: filepath.Join(tb.TempDir(), "image")}
+	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.Truncate(d.image, int64(mib)<<20); err != nil {
+		tb.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", d.image).CombinedOutput(); err != nil {
+		tb.Logf("no ext4 here (%v: %s)", err, out)
+		return nil
+	}
+	if err := d.mount(); err != nil {
+		tb.Logf("no mounts here (%v)", err)
+		return nil
+	}
+	tb.Cleanup(func() { unix.Unmount(d.dir, unix.MNT_DETACH) })
+	return d
+}
+
+func (d *disk) mount() error {
+	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+func (d *disk) unmount() error { return unix.Unmount(d.dir, 0) }
+
+// cutPower stops the filesystem at once: what it has not handed to the block
+// device is gone, and every later write fails.
+func (d *disk) cutPower() error {
+	f, err := os.Open(d.dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	const (
+		ioctlShutdown = 0x8004587d // EXT4_IOC_SHUTDOWN
+		noLogFlush    = 2          // EXT4_GOING_FLAGS_NOLOGFLUSH
+	)
+	flags := uint32(noLogFlush)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), ioctlShutdown, uintptr(unsafe.Pointer(&flags))); errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package badgerqueue_test
+
+import (
+	"errors"
+	"testing"
+)
+
+// A disk is a small filesystem of its own. Tests mount one on Linux only.
+type disk struct{ dir string }
+
+func mountMemory(testing.TB, int) *disk { return nil }
+func mountImage(testing.TB, int) *disk  { return nil }
+
+var errNoMount = errors.New("no mounts here")
+
+func (d *disk) mount() error    { return errNoMount }
+func (d *disk) unmount() error  { return errNoMount }
+func (d *disk) cutPower() error { return errNoMount }

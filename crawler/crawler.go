@@ -104,7 +104,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 		MaxIdlePerHost: max(settings.PerHost, 2), Transport: opts.Transport,
 	}
 	c.robotFiles = &stages.Fetcher{
-		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody,
+		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody, Cut: true,
 		Types: []string{"*/*"}, MaxIdlePerHost: 1, Transport: opts.Transport,
 	}
 	c.polite = polite.Options{MinDelay: settings.Delay}

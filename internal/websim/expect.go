@@ -51,14 +51,14 @@ func (w *Web) Expect(depth, attempts int) Expected {
 				if r.redirect != "" {
 					below = p.depth
 				}
-				refused := l.refused
-				if refused == "" && depth >= 0 && below > depth {
-					refused = "deeper than"
+				deep := depth >= 0 && below > depth
+				if deep {
+					e.Skips[l.to] = append(e.Skips[l.to], "deeper than")
 				}
-				switch {
-				case refused != "":
-					e.Skips[l.to] = append(e.Skips[l.to], refused)
-				case !seen[l.to]:
+				if l.refused != "" {
+					e.Skips[l.to] = append(e.Skips[l.to], l.refused)
+				}
+				if !deep && l.refused == "" && !seen[l.to] {
 					seen[l.to] = true
 					next = append(next, place{l.to, below})
 				}

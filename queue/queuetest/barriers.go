@@ -122,11 +122,10 @@ var barrierPromises = []promise{
 		c := sub()
 		e.ack(e.one(c))
 		e.crash() // released
-		c = sub()
-		d := e.tell(c)
+		e.tell(sub())
 		e.crash() // delivered
 		c = sub()
-		d = e.tell(c)
+		d := e.tell(c)
 		if string(d.Barrier.Body) != "b0" {
 			e.Errorf("barrier %q", d.Barrier.Body)
 		}
@@ -433,10 +432,9 @@ var barrierPromises = []promise{
 		}
 	}},
 	{name: "BarrierOn makes matching items barriers", check: func(e *env) {
-		c := e.subscribe("q", nil)
 		e.configure("q", queue.Config{BarrierOn: &queue.Filter{Headers: map[string]string{"eof": "1"}}})
 		e.reopen()
-		c = e.subscribe("q", nil)
+		c := e.subscribe("q", nil)
 		r := e.commit(func(tx *queue.Tx) {
 			tx.Enqueue("q", item("x"), queue.Item{Body: []byte("end"), Headers: map[string]string{"eof": "1", "n": "7"}}, item("y"))
 		})

@@ -167,8 +167,10 @@ func (c *crawl) work(ctx context.Context, tx *queue.Tx, d *queue.Delivery) error
 	}
 	node := string(d.Item.Body)
 	table := d.Queue
-	if _, err := c.s.Get(ctx, table, node); !errors.Is(err, queue.ErrNotFound) {
-		return fmt.Errorf("%s of %s was acknowledged and came again (%v)", node, d.Queue, err)
+	if _, err := c.s.Get(ctx, table, node); err == nil {
+		return fmt.Errorf("%s of %s was acknowledged and came again", node, d.Queue)
+	} else if !errors.Is(err, queue.ErrNotFound) {
+		return err
 	}
 	if node == "r.1.1" || node == "r.0.1" && d.Attempt == 1 {
 		tx.Retry(d, errWork)

@@ -78,20 +78,32 @@ func ReadStatus(ctx context.Context, store *queue.Store) (Status, error) {
 	return st, nil
 }
 
-func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
-	st := Status{Queues: []QueueStatus{}, Generations: []GenerationStatus{}}
+// ReadProgress is ReadStatus without the list of generations, at a cost that
+// does not grow.
+func ReadProgress(ctx context.Context, store *queue.Store) (Status, error) {
+	st, frontier, err := readProgress(ctx, store)
+	if err != nil {
+		return Status{}, fmt.Errorf("progress: %w", err)
+	}
+	st.Generation = int(frontier.Epoch)
+	return st, nil
+}
+
+// readProgress also returns the numbers of the frontier.
+func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier queue.QueueStats, err error) {
+	st = Status{Queues: []QueueStatus{}, Generations: []GenerationStatus{}}
 	settings, _, err := Load(ctx, store)
 	if err != nil {
-		return st, err
+		return st, frontier, err
 	}
 	if st.Pages, err = counter(ctx, store, counterPages); err != nil {
-		return st, err
+		return st, frontier, err
 	}
 	if st.Failures, err = counter(ctx, store, counterFailures); err != nil {
-		return st, err
+		return st, frontier, err
 	}
 	if st.Done, err = pipeline.Done(ctx, store); err != nil {
-		return st, err
+		return st, frontier, err
 	}
 	stats := make(map[string]queue.QueueStats)
 	for _, q := range store.Stats() {
@@ -104,11 +116,18 @@ func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
 			Later: q.Later, Dead: q.Dead, Rate: q.AckRate,
 		})
 	}
+	return st, stats[StageCrawl], nil
+}
+
+func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
+	st, frontier, err := readProgress(ctx, store)
+	if err != nil {
+		return st, err
+	}
 	done, err := pipeline.Generations(ctx, store, 0, 1<<20)
 	if err != nil {
 		return st, err
 	}
-	frontier := stats[StageCrawl]
 	for _, g := range done {
 		finished := g.Finished
 		row := GenerationStatus{Number: g.Number, Started: g.Started, Finished: &finished, Complete: true}

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,6 +84,7 @@ type op struct {
 // Ack settles deliveries as done. For a barrier it says that this consumer
 // knows; the next epoch opens when everybody does.
 func (tx *Tx) Ack(ds ...*Delivery) {
+	tx.ops = slices.Grow(tx.ops, len(ds))
 	for _, d := range ds {
 		tx.ops = append(tx.ops, op{kind: opAck, d: d})
 	}
@@ -104,6 +106,7 @@ func (tx *Tx) RetryAfter(d *Delivery, delay time.Duration, err error) {
 // Release gives deliveries back as if they had not been taken: they keep their
 // place, and the attempt is not counted.
 func (tx *Tx) Release(ds ...*Delivery) {
+	tx.ops = slices.Grow(tx.ops, len(ds))
 	for _, d := range ds {
 		tx.ops = append(tx.ops, op{kind: opRelease, d: d})
 	}
@@ -120,6 +123,7 @@ func (tx *Tx) Bury(d *Delivery, err error) {
 // exist yet comes into being with the default [Config]. The items are read by
 // Commit, and their bodies may be kept after it: do not change them.
 func (tx *Tx) Enqueue(queue string, items ...Item) {
+	tx.ops = slices.Grow(tx.ops, len(items))
 	for i := range items {
 		tx.ops = append(tx.ops, op{kind: opEnqueue, name: queue, item: &items[i]})
 	}

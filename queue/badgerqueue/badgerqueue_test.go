@@ -1,10 +1,6 @@
 package badgerqueue_test
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"slices"
 	"testing"
 
 	"github.com/seed-301537d8/weir/queue"
@@ -13,7 +9,7 @@ import (
 	"github.com/seed-301537d8/weir/queue/queuetest"
 )
 
-// storeDir is a folder with a store.
+// storeDir is a folder.
 type storeDir string
 
 // smallOptions make a store small, so that opening it is quick.
@@ -24,30 +20,9 @@ func (d storeDir) Driver() (driver.Store, error) {
 }
 
 // Crash copies the folder as it is: what the kernel has of it survives the
-// process. A copy during which Badger has moved files is not what any moment
-// looked like, and is made again.
+// process.
 func (d storeDir) Crash(t testing.TB) queuetest.Disk {
-	for range 100 {
-		before := d.files(t)
-		to := t.TempDir()
-		err := os.CopyFS(to, os.DirFS(string(d)))
-		if err == nil && slices.Equal(before, d.files(t)) {
-			return storeDir(to)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-	t.Fatalf("the files of %s do not come to rest", d)
-	return nil
-}
-
-func (d storeDir) files(t testing.TB) []string {
-	names, err := fs.Glob(os.DirFS(string(d)), "*/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
+	return storeDir(queuetest.CopyLive(t, string(d)))
 }
 
 func harness(t testing.TB) queuetest.Disk { return storeDir(t.TempDir()) }

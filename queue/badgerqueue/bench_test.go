@@ -34,9 +34,22 @@ type rawRequest struct {
 
 func openRaw(tb testing.TB) *rawBadger {
 	tb.Helper()
+	// What badgerqueue.Open gives Badger.
 	db, err := badger.Open(badger.DefaultOptions(filepath.Join(tb.TempDir(), "raw")).
-		WithSyncWrites(true).WithDetectConflicts(false).WithCompression(options.None).
-		WithBlockCacheSize(0).WithMetricsEnabled(false).WithLogger(nil))
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithNumVersionsToKeep(1).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithMetricsEnabled(false).
+		WithMemTableSize(64 << 20).
+		WithNumMemtables(2).
+		WithNumCompactors(2).
+		WithBaseTableSize(8 << 20).
+		WithChecksumVerificationMode(options.OnBlockRead).
+		WithVerifyValueChecksum(true).
+		WithValueLogFileSize(64 << 20).
+		WithLogger(nil))
 	if err != nil {
 		tb.Fatal(err)
 	}

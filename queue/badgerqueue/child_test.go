@@ -21,6 +21,7 @@ var children = map[string]func(dir string, w io.Writer) error{
 	"drain": drainDisk,
 	"write": writeForever,
 	"hold":  holdOpen,
+	"crash": fillAndDie,
 }
 
 // TestChild is the child's part. It does nothing in the parent.

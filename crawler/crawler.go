@@ -174,11 +174,13 @@ func (c *Crawler) assemble(opts Options) {
 		return u.Host()
 	}
 	c.requests.Config = queue.Config{
-		MaxAttempts: s.MaxAttempts,
+		MaxAttempts: s.MaxAttempts + deathsAllowed,
 		Groups:      queue.GroupPolicy{MaxInFlight: s.PerHost, MinDelay: max(s.Delay, 0)},
 	}
 	for _, st := range s.Stages[1:] {
-		c.docs = append(c.docs, pipeline.NewEdge[Doc](st.Name))
+		edge := pipeline.NewEdge[Doc](st.Name)
+		edge.Config.MaxAttempts = 20
+		c.docs = append(c.docs, edge)
 	}
 	feeds := []pipeline.AnyEdge{c.requests}
 	if len(c.docs) > 0 {

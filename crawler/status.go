@@ -26,7 +26,11 @@ func (c *Crawler) counter(ctx context.Context, name string) (int64, error) {
 }
 
 func counter(ctx context.Context, store *queue.Store, name string) (int64, error) {
-	b, err := store.Get(ctx, tableCrawl, name)
+	return readCounter(ctx, store, tableCrawl, name)
+}
+
+func readCounter(ctx context.Context, store *queue.Store, table, key string) (int64, error) {
+	b, err := store.Get(ctx, table, key)
 	if errors.Is(err, queue.ErrNotFound) {
 		return 0, nil
 	}

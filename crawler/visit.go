@@ -25,7 +25,12 @@ const maxRedirects = 10
 
 // visit is the crawl stage: it fetches one address. Whatever comes of it is one
 // transaction: a page, a failure, or another attempt later.
-func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) error {
+func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = c.panicked(ctx, r, out, v)
+		}
+	}()
 	u, err := weburl.Parse(r.URL)
 	if err != nil {
 		return c.giveUp(out, r, "bad_url", err.Error(), 0)
@@ -37,7 +42,7 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) error
 		}
 		switch d := policy.Decide(r.URL); {
 		case d.Allowed:
-		case d.Temporary && !out.LastAttempt():
+		case d.Temporary && policy.Failures < c.settings.MaxAttempts:
 			out.OnFailure().DelayGroup(StageCrawl, u.Host(), policy.Expires)
 			return pipeline.RetryAfter(time.Until(policy.Expires), fmt.Errorf("robots.txt of %s: %s", u.Origin(), d.Reason))
 		default:
@@ -59,7 +64,7 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) error
 	}
 	if err != nil {
 		c.started.Add(-1)
-		return c.failed(out, r, resp, err, state)
+		return c.failed(ctx, out, r, resp, err, state)
 	}
 	if err := c.keep(ctx, out, r, u, resp); err != nil {
 		c.started.Add(-1)
@@ -79,7 +84,7 @@ func (c *Crawler) reserve() bool {
 
 // failed decides about an address whose fetch failed: another attempt if the
 // failure may pass, the end if not.
-func (c *Crawler) failed(out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) error {
+func (c *Crawler) failed(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) error {
 	status := 0
 	if resp != nil {
 		status = resp.Status
@@ -88,7 +93,11 @@ func (c *Crawler) failed(out *pipeline.Out, r Request, resp *stages.FetchRespons
 	if e == nil {
 		return err
 	}
-	if e.Permanent || out.LastAttempt() {
+	last, countErr := c.lastTry(ctx, r, out)
+	if countErr != nil {
+		return countErr
+	}
+	if e.Permanent || last {
 		return c.giveUp(out, r, string(e.Reason), detail(e), status)
 	}
 	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
@@ -113,6 +122,7 @@ func (c *Crawler) giveUp(out *pipeline.Out, r Request, reason, detail string, st
 	tx := out.Tx()
 	tx.Add(tableCrawl, counterFailures, 1)
 	tx.Add(tableCrawl, generationCounter(out.Generation(), counterFailures), 1)
+	c.forgetTries(r.URL, out)
 	return put(tx, tableFailures, recordKey(r.URL), Failure{
 		URL: r.URL, Reason: reason, Detail: detail, Status: status, Generation: out.Generation(),
 		Depth: r.Depth, Referrer: r.Referrer, Attempts: out.Attempt(), At: time.Now().UTC(),
@@ -158,6 +168,7 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 // record adds a page's record and counts it.
 func (c *Crawler) record(out *pipeline.Out, page Page) error {
 	tx := out.Tx()
+	c.forgetTries(page.URL, out)
 	tx.Add(tableCrawl, counterPages, 1)
 	tx.Add(tableCrawl, generationCounter(page.Generation, counterPages), 1)
 	return put(tx, tablePages, recordKey(page.URL), page)

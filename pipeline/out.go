@@ -61,6 +61,12 @@ func (o *Out) Tx() *queue.Tx { return &o.tx }
 // is what it has put into Tx.
 func (o *Out) OnFailure() *queue.Tx { return &o.failure }
 
+// Reset drops what the stage has emitted and put into Tx so far.
+func (o *Out) Reset() {
+	o.tx.Reset()
+	o.emitted, o.err = nil, nil
+}
+
 // Attempt returns how often the item has been delivered, this time included.
 func (o *Out) Attempt() int { return o.attempt }
 

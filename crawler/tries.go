@@ -1,0 +1,54 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/seed-301537d8/weir/pipeline"
+)
+
+// The queue counts deliveries, and a delivery that was cut short by the death of
+// the process counts like one that failed. A page that is slow, in a crawl that
+// is killed often, must not be given up for that. So the crawl counts failed
+// tries itself, in a table, for the few addresses that have any; and the queue's
+// own limit, deliveries of all kinds, is there for pages that kill the process.
+
+// deathsAllowed is how many deliveries beyond Settings.MaxAttempts an address
+// gets before it goes to the dead letters.
+const deathsAllowed = 45
+
+// lastTry counts a failed try, and reports whether it was the last.
+func (c *Crawler) lastTry(ctx context.Context, r Request, out *pipeline.Out) (bool, error) {
+	key := recordKey(r.URL)
+	var failed int64
+	if out.Attempt() > 1 {
+		var err error
+		if failed, err = readCounter(ctx, c.store, tableTries, key); err != nil {
+			return false, err
+		}
+	}
+	out.OnFailure().Add(tableTries, key, 1)
+	return failed+1 >= int64(c.settings.MaxAttempts), nil
+}
+
+// forgetTries drops the count of an address that is done.
+func (c *Crawler) forgetTries(url string, out *pipeline.Out) {
+	if out.Attempt() > 1 {
+		out.Tx().Delete(tableTries, recordKey(url))
+	}
+}
+
+// panicked makes a panic of the stage a failed try.
+func (c *Crawler) panicked(ctx context.Context, r Request, out *pipeline.Out, value any) error {
+	c.log.Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(debug.Stack()))
+	last, err := c.lastTry(ctx, r, out)
+	if err != nil {
+		return err
+	}
+	if last {
+		out.Reset()
+		return c.giveUp(out, r, ReasonPanic, fmt.Sprint(value), 0)
+	}
+	return fmt.Errorf("panic: %v", value)
+}

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
 )
 
 // The queue counts deliveries, and a delivery that was cut short by the death of
@@ -18,18 +19,18 @@ import (
 // gets before it goes to the dead letters.
 const deathsAllowed = 45
 
-// lastTry counts a failed try, and reports whether it was the last.
-func (c *Crawler) lastTry(ctx context.Context, r Request, out *pipeline.Out) (bool, error) {
+// failedTry counts a failed try. It returns how many there are by now.
+func (c *Crawler) failedTry(ctx context.Context, r Request, out *pipeline.Out) (int, error) {
 	key := recordKey(r.URL)
 	var failed int64
 	if out.Attempt() > 1 {
 		var err error
 		if failed, err = readCounter(ctx, c.store, tableTries, key); err != nil {
-			return false, err
+			return 0, err
 		}
 	}
 	out.OnFailure().Add(tableTries, key, 1)
-	return failed+1 >= int64(c.settings.MaxAttempts), nil
+	return int(failed) + 1, nil
 }
 
 // forgetTries drops the count of an address that is done.
@@ -42,13 +43,19 @@ func (c *Crawler) forgetTries(url string, out *pipeline.Out) {
 // panicked makes a panic of the stage a failed try.
 func (c *Crawler) panicked(ctx context.Context, r Request, out *pipeline.Out, value any) error {
 	c.log.Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(debug.Stack()))
-	last, err := c.lastTry(ctx, r, out)
+	tries, err := c.failedTry(ctx, r, out)
 	if err != nil {
 		return err
 	}
-	if last {
+	if tries >= c.settings.MaxAttempts {
 		out.Reset()
 		return c.giveUp(out, r, ReasonPanic, fmt.Sprint(value), 0)
 	}
-	return fmt.Errorf("panic: %v", value)
+	return c.retry(tries, fmt.Errorf("panic: %v", value))
+}
+
+// retry marks an error for another try, after a back-off that counts tries and
+// not deaths.
+func (c *Crawler) retry(tries int, err error) error {
+	return pipeline.RetryAfter(queue.Backoff{}.Delay(tries), err)
 }

@@ -93,17 +93,17 @@ func (c *Crawler) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 	if e == nil {
 		return err
 	}
-	last, countErr := c.lastTry(ctx, r, out)
+	tries, countErr := c.failedTry(ctx, r, out)
 	if countErr != nil {
 		return countErr
 	}
-	if e.Permanent || last {
+	if e.Permanent || tries >= c.settings.MaxAttempts {
 		return c.giveUp(out, r, string(e.Reason), detail(e), status)
 	}
 	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
 		return pipeline.RetryAfter(wait, err)
 	}
-	return err
+	return c.retry(tries, err)
 }
 
 // detail is an error for people, without what the record says already.

@@ -168,7 +168,7 @@ func TestBackPressure(t *testing.T) {
 		if err := p.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if most < 20 || most > 20+64+8 {
+		if most < 20 || most > 20+2*64+8 {
 			t.Errorf("up to %d values waited for the slow stage, the mark is 20", most)
 		}
 	})

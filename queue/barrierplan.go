@@ -19,7 +19,7 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 	if o.kind != opAck {
 		delay := o.delay
 		if o.kind == opRetry && !o.explicit {
-			delay = q.config.Backoff.delay(d.Attempt)
+			delay = q.config.Backoff.Delay(d.Attempt)
 		}
 		p.effect(effect{kind: effectBarrier, flag: o.kind != opRelease, q: q, d: d, delay: delay})
 		return nil

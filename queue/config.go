@@ -133,8 +133,8 @@ type Backoff struct {
 	Jitter float64       `json:"jitter,omitempty"` // 0 means 0.2; negative means none
 }
 
-// delay returns how long an item waits after its attempt-th delivery failed.
-func (b Backoff) delay(attempt int) time.Duration {
+// Delay returns how long an item waits after its attempt-th delivery failed.
+func (b Backoff) Delay(attempt int) time.Duration {
 	lo, hi, jitter := b.Min, b.Max, b.Jitter
 	if lo == 0 {
 		lo = time.Second

@@ -202,7 +202,7 @@ func (p *plan) settle(o *op) error {
 	case opRetry:
 		delay := o.delay
 		if !o.explicit {
-			delay = q.config.Backoff.delay(int(d.ref.attempts) + 1)
+			delay = q.config.Backoff.Delay(int(d.ref.attempts) + 1)
 		}
 		if err := p.retry(q, d, delay, o.err); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,10 @@ type Options struct {
 	// OnGeneration is called when a generation is complete; see
 	// pipeline.Options.
 	OnGeneration func(ctx context.Context, g pipeline.Generation, tx *queue.Tx) error
+
+	// Transport takes the place of the built-in HTTP client, as a proxy or a
+	// test may want. Settings.AllowPrivate has no meaning then.
+	Transport http.RoundTripper
 }
 
 // New begins a crawl on a store, or goes on with the one that it holds: then
@@ -96,11 +101,11 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	}
 	c.fetcher = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: settings.MaxBody,
-		MaxIdlePerHost: max(settings.PerHost, 2),
+		MaxIdlePerHost: max(settings.PerHost, 2), Transport: opts.Transport,
 	}
 	c.robotFiles = &stages.Fetcher{
-		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody,
-		Types: []string{"*/*"}, MaxIdlePerHost: 1,
+		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody, Cut: true,
+		Types: []string{"*/*"}, MaxIdlePerHost: 1, Transport: opts.Transport,
 	}
 	c.polite = polite.Options{MinDelay: settings.Delay}
 	if settings.Delay < 0 {

@@ -45,6 +45,9 @@ type Fetcher struct {
 	MaxBody int64
 	// MaxWire bounds the body as it arrives, in bytes; MaxBody if zero.
 	MaxWire int64
+	// Cut keeps the beginning of a body that is over MaxBody or MaxWire: Fetch
+	// returns it with the error of [ReasonTooLarge].
+	Cut bool
 	// MaxRatio bounds how many times larger the body may be than what arrived,
 	// once it is over a mebibyte; 200 if zero.
 	MaxRatio int64
@@ -254,6 +257,11 @@ func (f *Fetcher) CloseIdle() {
 func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
+		// Pages link to "100%.html", and browsers follow. A percent sign that
+		// begins no escape means itself.
+		u, err = url.Parse(escapePercents(r.URL))
+	}
+	if err != nil {
 		var ue *url.Error
 		if errors.As(err, &ue) {
 			err = ue.Err // without the URL, which the Error names already
@@ -291,6 +299,19 @@ func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	return req, nil
+}
+
+// escapePercents escapes the percent signs of a URL that begin no escape.
+func escapePercents(s string) string {
+	isHex := func(i int) bool { return i < len(s) && strings.IndexByte("0123456789abcdefABCDEF", s[i]) >= 0 }
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(s[i])
+		if s[i] == '%' && !(isHex(i+1) && isHex(i+2)) {
+			b.WriteString("25")
+		}
+	}
+	return b.String()
 }
 
 func (f *Fetcher) fail(subject string, reason Reason, permanent bool, detail string, err error) *Error {

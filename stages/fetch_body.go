@@ -62,7 +62,9 @@ func (f *Fetcher) readBody(hr *http.Response, resp *FetchResponse, w *watch, idl
 		return err
 	}
 	encodings := contentEncodings(hr.Header["Content-Encoding"])
-	if hr.ContentLength > maxWire || (len(encodings) == 0 && hr.ContentLength > maxBody) {
+	if f.Cut {
+		// The first part is wanted whatever was announced.
+	} else if hr.ContentLength > maxWire || (len(encodings) == 0 && hr.ContentLength > maxBody) {
 		return f.fail(resp.URL, ReasonTooLarge, true, fmt.Sprintf("%d bytes announced, %d allowed", hr.ContentLength, min(maxWire, maxBody)), nil)
 	}
 
@@ -80,6 +82,9 @@ func (f *Fetcher) readBody(hr *http.Response, resp *FetchResponse, w *watch, idl
 	}
 	switch {
 	case errors.Is(err, errTooLarge), errors.Is(err, errWireTooLarge):
+		if f.Cut {
+			resp.setBody(body)
+		}
 		return f.fail(resp.URL, ReasonTooLarge, true, fmt.Sprintf("over %d bytes, or over %d on the wire", maxBody, maxWire), err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		resp.setBody(body)
@@ -133,7 +138,7 @@ func readAfter(head []byte, r io.Reader, limit int64) ([]byte, error) {
 	buf.Write(head)
 	_, err := buf.ReadFrom(io.LimitReader(r, limit+1-int64(len(head))))
 	if int64(buf.Len()) > limit {
-		return nil, errTooLarge
+		return bytes.Clone(buf.Bytes()[:limit]), errTooLarge
 	}
 	return bytes.Clone(buf.Bytes()), err
 }

@@ -270,6 +270,23 @@ func TestFetchBoundsBodies(t *testing.T) {
 			t.Errorf("%s: %d bytes of body", tc.path, len(resp.Body))
 		}
 	}
+	for _, path := range []string{"/announced", "/stream", "/bomb"} {
+		cut := &Fetcher{MaxBody: 1 << 20, MaxRatio: 1 << 20, Cut: true, AllowPrivate: true, Types: []string{"*/*"}}
+		resp, err := cut.Fetch(t.Context(), FetchRequest{URL: url + path})
+		if e := AsError(err); e == nil || e.Reason != ReasonTooLarge || len(resp.Body) != 1<<20 {
+			t.Errorf("%s, cut: got %v, want %s and the first mebibyte", path, err, ReasonTooLarge)
+		}
+	}
+}
+
+func TestFetchOfAPercentSignThatBeginsNoEscape(t *testing.T) {
+	var got string
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.URL.Path })
+	for sent, want := range map[string]string{"/100%.html": "/100%.html", "/a%zz%41%": "/a%zzA%", "/%4": "/%4"} {
+		if _, err := local().Fetch(t.Context(), FetchRequest{URL: url + sent}); err != nil || got != want {
+			t.Errorf("%s: the server saw %q, %v, want %q", sent, got, err, want)
+		}
+	}
 }
 
 func TestFetchNoticesBrokenAnswers(t *testing.T) {

@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 		stageChild()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
+	}
+	os.Exit(code)
 }
 
 // stageChild is a stage in another program: it counts letters, and fails at
@@ -606,13 +610,15 @@ func TestExtractAndTag(t *testing.T) {
 	}
 }
 
+// binaryDir is the folder of binary, or "" if it was not needed.
+var binaryDir string
+
 // binary builds the program once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "weir-binary-")
-	if err != nil {
+var binary = sync.OnceValues(func() (name string, err error) {
+	if binaryDir, err = os.MkdirTemp("", "weir-binary-"); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, "weir")
+	name = filepath.Join(binaryDir, "weir")
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}

@@ -70,7 +70,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	dirFlag(cmd, &f.dir)
-	fl.StringVar(&f.scope, "scope", "host", "follow links to the seeds' `host`s, to their whole domain, or any")
+	fl.StringVar(&f.scope, "scope", "host", "where links are followed to: host (of a seed), domain or any")
 	fl.IntVar(&f.depth, "depth", -1, "how many links from a seed to go; 0 means the seeds alone")
 	fl.Lookup("depth").DefValue = "unlimited"
 	fl.IntVar(&f.maxPages, "max-pages", 0, "how many pages to fetch at most; 0 means any number")

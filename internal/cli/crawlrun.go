@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
@@ -181,19 +182,19 @@ func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 	}
 	r.pages = st.Pages
 	r.settings = c.Settings()
-	stopNote := context.AfterFunc(ctx, func() {
-		r.con.printf("Stopping; pages in flight may take up to %s. Ctrl-C again stops at once.", drainTime)
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	var showing sync.WaitGroup
+	showing.Go(func() { r.showProgress(ended) })
+	showing.Go(func() {
+		select {
+		case <-ctx.Done():
+			r.con.printf("Stopping; pages in flight may take up to %s. Ctrl-C again stops at once.", drainTime)
+		case <-ended.Done():
+		}
 	})
-	showing, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		r.showProgress(showing)
-	}()
 	err = c.Run(ctx)
-	stopNote()
-	stopShowing()
-	<-shown
+	end()
+	showing.Wait()
 	if err != nil {
 		return crawler.Status{}, explainTopology(err, r.live.dir, r.settings.Stages)
 	}

@@ -1,13 +1,9 @@
 package pipeline
 
 import (
-	"encoding"
-	"encoding/json"
 	"fmt"
-	"sync"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -69,7 +65,7 @@ func (e *Edge[T]) Emit(out *Out, v T) {
 // Item returns the queue item of a value, for those who want to give it a
 // delay, an expiry or headers before they hand it to [Out.Enqueue].
 func (e *Edge[T]) Item(v T) (queue.Item, error) {
-	body, err := encode(v)
+	body, err := codec.Encode(v)
 	if err != nil {
 		return queue.Item{}, fmt.Errorf("encode value for %s: %w", e.name, err)
 	}
@@ -89,7 +85,7 @@ func (e *Edge[T]) Item(v T) (queue.Item, error) {
 // Value decodes the body of an item of the edge's queue, such as a dead letter.
 func (e *Edge[T]) Value(body []byte) (T, error) {
 	var v T
-	if err := decode(body, &v); err != nil {
+	if err := codec.Decode(body, &v); err != nil {
 		return v, fmt.Errorf("decode value of %s: %w", e.name, err)
 	}
 	return v, nil
@@ -113,70 +109,4 @@ func (e *Edge[T]) Emitted(out *Out) ([]T, error) {
 		values = append(values, v)
 	}
 	return values, nil
-}
-
-// The first byte of a stored value says how the rest is to be read.
-const (
-	encodingPlain = 0
-	encodingZstd  = 1
-
-	compressAbove = 1 << 10
-	maxDecoded    = 256 << 20 // bytes; a longer value was never written
-)
-
-// The compressors have no state between calls and are safe for concurrent use.
-var (
-	compressor = sync.OnceValue(func() *zstd.Encoder {
-		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-			zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return enc
-	})
-	decompressor = sync.OnceValue(func() *zstd.Decoder {
-		dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxDecoded), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return dec
-	})
-)
-
-func encode[T any](v T) ([]byte, error) {
-	var b []byte
-	var err error
-	if m, ok := any(v).(encoding.BinaryMarshaler); ok {
-		b, err = m.MarshalBinary()
-	} else {
-		b, err = json.Marshal(v)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > compressAbove {
-		return compressor().EncodeAll(b, append(make([]byte, 0, len(b)/2), encodingZstd)), nil
-	}
-	return append(append(make([]byte, 0, 1+len(b)), encodingPlain), b...), nil
-}
-
-func decode[T any](body []byte, v *T) error {
-	if len(body) == 0 {
-		return fmt.Errorf("body is empty")
-	}
-	b := body[1:]
-	switch body[0] {
-	case encodingPlain:
-	case encodingZstd:
-		var err error
-		if b, err = decompressor().DecodeAll(b, nil); err != nil {
-			return err
-		}
-	default:
-		return fmt.Errorf("unknown encoding %d", body[0])
-	}
-	if m, ok := any(v).(encoding.BinaryUnmarshaler); ok {
-		return m.UnmarshalBinary(b)
-	}
-	return json.Unmarshal(b, v)
 }

@@ -25,6 +25,12 @@ var (
 	ErrUndeclared = errors.New("stage emits to an edge that is not among its feeds")
 )
 
+// ErrAgain is what a stage returns to have its item delivered again without a
+// failure: the attempt is not counted, and what the stage has put into Out.Tx is
+// committed, but not what it has emitted. A stage uses it when it finds that
+// something else comes first, and has done that.
+var ErrAgain = errors.New("again")
+
 // Permanent marks an error of a stage that no other attempt can mend: the item
 // goes to the dead letters at once. Permanent(nil) is nil.
 func Permanent(err error) error {

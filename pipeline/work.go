@@ -120,6 +120,10 @@ func (s *stage) settle(working context.Context, d *queue.Delivery, out *Out, err
 		}
 		tx.Ack(d)
 		return tx
+	case errors.Is(err, ErrAgain):
+		tx := out.Tx()
+		tx.Release(d)
+		return tx
 	case working.Err() != nil:
 		var tx queue.Tx
 		tx.Release(d)

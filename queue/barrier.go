@@ -163,10 +163,13 @@ func (q *queueState) deliverBarrierLocked(c *Consumer) *Delivery {
 }
 
 // returnBarrierLocked makes a barrier that was not acked pending again.
-func (q *queueState) returnBarrierLocked(d *Delivery, delay time.Duration) {
+func (q *queueState) returnBarrierLocked(d *Delivery, delay time.Duration, counted bool) {
 	c := d.c
 	if c.ended != nil || c.barrier != barrierDelivered {
 		return
+	}
+	if !counted {
+		c.tries--
 	}
 	if delay <= 0 {
 		c.barrier = barrierPending

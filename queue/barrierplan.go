@@ -21,7 +21,7 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 		if o.kind == opRetry && !o.explicit {
 			delay = q.config.Backoff.delay(d.Attempt)
 		}
-		p.effect(effect{kind: effectBarrier, q: q, d: d, delay: delay})
+		p.effect(effect{kind: effectBarrier, flag: o.kind != opRelease, q: q, d: d, delay: delay})
 		return nil
 	}
 	q.mu.Lock()
@@ -42,9 +42,11 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 	if q.opening {
 		return nil
 	}
-	rec := q.releasedRecord()
-	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, d.Epoch)), encodeBarrier(rec))
-	return p.tryOpen(q)
+	if opened, err := p.tryOpen(q); err != nil || opened {
+		return err
+	}
+	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, d.Epoch)), encodeBarrier(q.releasedRecord()))
+	return nil
 }
 
 // releasedRecord is the stored form of the released barrier as it is now.
@@ -58,7 +60,7 @@ func (q *queueState) releasedRecord() barrierRecord {
 
 // tryOpen plans the opening of the next epoch if the released barrier has been
 // acked by all who were to ack it.
-func (p *plan) tryOpen(q *queueState) error {
+func (p *plan) tryOpen(q *queueState) (opened bool, err error) {
 	q.mu.Lock()
 	ready := q.released != nil && !q.opening && q.acks > 0 && q.audience == 0
 	for _, n := range q.names {
@@ -66,7 +68,7 @@ func (p *plan) tryOpen(q *queueState) error {
 	}
 	q.mu.Unlock()
 	if !ready {
-		return nil
+		return false, nil
 	}
 	epoch := q.counts.open
 	rec := q.releasedRecord()
@@ -80,5 +82,5 @@ func (p *plan) tryOpen(q *queueState) error {
 	q.counts.open++
 	q.sweep, q.opening = true, true
 	p.touch(q)
-	return nil
+	return true, nil
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -77,6 +78,52 @@ func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit 
 		page = append(page, more...)
 	}
 	return page, nil
+}
+
+// Find returns the unsettled item of a queue that has a key. It returns an
+// error that wraps ErrNotFound if there is none, be it that it is done or that
+// it was never enqueued; Seen tells the two apart for keys of mode Once.
+func (s *Store) Find(ctx context.Context, queue, key string) (Waiting, error) {
+	q, err := s.existing("find", queue)
+	if err != nil {
+		return Waiting{}, err
+	}
+	w, err := q.findItem(ctx, appendMarkKey(nil, q.id, s.secret.hash(key)))
+	if err != nil {
+		return Waiting{}, fmt.Errorf("find %s in %s: %w", key, queue, err)
+	}
+	return w, nil
+}
+
+// findItem follows a mark to its item. An item that moves in between has
+// changed its mark in the same commit, so the mark is read again.
+func (q *queueState) findItem(ctx context.Context, markKey []byte) (Waiting, error) {
+	var before []byte
+	for {
+		value, found, err := q.s.lookUp(markKey)
+		if err != nil {
+			return Waiting{}, err
+		}
+		if !found {
+			return Waiting{}, ErrNotFound
+		}
+		m, err := decodeMark(q.id, value)
+		if err != nil {
+			return Waiting{}, err
+		}
+		key := m.at.appendKey(nil)
+		page, err := q.browse(ctx, key, keyAfter(key), 1)
+		if err != nil {
+			return Waiting{}, err
+		}
+		if len(page) == 1 {
+			return page[0], nil
+		}
+		if bytes.Equal(value, before) {
+			return Waiting{}, ErrNotFound
+		}
+		before = value
+	}
 }
 
 func (q *queueState) browse(ctx context.Context, start, end []byte, limit int) ([]Waiting, error) {

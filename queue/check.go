@@ -413,6 +413,11 @@ func (c *checker) memory() error {
 			}
 		}
 		for _, r := range rest {
+			if q.inflight[r.id] != nil {
+				if err := c.find("item %d is in flight and in its lane's window", r.id); err != nil {
+					return err
+				}
+			}
 			at := loc{queue: q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: r.id}
 			if _, found, err := c.s.lookUp(at.appendKey(nil)); err != nil {
 				return err

@@ -73,17 +73,24 @@ func (s *Store) commitBatch(first *request) (held *request) {
 	}
 	p := s.plan
 	p.reset(time.Now())
-	if err := p.housekeep(); err != nil {
-		err = s.fail(err)
-		if first != nil {
-			first.done <- err
+	if !s.crowdedOut {
+		if err := p.housekeep(); err != nil {
+			err = s.fail(err)
+			if first != nil {
+				first.done <- err
+			}
+			return nil
 		}
-		return nil
 	}
+	s.crowdedOut = false
 	writes, bytes := 0, 0
+	if !p.roomy() {
+		writes, bytes = p.used()
+	}
 	for r := first; r != nil; {
 		if r.call != nil || writes+r.writes > s.groupWrites() || bytes+r.bytes > s.groupBytes() {
 			held = r
+			s.crowdedOut = r == first // its turn comes before more housekeeping
 			break
 		}
 		if err := p.add(r); err != nil {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -181,8 +182,8 @@ func (c *Config) validate() error {
 		return invalidf("back-off %v to %v is negative", c.Backoff.Min, c.Backoff.Max)
 	case c.Backoff.Max != 0 && c.Backoff.Max < c.Backoff.Min:
 		return invalidf("back-off has Max %v below Min %v", c.Backoff.Max, c.Backoff.Min)
-	case c.Backoff.Jitter > 1:
-		return invalidf("back-off has Jitter %v above 1", c.Backoff.Jitter)
+	case !(c.Backoff.Jitter <= 1) || math.IsInf(c.Backoff.Jitter, -1):
+		return invalidf("back-off has Jitter %v, not a number up to 1", c.Backoff.Jitter)
 	case c.HighWaterItems < 0 || c.HighWaterBytes < 0:
 		return invalidf("high-water marks %d and %d: one is negative", c.HighWaterItems, c.HighWaterBytes)
 	}

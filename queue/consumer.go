@@ -168,7 +168,8 @@ func (c *Consumer) receive(ctx context.Context, max int) ([]*Delivery, error) {
 	}
 	w := &waiter{c: c, wake: make(chan struct{}, 1)}
 	for {
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
+			c.q.leaveLine(w) // it may have been woken
 			return nil, context.Cause(ctx)
 		}
 		ds, err := c.tryReceive(max, w)
@@ -218,7 +219,8 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 		q.mu.Unlock()
 		return []*Delivery{d}, nil
 	}
-	ds, err := q.takeLocked(c, min(max, c.opts.Prefetch-c.holding))
+	room := min(max, c.opts.Prefetch-c.holding)
+	ds, err := q.takeLocked(c, room)
 	if err == nil && len(ds) > 0 {
 		err = q.noteTakenLocked(ds)
 	}
@@ -226,16 +228,14 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 		q.mu.Unlock()
 		return nil, c.s.fail(err)
 	}
+	woken := len(ds) >= room && q.wakeLocked() // there may be more, which this session has no room for
 	if len(ds) == 0 {
 		q.waiters = append(q.waiters, w)
-		q.armLocked()
+		q.armLocked(woken)
 		q.mu.Unlock()
 		return nil, nil
 	}
-	if len(ds) == max && len(q.waiters) > 0 {
-		q.wakeLocked() // there may be more
-	}
-	q.armLocked()
+	q.armLocked(woken)
 	q.mu.Unlock()
 	// Decoding needs no lock: what it reads does not change.
 	for _, d := range ds {
@@ -368,8 +368,7 @@ func (q *queueState) leaveLocked(c *Consumer) {
 	q.waiters = kept
 	q.departLocked(c)
 	closeAll(&q.drainers)
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 }
 
 func (c *Consumer) holdLocked(d *Delivery) {

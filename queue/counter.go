@@ -8,21 +8,38 @@ import (
 // counterCache holds the values of counters that were added to lately, as they
 // are after the plan in the making, so that a busy counter is read from disk
 // once. Only the committer uses it.
-type counterCache struct{ values map[string]int64 }
+type counterCache struct {
+	values map[string]int64
+	dirty  map[string]bool // added to in the plan in the making
+}
 
 const counterCacheMax = 4096
 
 func (c *counterCache) forget(key []byte) {
 	if len(c.values) > 0 {
 		delete(c.values, string(key))
+		delete(c.dirty, string(key))
 	}
 }
 
 func (c *counterCache) set(key []byte, n int64) {
-	if c.values == nil || len(c.values) >= counterCacheMax {
-		c.values = make(map[string]int64)
+	if c.values == nil {
+		c.values, c.dirty = make(map[string]int64), make(map[string]bool)
 	}
 	c.values[string(key)] = n
+	c.dirty[string(key)] = true
+}
+
+// flush plans the counters' records: one write each, however often they were
+// added to.
+func (c *counterCache) flush(p *plan) {
+	for key := range c.dirty {
+		p.put(p.seal(append(p.tail(), key...)), p.seal(strconv.AppendInt(p.tail(), c.values[key], 10)))
+	}
+	clear(c.dirty)
+	if len(c.values) > counterCacheMax {
+		clear(c.values)
+	}
 }
 
 // ParseCounter returns the number in a record that Tx.Add has made. Nil is 0.
@@ -40,7 +57,7 @@ func ParseCounter(value []byte) (int64, error) {
 // addCounter plans an addition to a counter. A record that is no counter is
 // replaced: check has no look at the disk, and a transaction must not fail here.
 func (p *plan) addCounter(o *op) error {
-	key := p.seal(appendTableKey(p.tail(), o.name, []byte(o.key)))
+	key := appendTableKey(p.tail(), o.name, []byte(o.key))
 	n, ok := p.s.counters.values[string(key)]
 	if !ok {
 		value, found, err := p.storedKey(key)
@@ -56,7 +73,6 @@ func (p *plan) addCounter(o *op) error {
 	}
 	n += o.delta
 	p.s.counters.set(key, n)
-	p.put(key, p.seal(strconv.AppendInt(p.tail(), n, 10)))
 	return nil
 }
 

@@ -71,7 +71,9 @@ func (p *plan) buryItem(q *queueState, at loc, r ref, cause error) error {
 	}
 	rec := deadRecord{at: at, attempts: int(r.attempts) + 1, buried: p.nowMS(), value: r.value}
 	rec.reason, rec.stack = reason(cause)
-	p.put(p.seal(appendDeadKey(p.tail(), q.id, at.id)), rec.append(nil))
+	value := rec.append(nil)
+	p.put(p.seal(appendDeadKey(p.tail(), q.id, at.id)), value)
+	p.buried[at.id] = value
 	q.counts.dead++
 	if p.result != nil {
 		p.result.Buried++
@@ -85,7 +87,11 @@ func (p *plan) deadLetter(q *queueState, id uint64) (deadRecord, bool, error) {
 	if p.gone[id] {
 		return deadRecord{}, false, nil
 	}
-	value, found, err := p.s.lookUp(appendDeadKey(nil, q.id, id))
+	value, found := p.buried[id]
+	var err error
+	if !found {
+		value, found, err = p.s.lookUp(appendDeadKey(nil, q.id, id))
+	}
 	if err != nil || !found {
 		return deadRecord{}, false, err
 	}

@@ -1,9 +1,7 @@
 package queue
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"sort"
 	"time"
@@ -27,18 +25,24 @@ func (p *plan) housekeep() error {
 		s.mu.Unlock()
 		return nil
 	}
+	if s.space(p.now, false) != nil {
+		s.mu.Unlock() // nothing may be written now
+		time.AfterFunc(overdueTime, s.nudge)
+		return nil
+	}
 	queues := make([]*queueState, 0, len(s.flagged))
 	for q := range s.flagged {
 		queues = append(queues, q)
 	}
 	clear(s.flagged)
 	s.mu.Unlock()
-	if s.space(p.now, false) != nil {
-		return nil // nothing may be written; the next tick asks again
-	}
 	sort.Slice(queues, func(i, j int) bool { return queues[i].id < queues[j].id })
 	p.result = nil
 	for _, q := range queues {
+		if !p.roomy() {
+			s.flag(q)
+			continue
+		}
 		more, err := p.housekeepQueue(q)
 		if err != nil {
 			return fmt.Errorf("housekeeping of %s: %w", q.name, err)
@@ -52,20 +56,21 @@ func (p *plan) housekeep() error {
 
 func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 	q.mu.Lock()
-	lost := q.lost
-	if len(lost) > housekeepItems {
-		lost = lost[:housekeepItems]
-	}
-	q.lost = q.lost[len(lost):]
-	more = len(q.lost) > 0
-	stale, lows := q.stale, q.lows
-	q.stale, q.lows = nil, nil
+	lost, stale, lows := q.lost, q.stale, q.lows
+	q.lost, q.stale, q.lows = nil, nil, nil
 	ms := p.nowMS()
 	promote, expire, idle := q.nextDue <= ms, q.nextEnd <= ms, q.idle > 0
 	crowded := len(q.lanes) > p.s.opts.GroupMemory*5/4
 	q.mu.Unlock()
 
-	for _, d := range lost {
+	for i, d := range lost {
+		if !p.roomy() {
+			q.mu.Lock()
+			q.lost = append(lost[i:], q.lost...)
+			q.mu.Unlock()
+			more = true
+			break
+		}
 		if err := p.retry(q, d, 0, ErrLeaseLost); err != nil {
 			return false, err
 		}
@@ -73,7 +78,14 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 			return false, err
 		}
 	}
-	for _, at := range stale {
+	for i, at := range stale {
+		if !p.roomy() {
+			q.mu.Lock()
+			q.stale = append(stale[i:], q.stale...)
+			q.mu.Unlock()
+			more = true
+			break
+		}
 		if err := p.remove(q, at, func(t *Totals) *int64 { return &t.Expired }); err != nil {
 			return false, err
 		}
@@ -83,10 +95,12 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 		due bool
 		do  func(*queueState) (bool, error)
 	}{
-		{expire, p.expire},
-		{promote, p.promote},
+		// These two look at what is in memory, where the others' items are not
+		// before the plan is published.
 		{idle, p.dropIdle},
 		{crowded, p.spill},
+		{expire, p.expire},
+		{promote, p.promote},
 		{q.sweep, p.sweepEpochs},
 	} {
 		if !step.due {
@@ -99,7 +113,11 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 		more = more || again
 	}
 	p.touchTimer(q)
-	return more, p.tryOpen(q)
+	if !p.roomy() {
+		return true, nil
+	}
+	_, err = p.tryOpen(q)
+	return more, err
 }
 
 // touchTimer makes publishing look at the queue's timer, though nothing else
@@ -107,7 +125,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 func (p *plan) touchTimer(q *queueState) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.armLocked()
+	q.armLocked(false)
 }
 
 // scan is Store.Scan with a function that can fail. errStop ends it.
@@ -133,12 +151,14 @@ func (p *plan) storeLows(q *queueState, lanes []*lane) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, l := range lanes {
-		if q.lanes[l.key] != l {
-			continue
+		if q.lanes[l.key] != l || !p.roomy() {
+			continue // it is only to make the next start quicker
 		}
 		if low := q.lowestLocked(l); low > l.lowID {
 			l.lowID = low
-			p.put(p.seal(appendPointerKey(p.tail(), q.id, l.key, l.onDisk)), p.seal(binary.AppendUvarint(p.tail(), low)))
+			ptr := &pointer{l.onDisk, low}
+			p.lanes[laneID{q.id, l.key}] = ptr
+			p.putPointer(q, l.key, ptr)
 		}
 	}
 }
@@ -146,7 +166,8 @@ func (p *plan) storeLows(q *queueState, lanes []*lane) {
 // dropIdle removes the records of lanes that have been empty for a while, and
 // those of groups that have nothing left to say. Nothing can be on its way to
 // such a lane: what was planned before is published, and this plan has not
-// begun with transactions.
+// begun with transactions, nor with items that come back. They leave memory
+// when the plan is published, so that a receiver does not read them again.
 func (p *plan) dropIdle(q *queueState) (more bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -156,20 +177,28 @@ func (p *plan) dropIdle(q *queueState) (more bool, err error) {
 		if l.emptied == 0 || l.emptied > now-int64(idleTime) || l.group.dueLocked() > now || q.unsettledLocked(l) {
 			continue
 		}
-		if n++; n > housekeepItems {
+		if n++; n > housekeepItems || !p.roomy() {
 			return true, nil
 		}
 		p.del(p.seal(appendLaneKey(p.tail(), q.id, l.key)))
 		p.del(p.seal(appendPointerKey(p.tail(), q.id, l.key, l.onDisk)))
 		p.dropped[laneID{q.id, l.key}] = true
 		q.known.remove(l.key)
-		g := l.group
-		q.dropLaneLocked(l)
-		if len(g.lanes) == 0 && g.inflight == 0 && g.rec.settings == (GroupSettings{}) && q.groupRecords {
+		p.effect(effect{kind: effectIdle, q: q, lane: l.key})
+		if g := l.group; q.groupRecords && g.inflight == 0 && g.rec.settings == (GroupSettings{}) && p.dropsAll(q, g.lanes) {
 			p.del(p.seal(appendGroupKey(p.tail(), q.id, g.name)))
 		}
 	}
 	return false, nil
+}
+
+func (p *plan) dropsAll(q *queueState, lanes []*lane) bool {
+	for _, l := range lanes {
+		if !p.dropped[laneID{q.id, l.key}] {
+			return false
+		}
+	}
+	return true
 }
 
 // unsettledLocked reports whether the lane may have an unsettled item.
@@ -186,7 +215,7 @@ func (p *plan) spill(q *queueState) (more bool, err error) {
 	var lanes []*lane
 	for _, lv := range q.levels {
 		for _, l := range lv.lanes {
-			if l.inflight == 0 && len(l.group.lanes) == 1 && l.group.inflight == 0 {
+			if l.inflight == 0 && len(l.group.lanes) == 1 && l.group.inflight == 0 && l.emptied == 0 {
 				lanes = append(lanes, l)
 			}
 		}
@@ -194,17 +223,10 @@ func (p *plan) spill(q *queueState) (more bool, err error) {
 	sort.Slice(lanes, func(i, j int) bool { return lanes[i].due > lanes[j].due })
 	excess = min(excess, len(lanes), housekeepItems*4)
 	for _, l := range lanes[:max(excess, 0)] {
-		low := q.lowestLocked(l)
-		pointer := p.seal(appendPointerKey(p.tail(), q.id, l.key, l.due))
-		if l.due != l.onDisk {
-			p.del(p.seal(appendPointerKey(p.tail(), q.id, l.key, l.onDisk)))
-			p.put(p.seal(appendLaneKey(p.tail(), q.id, l.key)), p.seal(binary.AppendVarint(p.tail(), l.due)))
+		if !p.roomy() {
+			return true, nil
 		}
-		p.put(pointer, p.seal(binary.AppendUvarint(p.tail(), low)))
-		if lv := l.level; lv.next == nil || bytes.Compare(pointer, lv.next) < 0 {
-			lv.next, lv.horizon = bytes.Clone(pointer), l.due
-		}
-		q.dropLaneLocked(l)
+		p.movePointer(q, l.key, &pointer{due: l.onDisk}, &pointer{due: l.due, low: q.lowestLocked(l)}, true)
 	}
 	return excess == housekeepItems*4, nil
 }
@@ -216,7 +238,7 @@ func (p *plan) sweepEpochs(q *queueState) (more bool, err error) {
 		start := appendQueue(nil, kind, q.id)
 		err := p.scan(start, appendEpoch(nil, kind, q.id, q.counts.open), func(key, _ []byte) error {
 			p.del(p.seal(append(p.tail(), key...)))
-			if n++; n == housekeepItems {
+			if n++; n >= housekeepItems || !p.roomy() {
 				return errStop
 			}
 			return nil
@@ -225,6 +247,6 @@ func (p *plan) sweepEpochs(q *queueState) (more bool, err error) {
 			return false, err
 		}
 	}
-	q.sweep = n >= housekeepItems
+	q.sweep = n >= housekeepItems || !p.roomy()
 	return q.sweep, nil
 }

@@ -38,7 +38,8 @@ func (m *recentMarks) get(id markID) (markState, bool) {
 func (m *recentMarks) set(id markID, st markState, sequence uint64) {
 	if m.young == nil || len(m.young) >= recentMarksMax {
 		m.old, m.since = m.young, m.youngSince
-		m.young, m.youngSince = make(map[markID]markState, recentMarksMax/8), sequence
+		// The batch being planned may have set marks in what is now old.
+		m.young, m.youngSince = make(map[markID]markState, recentMarksMax/8), sequence+1
 	}
 	m.young[id] = st
 }

@@ -44,7 +44,11 @@ func (p *plan) due(delay time.Duration, notBefore time.Time) int64 {
 	if !t.After(p.now) {
 		return 0
 	}
-	return (t.UnixNano() + 1e6 - 1) / 1e6
+	ms := t.UnixMilli()
+	if t.Nanosecond()%1e6 != 0 {
+		ms++
+	}
+	return ms
 }
 
 // insert plans an item that enters the queue at a place.
@@ -72,30 +76,103 @@ func (p *plan) appear(q *queueState, at loc, r ref) error {
 	if err != nil {
 		return err
 	}
-	p.effect(effect{kind: effectReady, flag: fresh, q: q, at: at, r: r})
+	p.effect(effect{kind: effectReady, q: q, at: at, r: r, ptr: fresh})
 	return nil
 }
 
-// ensureLane makes a lane's record and pointer if there are none.
-func (p *plan) ensureLane(q *queueState, k laneKey) (fresh bool, err error) {
+// ensureLane makes a lane's record and pointer if there are none, and then
+// returns the pointer.
+func (p *plan) ensureLane(q *queueState, k laneKey) (fresh *pointer, err error) {
 	if q.known.has(k) {
-		return false, nil
+		return nil, nil
 	}
-	if !p.dropped[laneID{q.id, k}] {
+	id := laneID{q.id, k}
+	if !p.dropped[id] {
 		_, found, err := p.s.lookUp(appendLaneKey(p.tail(), q.id, k))
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if found {
 			q.known.add(k)
-			return false, nil
+			return nil, nil
 		}
 	}
-	due := p.now.UnixNano()
-	p.put(p.seal(appendLaneKey(p.tail(), q.id, k)), p.seal(binary.AppendVarint(p.tail(), due)))
-	p.put(p.seal(appendPointerKey(p.tail(), q.id, k, due)), p.seal(binary.AppendUvarint(p.tail(), 0)))
+	fresh = &pointer{due: p.now.UnixNano()}
+	p.lanes[id] = fresh
+	p.putLane(q, k, fresh)
 	q.known.add(k)
-	return true, nil
+	return fresh, nil
+}
+
+// putLane plans a lane's record and its pointer.
+func (p *plan) putLane(q *queueState, k laneKey, ptr *pointer) {
+	p.put(p.seal(appendLaneKey(p.tail(), q.id, k)), p.seal(binary.AppendVarint(p.tail(), ptr.due)))
+	p.putPointer(q, k, ptr)
+}
+
+func (p *plan) putPointer(q *queueState, k laneKey, ptr *pointer) {
+	p.put(p.seal(appendPointerKey(p.tail(), q.id, k, ptr.due)), p.seal(binary.AppendUvarint(p.tail(), ptr.low)))
+}
+
+// pointer returns a lane's pointer as it is after this plan's writes, or nil if
+// there is no such lane.
+func (p *plan) pointer(q *queueState, k laneKey) (*pointer, error) {
+	id := laneID{q.id, k}
+	if ptr := p.lanes[id]; ptr != nil || p.dropped[id] {
+		return ptr, nil
+	}
+	return p.s.readPointer(q.id, k)
+}
+
+// readPointer returns a lane's pointer as it is stored, or nil if there is no
+// such lane.
+func (s *Store) readPointer(queue uint16, k laneKey) (*pointer, error) {
+	value, found, err := s.lookUp(appendLaneKey(nil, queue, k))
+	if err != nil || !found {
+		return nil, err
+	}
+	ptr := new(pointer)
+	ptr.due, _ = binary.Varint(value)
+	if value, _, err = s.lookUp(appendPointerKey(nil, queue, k, ptr.due)); err != nil {
+		return nil, err
+	}
+	ptr.low, _ = binary.Uvarint(value)
+	return ptr, nil
+}
+
+// comeBack plans that a lane's pointer does not pass over an item that was away
+// while later ones were settled.
+func (p *plan) comeBack(q *queueState, k laneKey, id uint64) error {
+	q.mu.Lock()
+	l := q.lanes[k]
+	lower := l == nil || l.lowID > id || p.lanes[laneID{q.id, k}] != nil
+	q.mu.Unlock()
+	if !lower {
+		return nil
+	}
+	ptr, err := p.pointer(q, k)
+	if err != nil || ptr == nil || ptr.low <= id {
+		return err
+	}
+	ptr.low = id
+	p.lanes[laneID{q.id, k}] = ptr
+	p.putPointer(q, k, ptr)
+	if l != nil {
+		q.mu.Lock()
+		l.lowID = min(l.lowID, id)
+		q.mu.Unlock()
+	}
+	return nil
+}
+
+// movePointer plans that a lane is due at another time.
+func (p *plan) movePointer(q *queueState, k laneKey, from, to *pointer, mayLeave bool) {
+	if from.due != to.due {
+		p.del(p.seal(appendPointerKey(p.tail(), q.id, k, from.due)))
+	}
+	p.lanes[laneID{q.id, k}] = to
+	p.putLane(q, k, to)
+	p.effect(effect{kind: effectPointer, flag: mayLeave, q: q, lane: k, ptr: to})
 }
 
 func (p *plan) putExpiry(q *queueState, at loc, expires int64) {
@@ -222,13 +299,22 @@ func (p *plan) move(q *queueState, from, to loc, r ref) error {
 		delayed++
 	}
 	p.count(q, to.epoch, 0, delayed, 0)
+	if to.due == 0 {
+		if err := p.comeBack(q, to.lane(), r.id); err != nil {
+			return err
+		}
+	}
 	return p.appear(q, to, r)
 }
 
 // remove plans that a waiting item is dropped. One in flight, or gone, is left
 // alone.
 func (p *plan) remove(q *queueState, at loc, outcome func(*Totals) *int64) error {
-	_, err := p.removeIfWaiting(q, at, outcome)
+	removed, err := p.removeIfWaiting(q, at, outcome)
+	if err == nil && !removed && at.due != 0 {
+		at.due = 0 // its time may have come
+		_, err = p.removeIfWaiting(q, at, outcome)
+	}
 	return err
 }
 
@@ -238,7 +324,7 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 		return false, nil
 	}
 	q.mu.Lock()
-	busy := q.inflight[at.id] != nil || q.claimed[at.id]
+	busy := !known && q.inflight[at.id] != nil || q.claimed[at.id]
 	if !busy {
 		q.claimed[at.id] = true // until this plan is published
 	}
@@ -284,6 +370,8 @@ func (q *queueState) fate(id uint64) (alive, known bool) {
 		switch e := &q.effects[q.fated]; e.kind {
 		case effectReady, effectDelayed, effectBack:
 			q.fates[e.r.id] = true
+		case effectRelease:
+			q.fates[e.d.ref.id] = true
 		case effectGone:
 			q.fates[e.r.id] = false
 		case effectEnd:
@@ -305,16 +393,18 @@ func (p *plan) promote(q *queueState) (more bool, err error) {
 		value []byte
 	}
 	var due []item
+	size := 0
 	next := int64(math.MaxInt64)
 	err = p.scan(start, prefixEnd(prefix), func(key, value []byte) error {
 		at, err := parseLoc(key)
 		if err != nil {
 			return err
 		}
-		if at.due > p.nowMS() || len(due) == housekeepItems {
+		if at.due > p.nowMS() || len(due) == housekeepItems || size > p.s.limits.Bytes/8 {
 			next = at.due
 			return errStop
 		}
+		size += len(value)
 		due = append(due, item{at, append([]byte{}, value...)})
 		return nil
 	})
@@ -322,6 +412,10 @@ func (p *plan) promote(q *queueState) (more bool, err error) {
 		return false, err
 	}
 	for _, it := range due {
+		if !p.roomy() {
+			next = it.at.due
+			break
+		}
 		q.mu.Lock()
 		claimed := q.claimed[it.at.id]
 		q.mu.Unlock()
@@ -349,6 +443,7 @@ func (p *plan) expire(q *queueState) (more bool, err error) {
 	prefix := appendQueue(nil, kindExpiry, q.id)
 	start := binary.BigEndian.AppendUint64(append([]byte{}, prefix...), uint64(q.nextEnd))
 	var ended []loc
+	var times []int64
 	next := int64(math.MaxInt64)
 	err = p.scan(start, prefixEnd(prefix), func(key, value []byte) error {
 		if len(key) != len(prefix)+16 {
@@ -360,13 +455,17 @@ func (p *plan) expire(q *queueState) (more bool, err error) {
 			return errStop
 		}
 		l, err := parseLoc(value)
-		ended = append(ended, l)
+		ended, times = append(ended, l), append(times, at)
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	for _, at := range ended {
+	for i, at := range ended {
+		if !p.roomy() {
+			next = times[i]
+			break
+		}
 		// One in flight is expired when it comes back.
 		if err := p.remove(q, at, func(t *Totals) *int64 { return &t.Expired }); err != nil {
 			return false, err

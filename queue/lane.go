@@ -416,21 +416,39 @@ func (q *queueState) lowestLocked(l *lane) uint64 {
 	return low
 }
 
-// addReadyLocked shows the scheduler an item that has become ready. fresh says
-// that its lane was made for it.
-func (q *queueState) addReadyLocked(at loc, r ref, fresh bool, now int64) error {
-	if at.epoch != q.open {
+// movedLocked notes where a lane's pointer lies now, and leaves the lane to the
+// disk if that was the purpose and nobody has used it since.
+func (q *queueState) movedLocked(e *effect) {
+	if l := q.lanes[e.lane]; l != nil {
+		l.onDisk, l.lowID = e.ptr.due, e.ptr.low
+		if !e.flag || l.due != e.ptr.due || l.inflight > 0 || l.group.inflight > 0 || len(l.group.lanes) > 1 {
+			return
+		}
+		q.dropLaneLocked(l)
+	}
+	key := appendPointerKey(nil, q.id, e.lane, e.ptr.due)
+	if lv := q.levelLocked(e.lane.prio); lv.next == nil || bytes.Compare(key, lv.next) < 0 {
+		lv.next, lv.horizon = key, e.ptr.due
+	}
+}
+
+// addReadyLocked shows the scheduler an item that has become ready. fresh is
+// the pointer of its lane if that was made for it.
+func (q *queueState) addReadyLocked(at loc, r ref, fresh *pointer) error {
+	if at.epoch != q.open || q.inflight[r.id] != nil {
+		// The second: a receiver has read it from disk, where it has been since
+		// the commit, before it was published, and has it already.
 		return nil
 	}
 	q.offerLocked(at, r)
 	l := q.lanes[at.lane()]
 	if l == nil {
 		lv := q.levelLocked(at.prio)
-		if !fresh || lv.next != nil && now >= lv.horizon {
+		if fresh == nil || lv.next != nil && bytes.Compare(appendPointerKey(nil, q.id, at.lane(), fresh.due), lv.next) >= 0 {
 			return nil // it waits on disk with its lane
 		}
 		var err error
-		if l, err = q.addLaneLocked(at.lane(), now, r.id, true); err != nil {
+		if l, err = q.addLaneLocked(at.lane(), fresh.due, r.id, true); err != nil {
 			return err
 		}
 	}

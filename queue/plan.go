@@ -28,8 +28,10 @@ type plan struct {
 	created  map[string]*queueState // queues made in this plan
 
 	dropped map[laneID]bool          // lanes whose record this plan deletes
+	lanes   map[laneID]*pointer      // pointers that this plan makes or moves
 	groups  map[groupID]*groupRecord // settings that this plan writes
 	gone    map[uint64]bool          // dead letters that this plan removes
+	buried  map[uint64][]byte        // dead letters that this plan makes
 	events  []Event
 	result  *Result // of the transaction being planned
 }
@@ -42,6 +44,13 @@ type groupID struct {
 type laneID struct {
 	queue uint16
 	key   laneKey
+}
+
+// pointer is what is stored about a lane: when it is next due, and an id that
+// no item of it is below.
+type pointer struct {
+	due int64
+	low uint64
 }
 
 type effectKind uint8
@@ -57,14 +66,14 @@ const (
 	effectConfig                    // a queue's settings changed
 	effectPause                     // a queue was paused or resumed
 	effectBarrier                   // a barrier delivery was given back
-	effectOpened                    // the next epoch opens
-	effectName                      // a durable name came or went
+	effectIdle                      // an empty lane is forgotten
+	effectPointer                   // a lane's pointer has moved
 )
 
 // effect is what publishing does for one op.
 type effect struct {
 	kind  effectKind
-	flag  bool // effectReady: the lane is new; effectPause: pause; effectName: gone
+	flag  bool // effectPause: pause; effectBarrier: counted; effectPointer: the lane may leave memory
 	q     *queueState
 	d     *Delivery
 	at    loc
@@ -72,8 +81,9 @@ type effect struct {
 	delay time.Duration
 	name  string
 	group GroupSettings
-	next  uint32 // effectName
 	cfg   *Config
+	lane  laneKey  // effectIdle, effectPointer
+	ptr   *pointer // effectPointer, and effectReady if the lane is new
 }
 
 func newPlan(s *Store) *plan {
@@ -81,8 +91,10 @@ func newPlan(s *Store) *plan {
 		s:       s,
 		created: make(map[string]*queueState),
 		dropped: make(map[laneID]bool),
+		lanes:   make(map[laneID]*pointer),
 		groups:  make(map[groupID]*groupRecord),
 		gone:    make(map[uint64]bool),
+		buried:  make(map[uint64][]byte),
 	}
 }
 
@@ -95,8 +107,22 @@ func (p *plan) reset(now time.Time) {
 	p.events = p.events[:0]
 	clear(p.created)
 	clear(p.dropped)
+	clear(p.lanes)
 	clear(p.groups)
 	clear(p.gone)
+	clear(p.buried)
+}
+
+// used is how much of a batch the plan takes up.
+func (p *plan) used() (writes, bytes int) {
+	return len(p.writes), p.size + len(p.writes)*p.s.limits.Overhead
+}
+
+// roomy reports whether housekeeping may take another item into the batch,
+// however large: it keeps to an eighth of the batch, which one item may exceed.
+func (p *plan) roomy() bool {
+	writes, bytes := p.used()
+	return writes < p.s.limits.Writes/8 && bytes < p.s.limits.Bytes/8
 }
 
 // durable reports whether the plan has anything to write.
@@ -106,7 +132,7 @@ func (p *plan) durable() bool {
 			return true
 		}
 	}
-	return len(p.writes) > 0
+	return len(p.writes) > 0 || len(p.s.counters.dirty) > 0
 }
 
 func (p *plan) nowMS() int64 { return p.now.UnixMilli() }
@@ -239,7 +265,7 @@ func (r *request) onlyReleases() bool {
 // check finds whatever would make the transaction fail, and claims the
 // deliveries that it settles. If it returns an error it has changed nothing.
 func (p *plan) check(r *request) error {
-	barriers := 0
+	var barriers map[string]int // placed in each queue
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.kind <= opBury {
@@ -253,7 +279,7 @@ func (p *plan) check(r *request) error {
 			}
 			continue
 		case opPause, opRemove, opForget, opRetryDead, opDropDead:
-			if q == nil {
+			if q == nil && !r.makes(o.name, i) {
 				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
 			}
 			continue
@@ -267,16 +293,21 @@ func (p *plan) check(r *request) error {
 			if len(p.s.byID)+len(p.created) >= maxQueues {
 				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
 			}
-			continue
-		}
-		if o.kind == opEnqueue && !r.settles && q.fullPlanned() {
+		} else if o.kind == opEnqueue && !r.settles && q.fullPlanned() {
 			r.full = q
 			return fmt.Errorf("%w: %s has reached its high-water mark", ErrQueueFull, q.name)
 		}
-		if o.kind == opBarrier || q.config.BarrierOn != nil && q.config.BarrierOn.Matches(o.item) {
-			barriers++
-			if int(q.counts.tail-q.counts.open)+barriers > MaxBarriers {
-				return fmt.Errorf("%w: %d in %s", ErrTooManyBarriers, MaxBarriers, q.name)
+		if o.kind == opBarrier || q != nil && q.config.BarrierOn != nil && q.config.BarrierOn.Matches(o.item) {
+			if barriers == nil {
+				barriers = make(map[string]int)
+			}
+			barriers[o.name]++
+			n := barriers[o.name]
+			if q != nil {
+				n += int(q.counts.tail - q.counts.open)
+			}
+			if n > MaxBarriers {
+				return fmt.Errorf("%w: %d in %s", ErrTooManyBarriers, MaxBarriers, o.name)
 			}
 		}
 	}
@@ -296,6 +327,19 @@ func (p *plan) check(r *request) error {
 		}
 	}
 	return nil
+}
+
+// makes reports whether one of the first n ops brings a queue into being.
+func (r *request) makes(queue string, n int) bool {
+	for i := range r.ops[:n] {
+		switch o := &r.ops[i]; o.kind {
+		case opEnqueue, opBarrier, opSetGroup, opDelayGroup, opConfigure:
+			if o.name == queue {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // claim marks a delivery as being settled, so that its session's end leaves it
@@ -414,7 +458,8 @@ func (p *plan) apply(o *op, r *request) error {
 		delete(q.names, o.key)
 		q.mu.Unlock()
 		p.touch(q)
-		return p.tryOpen(q)
+		_, err := p.tryOpen(q)
+		return err
 	}
 	return nil
 }
@@ -446,12 +491,39 @@ func (p *plan) setGroup(q *queueState, o *op) error {
 		return err
 	}
 	if o.kind == opSetGroup {
+		if rec.settings.NotBefore.After(o.group.NotBefore) {
+			if err := p.bringForward(q, o.key); err != nil {
+				return err
+			}
+		}
 		rec.settings = o.group
 	} else if o.group.NotBefore.After(rec.settings.NotBefore) {
 		rec.settings.NotBefore = o.group.NotBefore
 	}
 	p.putGroup(q, o.key, rec)
 	p.effect(effect{kind: effectGroup, q: q, name: o.key, group: rec.settings})
+	return nil
+}
+
+// bringForward makes the pointers of a group's lanes due now, so that lanes that
+// were left on disk until later are looked at again.
+func (p *plan) bringForward(q *queueState, group string) error {
+	q.mu.Lock()
+	var prios []int8
+	for _, lv := range q.levels {
+		prios = append(prios, lv.prio)
+	}
+	q.mu.Unlock()
+	for _, prio := range prios {
+		k := laneKey{q.counts.open, prio, group}
+		ptr, err := p.pointer(q, k)
+		if err != nil {
+			return err
+		}
+		if now := p.now.UnixNano(); ptr != nil && ptr.due > now {
+			p.movePointer(q, k, ptr, &pointer{due: now, low: ptr.low}, false)
+		}
+	}
 	return nil
 }
 
@@ -491,6 +563,7 @@ func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
 // finish adds the writes that every batch has: the counts that have changed,
 // and the number of the batch.
 func (p *plan) finish() {
+	p.s.counters.flush(p)
 	for _, q := range p.queues {
 		if !q.changed {
 			continue

@@ -55,8 +55,10 @@ func (p *plan) publishQueue(q *queueState) error {
 	if err := p.maybeReleaseLocked(q, now); err != nil {
 		return err
 	}
-	q.wakeLocked()
-	q.armLocked()
+	if len(q.lanes) > p.s.opts.GroupMemory*5/4 {
+		p.s.flag(q)
+	}
+	q.armLocked(q.wakeLocked())
 	return nil
 }
 
@@ -68,7 +70,7 @@ func (q *queueState) showCountsLocked() {
 	q.sinceBarrier = q.epochs[q.tail].total.Enqueued
 	for epoch, e := range q.epochs {
 		if epoch == q.open {
-			q.live, q.delayed = e.live, e.delayed
+			q.live, q.delayed, q.openTotals = e.live, e.delayed, e.total
 		} else {
 			q.later += e.live
 		}
@@ -88,7 +90,9 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 		q.giveBackLocked(e.d, leaseSettled)
 	case effectReady:
-		return q.addReadyLocked(e.at, e.r, e.flag, now)
+		if err := q.addReadyLocked(e.at, e.r, e.ptr); err != nil {
+			return err
+		}
 	case effectDelayed:
 		if e.at.epoch == q.open {
 			q.nextDue = min(q.nextDue, e.at.due)
@@ -114,9 +118,17 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 	case effectPause:
 		q.paused = e.flag
+	case effectIdle:
+		if l := q.lanes[e.lane]; l != nil {
+			q.dropLaneLocked(l)
+		}
+	case effectPointer:
+		if e.lane.epoch == q.open {
+			q.movedLocked(e)
+		}
 	case effectBarrier:
 		q.endLocked(e.d, leaseSettled)
-		q.returnBarrierLocked(e.d, e.delay)
+		q.returnBarrierLocked(e.d, e.delay, e.flag)
 	}
 	if e.r.expires != 0 {
 		q.nextEnd = min(q.nextEnd, e.r.expires)

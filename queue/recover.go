@@ -193,19 +193,18 @@ func (s *Store) recoverNotes(ctx context.Context) error {
 	sort.Strings(keys)
 	interrupted := 0
 	for len(keys) > 0 {
-		n := min(len(keys), housekeepItems)
 		p := s.plan
 		p.reset(time.Now())
-		for _, key := range keys[:n] {
-			hit, err := p.interrupted(key, taken[key])
+		for len(keys) > 0 && p.roomy() {
+			hit, err := p.interrupted(keys[0], taken[keys[0]])
 			if err != nil {
 				return err
 			}
 			if hit {
 				interrupted++
 			}
+			keys = keys[1:]
 		}
-		keys = keys[n:]
 		if err := s.write(p); err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type queueState struct {
 	live         int64 // unsettled items of the open epoch
 	delayed      int64 // of those, delayed ones
 	later        int64 // items of later epochs
+	openTotals   Totals
 	sinceBarrier int64 // items enqueued to the tail epoch
 	visible      queueCounts
 
@@ -168,6 +169,9 @@ func (q *queueState) servedLocked(l *lane, now int64) {
 func (q *queueState) leaseLocked(c *Consumer, l *lane, r ref) *Delivery {
 	d := &Delivery{c: c, ln: l, ref: r, ID: r.id, Epoch: l.key.epoch}
 	q.inflight[r.id] = d
+	for _, v := range q.views {
+		v.forget(r.id)
+	}
 	c.holdLocked(d)
 	l.inflight++
 	l.taken++
@@ -183,7 +187,9 @@ func (d *Delivery) at() loc {
 
 // endLocked ends a lease whatever became of it.
 func (q *queueState) endLocked(d *Delivery, state leaseState) {
-	d.state = state
+	if d.state != leaseLost {
+		d.state = state
+	}
 	d.c.letGoLocked(d)
 	if d.Barrier != nil {
 		return
@@ -298,35 +304,74 @@ func (s *Store) rewriteNotes() error {
 	return nil
 }
 
+// overdueTime is how long the timer waits for housekeeping that has been asked
+// for and has not come yet, for want of free space perhaps.
+const overdueTime = 100 * time.Millisecond
+
 // armLocked sets the timer for the next thing that time alone will bring.
-func (q *queueState) armLocked() {
-	next := int64(math.MaxInt64)
-	if len(q.waiters) > 0 && !q.paused {
-		for _, lv := range q.levels {
-			if len(lv.lanes) > 0 {
-				next = min(next, lv.lanes[0].due)
-			}
-			next = min(next, lv.horizon)
-		}
-	}
-	for _, ms := range []int64{q.nextDue, q.nextEnd} {
-		if ms < math.MaxInt64/1_000_000 {
-			next = min(next, ms*1e6)
-		}
+//
+// What is due already needs no timer if a receiver has just been woken: it
+// wakes the next one if it leaves anything.
+func (q *queueState) armLocked(woken bool) {
+	next := q.nextTurnLocked(woken)
+	now := q.s.now()
+	if due := min(q.nextDue, q.nextEnd); due <= now/1e6 {
+		q.s.flag(q)
+		next = min(next, now+int64(overdueTime))
+	} else if due < math.MaxInt64/1_000_000 {
+		next = min(next, due*1e6)
 	}
 	if q.idle > 0 {
-		next = min(next, q.s.now()+int64(idleTime))
+		next = min(next, now+int64(idleTime))
 	}
 	if next == math.MaxInt64 || q.timerAt != 0 && q.timerAt <= next {
 		return
 	}
 	q.timerAt = next
-	d := max(time.Duration(next-q.s.now()), 0)
+	d := max(time.Duration(next-now), 0)
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, q.tick)
 	} else {
 		q.timer.Reset(d)
 	}
+}
+
+// nextTurnLocked returns when time alone gives one of the waiters something to
+// take. Items that are ready, but not for those who wait, do not count: what
+// makes them available is not time, and wakes the waiters.
+func (q *queueState) nextTurnLocked(woken bool) int64 {
+	next := int64(math.MaxInt64)
+	after := int64(math.MinInt64)
+	if woken {
+		after = q.s.now()
+	}
+	if limit := q.config.MaxInFlight; q.paused || limit > 0 && len(q.inflight) >= limit {
+		return next
+	}
+	plain := false
+	for _, w := range q.waiters {
+		switch {
+		case w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked():
+		case w.c.view != nil:
+			if due := w.c.view.nextDue; due != 0 {
+				next = min(next, due)
+			}
+		default:
+			plain = true
+		}
+	}
+	if !plain {
+		return next
+	}
+	for _, lv := range q.levels {
+		if len(lv.lanes) > 0 && lv.lanes[0].due > after {
+			next = min(next, lv.lanes[0].due)
+		}
+		if lv.horizon > after {
+			next = min(next, lv.horizon)
+		}
+	}
+	return next
 }
 
 // tick runs when the timer fires.
@@ -337,12 +382,10 @@ func (q *queueState) tick() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.timerAt = 0
-	ms := q.s.now() / 1e6
-	if q.nextDue <= ms || q.nextEnd <= ms || q.idle > 0 {
+	if q.idle > 0 {
 		q.s.flag(q)
 	}
-	q.wakeLocked()
-	q.armLocked()
+	q.armLocked(q.wakeLocked())
 }
 
 // waiter is a Receive that found nothing.
@@ -353,7 +396,9 @@ type waiter struct {
 
 // wakeLocked wakes the longest-waiting receiver, which wakes the next if it
 // leaves anything, and those that look for something particular.
-func (q *queueState) wakeLocked() {
+//
+// It reports whether it has woken a receiver that takes whatever there is.
+func (q *queueState) wakeLocked() bool {
 	plain := false
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
@@ -367,6 +412,7 @@ func (q *queueState) wakeLocked() {
 	}
 	clear(q.waiters[len(kept):])
 	q.waiters = kept
+	return plain
 }
 
 // wakeAll wakes every receiver, and everybody who waits for space or barriers:

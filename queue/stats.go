@@ -10,7 +10,7 @@ import (
 
 // QueueStats are the numbers of a queue. Ready + Delayed + Leased + Later is
 // what is unsettled. The counts are exact, and reading them costs the same
-// whatever they are.
+// however much waits.
 type QueueStats struct {
 	Name    string
 	Ready   int64 // items of the open epoch that wait for a consumer or for their group
@@ -34,7 +34,13 @@ type QueueStats struct {
 	Consumers int  // sessions
 	Groups    int  // groups in memory
 
+	// GroupsBusy counts the groups of which a consumer holds an item; items
+	// without a group are not counted. The other groups in memory wait for
+	// their time, or have been emptied lately.
+	GroupsBusy int
+
 	Totals       Totals  // since the queue was made
+	EpochTotals  Totals  // of the open epoch
 	EnqueueRate  float64 // items per second, since a call of Stats at least a second ago
 	AckRate      float64
 	OldestLoaded time.Time // when the oldest ready item in memory was enqueued; zero if there is none
@@ -79,8 +85,15 @@ func (q *queueState) stats() QueueStats {
 		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
 		Tail: q.tail, SinceBarrier: q.sinceBarrier,
 		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: len(q.groups),
-		Totals: q.visible.total,
+		Totals: q.visible.total, EpochTotals: q.openTotals,
 	}
+	busy := make(map[string]bool)
+	for _, d := range q.inflight {
+		if name := d.ln.key.group; name != "" {
+			busy[name] = true
+		}
+	}
+	st.GroupsBusy = len(busy)
 	now := time.Now()
 	if dt := now.Sub(q.sampled.at).Seconds(); dt >= 1 {
 		if !q.sampled.at.IsZero() {

@@ -56,6 +56,7 @@ type Store struct {
 	freeChecked time.Time
 	freeBytes   int64
 	written     int64 // bytes since freeChecked
+	crowdedOut  bool  // housekeeping left no room for the first transaction
 }
 
 // New returns a store on a driver, which it owns from then on, and recovers
@@ -135,8 +136,9 @@ func (s *Store) fail(cause error) error {
 		s.log.Error("store failed", "err", cause)
 		s.emit(Event{Kind: EventFailed, Err: cause})
 		s.mu.RLock()
-		defer s.mu.RUnlock()
-		for _, q := range s.byID {
+		queues := s.byID
+		s.mu.RUnlock() // flag takes it under a queue's lock
+		for _, q := range queues {
 			q.wakeAll()
 		}
 	}
@@ -194,6 +196,9 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 
 // submit hands a request to the committer and waits for its answer.
 func (s *Store) submit(ctx context.Context, r *request) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case s.requests <- r:
 	case <-ctx.Done():
@@ -282,7 +287,7 @@ func (s *Store) lookUpMark(ctx context.Context, o *op) error {
 func (s *Store) lookUpDead(ctx context.Context, o *op) error {
 	q := s.queue(o.name)
 	if q == nil {
-		return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
+		return nil // check will say so, unless the transaction makes it
 	}
 	value, err := s.db.Get(ctx, appendDeadKey(nil, q.id, o.id))
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -315,6 +320,11 @@ func (s *Store) flag(q *queueState) {
 	s.mu.Lock()
 	s.flagged[q] = true
 	s.mu.Unlock()
+	s.nudge()
+}
+
+// nudge makes the committer take a turn.
+func (s *Store) nudge() {
 	select {
 	case s.kick <- struct{}{}:
 	default:

@@ -75,7 +75,6 @@ type op struct {
 	config   *Config
 
 	// Filled in by Commit, for opEnqueue.
-	q         *queueState
 	hash      hash128
 	mark      []byte // what was found under hash at version
 	markKnown bool
@@ -383,8 +382,8 @@ func (o *op) cost() (writes, bytes int) {
 		}
 		return writes, bytes
 	case opAck, opRetry, opBury, opRelease:
-		if o.d.Barrier != nil {
-			return 8, 1024
+		if b := o.d.Barrier; b != nil {
+			return 8, 1024 + barrierSize(b.Body, b.Headers)
 		}
 		group := len(o.d.Item.Group)
 		writes, bytes = 3, 3*(key+group)
@@ -403,12 +402,22 @@ func (o *op) cost() (writes, bytes int) {
 	case opRetryDead:
 		return 6, 6*(key+MaxGroup) + len(o.value)
 	case opBarrier:
-		return 4, len(o.value) + 4*key
+		return 4, barrierSize(o.value, nil) + 4*key
 	case opRemove:
 		return 4, 4 * (key + MaxGroup)
 	default:
 		return 3, 4096
 	}
+}
+
+// barrierSize bounds the length of a stored barrier: base64 in JSON, in which a
+// byte of a string takes up to six.
+func barrierSize(body []byte, headers map[string]string) int {
+	n := len(body)*4/3 + 512
+	for name, value := range headers {
+		n += 6*(len(name)+len(value)) + 8
+	}
+	return n
 }
 
 // maxReason bounds what is kept of an error and of its stack.

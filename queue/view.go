@@ -2,8 +2,9 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
@@ -13,15 +14,21 @@ import (
 // matches little costs one pass and no more.
 type view struct {
 	filter  Filter
-	matched []viewItem // in the order of the pass, then of arrival
-	waiting map[uint64]bool
-	next    []byte // where the pass goes on; nil before it begins
-	done    bool   // the pass is over
+	matched []viewItem     // by descending priority, then by age; some no longer wait
+	waiting map[uint64]ref // those that wait
+	next    []byte         // where the pass goes on; nil before it begins
+	done    bool           // the pass is over
+	nextDue int64          // when the group of a waiting item may be served, Unix nanoseconds, or 0
 }
 
 type viewItem struct {
-	at loc
-	r  ref
+	id   uint64
+	lane laneKey
+}
+
+// compareViewItems orders what a consumer with a filter receives.
+func compareViewItems(a, b viewItem) int {
+	return cmp.Or(cmp.Compare(b.lane.prio, a.lane.prio), cmp.Compare(a.id, b.id))
 }
 
 const (
@@ -36,17 +43,35 @@ func (q *queueState) resetViewsLocked() []*view {
 	return q.views
 }
 
+// forget notes that an item does not wait any more.
 func (v *view) forget(id uint64) { delete(v.waiting, id) }
 
-func (v *view) add(it viewItem) {
-	if v.waiting[it.r.id] {
-		return
-	}
+func (v *view) add(at loc, r ref) {
 	if v.waiting == nil {
-		v.waiting = make(map[uint64]bool)
+		v.waiting = make(map[uint64]ref)
 	}
-	v.waiting[it.r.id] = true
-	v.matched = append(v.matched, it)
+	v.waiting[r.id] = r
+	it := viewItem{r.id, at.lane()}
+	if i, found := slices.BinarySearchFunc(v.matched, it, compareViewItems); !found {
+		v.matched = slices.Insert(v.matched, i, it)
+	}
+}
+
+// shrink leaves to the pass what is beyond viewItems.
+func (v *view) shrink(queue uint16) {
+	for len(v.matched) > viewItems {
+		last := v.matched[len(v.matched)-1]
+		v.matched = v.matched[:len(v.matched)-1]
+		if _, ok := v.waiting[last.id]; !ok {
+			continue
+		}
+		v.forget(last.id)
+		k := last.lane
+		key := loc{queue: queue, epoch: k.epoch, prio: k.prio, group: k.group, id: last.id}.appendKey(nil)
+		if v.done || bytes.Compare(key, v.next) < 0 {
+			v.next, v.done = key, false
+		}
+	}
 }
 
 // matches reports whether the view's filter holds for a stored item.
@@ -65,15 +90,11 @@ func (q *queueState) offerLocked(at loc, r ref) {
 		if err != nil || !ok {
 			continue // an item that does not decode is met by whoever takes it
 		}
-		key := at.appendKey(nil)
-		switch {
-		case !v.done && bytes.Compare(key, v.next) >= 0:
-			// The pass will come to it.
-		case len(v.matched) < viewItems:
-			v.add(viewItem{at, r})
-		default:
-			v.next, v.done = key, false
+		if !v.done && bytes.Compare(at.appendKey(nil), v.next) >= 0 {
+			continue // the pass will come to it
 		}
+		v.add(at, r)
+		v.shrink(q.id)
 	}
 }
 
@@ -83,30 +104,37 @@ func (q *queueState) takeViewLocked(c *Consumer, n int) ([]*Delivery, error) {
 	now := q.s.now()
 	var out []*Delivery
 	for {
-		kept := v.matched[:0]
-		for i, it := range v.matched {
+		v.nextDue = 0
+		matched := v.matched
+		v.matched = matched[:0]
+		for i, it := range matched {
 			if len(out) == n {
-				kept = append(kept, v.matched[i:]...)
+				v.matched = append(v.matched, matched[i:]...)
 				break
 			}
-			if !v.waiting[it.r.id] || q.claimed[it.r.id] || q.inflight[it.r.id] != nil || it.r.expires != 0 && it.r.expires <= now/1e6 {
-				delete(v.waiting, it.r.id)
+			r, ok := v.waiting[it.id]
+			if !ok || q.claimed[it.id] || r.expires != 0 && r.expires <= now/1e6 {
+				v.forget(it.id)
 				continue
 			}
-			l, err := q.residentLocked(it.at.lane())
+			l, err := q.residentLocked(it.lane)
 			if err != nil {
 				return out, err
 			}
-			if !q.mayServeLocked(l.group) || max(l.due, l.group.dueLocked()) > now {
-				kept = append(kept, it)
+			due := max(l.due, l.group.dueLocked())
+			if served := q.mayServeLocked(l.group); !served || due > now {
+				v.matched = append(v.matched, it)
+				if served && (v.nextDue == 0 || due < v.nextDue) {
+					v.nextDue = due
+				}
 				continue
 			}
-			q.removeLocked(it.at)
-			out = append(out, q.leaseLocked(c, l, it.r))
+			k := it.lane
+			q.removeLocked(loc{queue: q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: it.id})
+			out = append(out, q.leaseLocked(c, l, r))
 			q.servedLocked(l, now)
 		}
-		clear(v.matched[len(kept):])
-		v.matched = kept
+		clear(matched[len(v.matched):])
 		if len(out) == n || v.done || len(v.matched) >= viewItems {
 			return out, nil
 		}
@@ -121,12 +149,14 @@ func (q *queueState) residentLocked(k laneKey) (*lane, error) {
 	if l := q.lanes[k]; l != nil {
 		return l, nil
 	}
-	value, _, err := q.s.lookUp(appendLaneKey(nil, q.id, k))
+	ptr, err := q.s.readPointer(q.id, k)
 	if err != nil {
 		return nil, err
 	}
-	due, _ := binary.Varint(value)
-	l, err := q.addLaneLocked(k, due, 0, false)
+	if ptr == nil {
+		return nil, fmt.Errorf("%w: lane %v has no record", ErrCorrupt, k)
+	}
+	l, err := q.addLaneLocked(k, ptr.due, ptr.low, false)
 	if err == nil {
 		q.scheduleLocked(l)
 	}
@@ -160,7 +190,9 @@ func (q *queueState) passLocked(v *view) error {
 			return err
 		}
 		r, err := makeRef(at.id, slices.Clone(value))
-		v.add(viewItem{at, r})
+		if err == nil {
+			v.add(at, r)
+		}
 		return err
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
+	"github.com/seed-301537d8/weir/queue/queuetest"
 )
 
 // TestReadVerifiesPendingTables opens a store without checking its tables
@@ -58,10 +59,7 @@ func TestCompactionWaitsForVerification(t *testing.T) {
 		t.Fatalf("open returned %v, want ErrLocked", err)
 	}
 	// As another process would find it, with the bit put right.
-	image := filepath.Join(t.TempDir(), "image")
-	if err := os.CopyFS(image, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	image := queuetest.CopyLive(t, dir)
 	flip(t, filepath.Join(image, badgerDir, filepath.Base(path)))
 	d, err = open(image, smallOptions())
 	if err != nil {

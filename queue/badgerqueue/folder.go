@@ -98,6 +98,16 @@ func recognise(dir string) error {
 	return nil
 }
 
+// Exists reports whether a folder holds a store, without opening it. It is for
+// those who want to look at a store and not to make one.
+func Exists(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, formatFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // holder names the process that has the folder open, if it can be known.
 func holder(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, pidFile))

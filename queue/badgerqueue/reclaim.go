@@ -33,6 +33,11 @@ func (d *store) maybeReclaim(free int64) (waited bool) {
 	if floor < 0 || free > floor+floor/4 {
 		return false
 	}
+	if free+d.reserve() < 4*d.opts.MemTable+8<<20 {
+		// Others have taken even what is kept in reserve, and winning space back
+		// needs some: the rest of the log, its table, and a compaction of it.
+		return false
+	}
 	if free < floor/2 && d.deletes.Load() >= reclaimDeletes {
 		d.reclaiming.Lock()
 		d.reclaimLocked()

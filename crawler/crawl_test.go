@@ -1,0 +1,111 @@
+package crawler_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// site serves a small site with the usual troubles, and counts requests.
+type site struct {
+	*httptest.Server
+	mu   sync.Mutex
+	hits map[string]int
+}
+
+func newSite(t *testing.T) *site {
+	s := &site{hits: make(map[string]int)}
+	page := func(w http.ResponseWriter, title string, links ...string) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<html lang=en><title>%s</title><body><h1>%s</h1><p>This page is about %s and says so in a whole sentence.</p>", title, title, title)
+		for _, l := range links {
+			fmt.Fprintf(w, "<a href=%q>to %s</a> ", l, l)
+		}
+	}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.hits[r.URL.Path]++
+		n := s.hits[r.URL.Path]
+		s.mu.Unlock()
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprint(w, "User-agent: *\nDisallow: /private\n")
+		case "/":
+			page(w, "home", "/a", "/b#frag", "/missing", "/private/x", "/old", "/flaky", "mailto:x@example.com", "/image.png", "http://elsewhere.example/", "/a/../a")
+		case "/a":
+			page(w, "first", "/", "/deep")
+		case "/b", "/deep":
+			page(w, "leaf "+r.URL.Path, "/a")
+		case "/old":
+			http.Redirect(w, r, "/new", http.StatusMovedPermanently)
+		case "/new":
+			page(w, "new")
+		case "/image.png":
+			w.Header().Set("Content-Type", "image/png")
+			fmt.Fprint(w, "\x89PNG")
+		case "/flaky":
+			if n == 1 {
+				http.Error(w, "later", http.StatusServiceUnavailable)
+				return
+			}
+			page(w, "flaky")
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestCrawl(t *testing.T) {
+	s := newSite(t)
+	ctx := context.Background()
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	c, err := crawler.New(ctx, store, crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true}, []string{s.URL}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := c.Done(ctx); err != nil || !done {
+		t.Errorf("Done = %v, %v", done, err)
+	}
+	st, err := crawler.ReadStatus(ctx, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := json.Marshal(st)
+	if st.Pages != 7 || st.Failures != 3 || len(st.Generations) != 3 {
+		t.Errorf("status %s, want 7 pages, 3 failures, 3 generations", b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for path, n := range s.hits {
+		want := 1
+		if path == "/flaky" {
+			want = 2
+		}
+		if n != want {
+			t.Errorf("%s was fetched %d times, want %d", path, n, want)
+		}
+		if strings.HasPrefix(path, "/private") {
+			t.Errorf("%s was fetched in spite of robots.txt", path)
+		}
+	}
+	if err := store.Check(ctx); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,251 @@
+package crawler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-301537d8/weir/internal/codec"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// The tables of a crawl. Keys are addresses, shortened if they are very long;
+// see recordKey.
+const (
+	tableCrawl    = "crawl"    // settings and counters
+	tablePages    = "pages"    // Page
+	tableFailures = "failures" // Failure
+	tableSkips    = "skips"    // Skip
+	tableTexts    = "texts"    // Text
+	tableTags     = "tags"     // Tags
+	tableResults  = "results"  // of other stages: stage/address
+	tableRobots   = "robots"   // robots.Policy, by origin
+	tableHosts    = "hosts"    // polite.HostState, by host
+	tableDigests  = "digests"  // address of the first page with a content
+)
+
+// Request is an address to fetch, as it waits in the frontier.
+type Request struct {
+	URL       string `json:"u"`
+	Depth     int    `json:"d,omitempty"` // links from a seed
+	Referrer  string `json:"r,omitempty"` // the page that it was found on
+	Redirects int    `json:"n,omitempty"` // in a row that led here
+	Sitemap   bool   `json:"s,omitempty"`
+}
+
+// Page is the record of an address that was fetched: a success, or a redirect,
+// whose target is in Redirect.
+type Page struct {
+	URL         string        `json:"url"`
+	Status      int           `json:"status"`
+	Generation  int           `json:"generation"`
+	Depth       int           `json:"depth"`
+	Referrer    string        `json:"referrer,omitempty"`
+	FetchedAt   time.Time     `json:"fetched_at"`
+	Took        time.Duration `json:"took_ns"`
+	FirstByte   time.Duration `json:"first_byte_ns"`
+	Remote      string        `json:"remote,omitempty"`
+	ContentType string        `json:"content_type"`
+	Bytes       int           `json:"bytes"`
+	Digest      string        `json:"digest,omitempty"` // sha256:hex of the body
+	DuplicateOf string        `json:"duplicate_of,omitempty"`
+	Redirect    string        `json:"redirect,omitempty"`
+	Title       string        `json:"title,omitempty"`
+	Canonical   string        `json:"canonical,omitempty"`
+	NoIndex     bool          `json:"noindex,omitempty"`
+	ETag        string        `json:"etag,omitempty"`
+	Modified    string        `json:"last_modified,omitempty"`
+	Attempts    int           `json:"attempts"`
+	Links       []Link        `json:"links,omitempty"`
+}
+
+// Link is a link of a page.
+type Link struct {
+	To     string `json:"to"`
+	Anchor string `json:"anchor,omitempty"`
+}
+
+// Failure is the record of an address that was given up.
+type Failure struct {
+	URL        string    `json:"url"`
+	Reason     string    `json:"reason"` // a short word: http_404, timeout, robots, …
+	Detail     string    `json:"detail"`
+	Status     int       `json:"status,omitempty"`
+	Generation int       `json:"generation"`
+	Depth      int       `json:"depth"`
+	Referrer   string    `json:"referrer,omitempty"`
+	Attempts   int       `json:"attempts"`
+	At         time.Time `json:"at"`
+}
+
+// Reasons of failures beside those of package stages.
+const (
+	ReasonRobots    = "robots"             // robots.txt forbids it
+	ReasonMaxPages  = "max_pages"          // Settings.MaxPages had been fetched
+	ReasonRedirects = "too_many_redirects" // more than ten in a row
+	ReasonPanic     = "internal"           // the stage failed at it every time
+)
+
+// Skip is the record of a link that was not followed.
+type Skip struct {
+	URL    string `json:"url"`
+	Reason string `json:"reason"` // the rule that decided
+	From   string `json:"from"`   // the page it was first found on
+}
+
+// Text is what the extract stage has found. It is that of stages.Extractor, or
+// of the program in its place.
+type Text struct {
+	Title     string `json:"title,omitempty"`
+	Byline    string `json:"byline,omitempty"`
+	Site      string `json:"site,omitempty"`
+	Published string `json:"published,omitempty"`
+	Language  string `json:"language,omitempty"`
+	Text      string `json:"text"`
+	Method    string `json:"method,omitempty"`
+}
+
+// Tags is what the tag stage has found: the words of each sentence with their
+// parts of speech, and how often noun phrases occur.
+type Tags struct {
+	Language  string     `json:"language,omitempty"`
+	Tagged    bool       `json:"tagged"` // false: there is no model for the language
+	Sentences []Sentence `json:"sentences"`
+	Phrases   []Count    `json:"noun_phrases,omitempty"`
+	Entities  []Count    `json:"entities,omitempty"`
+}
+
+// Sentence is the place of a sentence in the text, in bytes, and its words.
+type Sentence struct {
+	Start  int     `json:"start"`
+	End    int     `json:"end"`
+	Tokens []Token `json:"tokens"`
+}
+
+// Token is a word: its form, its universal and language-specific tags, and its
+// place in the text in bytes. It is stored as an array.
+type Token struct {
+	Text       string
+	UPOS, XPOS string
+	Start, End int
+}
+
+// Tag returns the language's own tag where there is one, such as the Penn tag
+// in English, and the universal one elsewhere.
+func (t Token) Tag() string {
+	if t.XPOS != "" {
+		return t.XPOS
+	}
+	return t.UPOS
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Token) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{t.Text, t.UPOS, t.XPOS, t.Start, t.End})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Token) UnmarshalJSON(b []byte) error {
+	fields := []any{&t.Text, &t.UPOS, &t.XPOS, &t.Start, &t.End}
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return err
+	}
+	if len(fields) != 5 {
+		return fmt.Errorf("a token has %d parts, not 5", len(fields))
+	}
+	return nil
+}
+
+// Count is a phrase and how often it occurs.
+type Count struct {
+	Text  string `json:"text"`
+	Count int    `json:"count"`
+}
+
+// Doc is what travels between the stages behind crawl: a page, and what is
+// known of it so far. A program in place of a stage gets it as JSON, with the
+// page as html.
+type Doc struct {
+	URL         string          `json:"url"`
+	ContentType string          `json:"content_type,omitempty"`
+	Language    string          `json:"language,omitempty"` // Content-Language, then what extract has found
+	Title       string          `json:"title,omitempty"`
+	Text        string          `json:"text,omitempty"`
+	Results     json.RawMessage `json:"results,omitempty"` // of the stage before, if it is another program
+	HTML        []byte          `json:"-"`                 // UTF-8
+}
+
+// MarshalBinary implements encoding.BinaryMarshaler. The page is not escaped.
+func (d Doc) MarshalBinary() ([]byte, error) {
+	type plain Doc
+	head, err := json.Marshal(plain(d))
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, len(head)+len(d.HTML)+binary.MaxVarintLen64)
+	b = binary.AppendUvarint(b, uint64(len(head)))
+	return append(append(b, head...), d.HTML...), nil
+}
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (d *Doc) UnmarshalBinary(b []byte) error {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return errors.New("document is cut short")
+	}
+	type plain Doc
+	if err := json.Unmarshal(b[n:n+int(size)], (*plain)(d)); err != nil {
+		return err
+	}
+	d.HTML = b[n+int(size):]
+	return nil
+}
+
+// recordKey is the key of an address in a table.
+func recordKey(url string) string {
+	const keep = 480
+	if len(url) <= keep+64 {
+		return url
+	}
+	sum := sha256.Sum256([]byte(url))
+	return url[:keep] + "#" + hex.EncodeToString(sum[:16])
+}
+
+// put adds a record to a transaction, compressed where it pays.
+func put[T any](tx *queue.Tx, table, key string, v T) error {
+	b, err := codec.Encode(v)
+	if err != nil {
+		return fmt.Errorf("encode record of %s/%s: %w", table, key, err)
+	}
+	tx.Put(table, key, b)
+	return nil
+}
+
+// get reads a record. It reports false if there is none.
+func get[T any](ctx context.Context, store *queue.Store, table, key string, v *T) (bool, error) {
+	b, err := store.Get(ctx, table, key)
+	if errors.Is(err, queue.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := codec.Decode(b, v); err != nil {
+		return false, fmt.Errorf("record %s/%s: %w: %w", table, key, queue.ErrCorrupt, err)
+	}
+	return true, nil
+}
+
+// textOf keeps of an extracted text what is stored.
+func textOf(t *stages.Text) Text {
+	return Text{
+		Title: t.Title, Byline: t.Byline, Site: t.Site, Published: t.Published,
+		Language: t.Language, Text: t.Text, Method: t.Method,
+	}
+}

@@ -1,0 +1,190 @@
+package crawler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// The names of the crawl's counters.
+const (
+	counterPages    = "pages"
+	counterFailures = "failures"
+)
+
+func generationCounter(g int, name string) string {
+	return "generation/" + strconv.Itoa(g) + "/" + name
+}
+
+func (c *Crawler) counter(ctx context.Context, name string) (int64, error) {
+	return counter(ctx, c.store, name)
+}
+
+func counter(ctx context.Context, store *queue.Store, name string) (int64, error) {
+	b, err := store.Get(ctx, tableCrawl, name)
+	if errors.Is(err, queue.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return queue.ParseCounter(b)
+}
+
+// Status is how far a crawl has come. Its JSON form is stable.
+type Status struct {
+	Done        bool               `json:"done"`
+	Generation  int                `json:"generation"` // that is being crawled, or the last one
+	Pages       int64              `json:"pages"`      // fetched, redirects among them
+	Failures    int64              `json:"failures"`
+	Queues      []QueueStatus      `json:"queues"` // in the order of the stages
+	Generations []GenerationStatus `json:"generations"`
+}
+
+// QueueStatus is how much waits for a stage.
+type QueueStatus struct {
+	Name    string  `json:"name"`
+	Ready   int64   `json:"ready"`
+	Delayed int64   `json:"delayed"`
+	Leased  int64   `json:"leased"`
+	Later   int64   `json:"later"` // of later generations
+	Dead    int64   `json:"dead"`
+	Rate    float64 `json:"rate"` // items done a second, lately
+}
+
+// GenerationStatus is how far a generation has come.
+type GenerationStatus struct {
+	Number   int        `json:"number"`
+	URLs     int64      `json:"urls"`    // found
+	Fetched  int64      `json:"fetched"` // pages and redirects
+	Failed   int64      `json:"failed"`
+	Started  time.Time  `json:"started"`
+	Finished *time.Time `json:"finished"` // null while it is under way
+	Complete bool       `json:"complete"` // by every stage
+}
+
+// ReadStatus returns the status of the crawl in a store, whether it runs or
+// not. The cost grows with the number of generations alone.
+func ReadStatus(ctx context.Context, store *queue.Store) (Status, error) {
+	st, err := readStatus(ctx, store)
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	return st, nil
+}
+
+// ReadProgress is ReadStatus without the list of generations, at a cost that
+// does not grow.
+func ReadProgress(ctx context.Context, store *queue.Store) (Status, error) {
+	st, frontier, err := readProgress(ctx, store)
+	if err != nil {
+		return Status{}, fmt.Errorf("progress: %w", err)
+	}
+	st.Generation = int(frontier.Epoch)
+	return st, nil
+}
+
+// readProgress also returns the numbers of the frontier.
+func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier queue.QueueStats, err error) {
+	st = Status{Queues: []QueueStatus{}, Generations: []GenerationStatus{}}
+	settings, _, err := Load(ctx, store)
+	if err != nil {
+		return st, frontier, err
+	}
+	if st.Pages, err = counter(ctx, store, counterPages); err != nil {
+		return st, frontier, err
+	}
+	if st.Failures, err = counter(ctx, store, counterFailures); err != nil {
+		return st, frontier, err
+	}
+	if st.Done, err = pipeline.Done(ctx, store); err != nil {
+		return st, frontier, err
+	}
+	stats := make(map[string]queue.QueueStats)
+	for _, q := range store.Stats() {
+		stats[q.Name] = q
+	}
+	for _, stage := range settings.Stages {
+		q := stats[stage.Name]
+		st.Queues = append(st.Queues, QueueStatus{
+			Name: stage.Name, Ready: q.Ready, Delayed: q.Delayed, Leased: q.Leased,
+			Later: q.Later, Dead: q.Dead, Rate: q.AckRate,
+		})
+	}
+	return st, stats[StageCrawl], nil
+}
+
+func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
+	st, frontier, err := readProgress(ctx, store)
+	if err != nil {
+		return st, err
+	}
+	done, err := pipeline.Generations(ctx, store, 0, 1<<20)
+	if err != nil {
+		return st, err
+	}
+	for _, g := range done {
+		finished := g.Finished
+		row := GenerationStatus{Number: g.Number, Started: g.Started, Finished: &finished, Complete: true}
+		row.URLs = g.Stages[0].Enqueued
+		if err := readOutcomes(ctx, store, &row); err != nil {
+			return st, err
+		}
+		st.Generations = append(st.Generations, row)
+	}
+	// Those under way: found by the frontier, not yet through every stage.
+	barriers, err := openGenerations(ctx, store, len(done), frontier)
+	if err != nil {
+		return st, err
+	}
+	for _, row := range barriers {
+		if err := readOutcomes(ctx, store, &row); err != nil {
+			return st, err
+		}
+		st.Generations = append(st.Generations, row)
+	}
+	if n := len(st.Generations); n > 0 {
+		st.Generation = st.Generations[n-1].Number
+	}
+	return st, nil
+}
+
+func readOutcomes(ctx context.Context, store *queue.Store, row *GenerationStatus) (err error) {
+	if row.Fetched, err = counter(ctx, store, generationCounter(row.Number, counterPages)); err != nil {
+		return err
+	}
+	row.Failed, err = counter(ctx, store, generationCounter(row.Number, counterFailures))
+	return err
+}
+
+// openGenerations returns the generations from number from on that have begun.
+func openGenerations(ctx context.Context, store *queue.Store, from int, frontier queue.QueueStats) ([]GenerationStatus, error) {
+	barriers, err := store.Barriers(ctx, StageCrawl)
+	if errors.Is(err, queue.ErrUnknownQueue) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var rows []GenerationStatus
+	for _, b := range barriers {
+		g := int(b.ID.Epoch)
+		if g < from || g > int(frontier.Epoch) {
+			continue
+		}
+		row := GenerationStatus{Number: g, Started: b.Placed, URLs: b.Counts.Enqueued}
+		if b.Released.IsZero() {
+			row.URLs = frontier.EpochTotals.Enqueued
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// Stages returns what the stages of a running crawl are doing.
+func (c *Crawler) Stages() []pipeline.StageStatus { return c.pipeline.Stages() }

@@ -1,0 +1,456 @@
+package crawler
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler/polite"
+	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/crawler/sitemap"
+	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// maxRedirects is how many redirects in a row are followed.
+const maxRedirects = 10
+
+// visit is the crawl stage: it fetches one address. Whatever comes of it is one
+// transaction: a page, a failure, or another attempt later.
+func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) error {
+	u, err := weburl.Parse(r.URL)
+	if err != nil {
+		return c.giveUp(out, r, "bad_url", err.Error(), 0)
+	}
+	if !c.settings.IgnoreRobots {
+		policy, err := c.policy(ctx, u, out)
+		if err != nil {
+			return err
+		}
+		switch d := policy.Decide(r.URL); {
+		case d.Allowed:
+		case d.Temporary && !out.LastAttempt():
+			out.OnFailure().DelayGroup(StageCrawl, u.Host(), policy.Expires)
+			return pipeline.RetryAfter(time.Until(policy.Expires), fmt.Errorf("robots.txt of %s: %s", u.Origin(), d.Reason))
+		default:
+			return c.giveUp(out, r, ReasonRobots, d.Reason, 0)
+		}
+	}
+	if !c.reserve() {
+		return c.giveUp(out, r, ReasonMaxPages, fmt.Sprintf("%d pages have been fetched, which is the limit", c.settings.MaxPages), 0)
+	}
+	resp, err := c.fetcher.Fetch(ctx, stages.FetchRequest{URL: r.URL})
+	if ctx.Err() != nil {
+		c.started.Add(-1)
+		return ctx.Err()
+	}
+	state, stateErr := c.account(ctx, u.Host(), resp, err, out)
+	if stateErr != nil {
+		c.started.Add(-1)
+		return stateErr
+	}
+	if err != nil {
+		c.started.Add(-1)
+		return c.failed(out, r, resp, err, state)
+	}
+	if err := c.keep(ctx, out, r, u, resp); err != nil {
+		c.started.Add(-1)
+		return err
+	}
+	return nil
+}
+
+// reserve counts a page that is about to be fetched against MaxPages.
+func (c *Crawler) reserve() bool {
+	if n := c.started.Add(1); c.settings.MaxPages > 0 && n > int64(c.settings.MaxPages) {
+		c.started.Add(-1)
+		return false
+	}
+	return true
+}
+
+// failed decides about an address whose fetch failed: another attempt if the
+// failure may pass, the end if not.
+func (c *Crawler) failed(out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) error {
+	status := 0
+	if resp != nil {
+		status = resp.Status
+	}
+	e := stages.AsError(err)
+	if e == nil {
+		return err
+	}
+	if e.Permanent || out.LastAttempt() {
+		return c.giveUp(out, r, string(e.Reason), detail(e), status)
+	}
+	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
+		return pipeline.RetryAfter(wait, err)
+	}
+	return err
+}
+
+// detail is an error for people, without what the record says already.
+func detail(e *stages.Error) string {
+	if e.Detail != "" {
+		return e.Detail
+	}
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return string(e.Reason)
+}
+
+// giveUp stores why an address was not fetched, and acknowledges it.
+func (c *Crawler) giveUp(out *pipeline.Out, r Request, reason, detail string, status int) error {
+	tx := out.Tx()
+	tx.Add(tableCrawl, counterFailures, 1)
+	tx.Add(tableCrawl, generationCounter(out.Generation(), counterFailures), 1)
+	return put(tx, tableFailures, recordKey(r.URL), Failure{
+		URL: r.URL, Reason: reason, Detail: detail, Status: status, Generation: out.Generation(),
+		Depth: r.Depth, Referrer: r.Referrer, Attempts: out.Attempt(), At: time.Now().UTC(),
+	})
+}
+
+// keep records a page, follows its links and hands it on.
+func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) error {
+	page := Page{
+		URL: r.URL, Status: resp.Status, Generation: out.Generation(), Depth: r.Depth, Referrer: r.Referrer,
+		FetchedAt: resp.Fetched.UTC(), Took: resp.Timings.Total, FirstByte: resp.Timings.FirstByte, Remote: resp.Remote,
+		ContentType: resp.ContentType, Bytes: len(resp.Body), Attempts: out.Attempt(),
+		ETag: resp.Header.Get("ETag"), Modified: resp.Header.Get("Last-Modified"),
+	}
+	if resp.Redirect != "" {
+		return c.redirect(out, r, u, resp.Redirect, page)
+	}
+	page.Digest = "sha256:" + hex.EncodeToString(resp.Digest[:])
+	if err := c.markDuplicate(ctx, out, &page); err != nil {
+		return err
+	}
+	if r.Sitemap {
+		c.followSitemap(out, r, u, resp.Body)
+		return c.record(out, page)
+	}
+	about := robots.ParseHeader(resp.Header.Values("X-Robots-Tag"), c.agent)
+	doc := Doc{URL: r.URL, ContentType: resp.ContentType, Language: resp.Header.Get("Content-Language"), HTML: resp.UTF8()}
+	if resp.IsHTML() {
+		d := stages.ParseDocument(doc.HTML, r.URL, &stages.DocumentOptions{Resolve: resolve})
+		page.Title, page.Canonical = d.Meta.Title, d.Meta.Canonical
+		meta := d.Meta.Robots(c.agent)
+		about = about.Merge(robots.Directives{NoIndex: meta.NoIndex, NoFollow: meta.NoFollow})
+		c.followLinks(out, r, d, about.NoFollow && !c.settings.IgnoreRobots, &page)
+	}
+	page.NoIndex = !about.MayIndex(time.Now()) && !c.settings.IgnoreRobots
+	readable := resp.IsHTML() || resp.MediaType() == "text/plain"
+	if len(c.docs) > 0 && readable && !page.NoIndex {
+		c.docs[0].Emit(out, doc)
+	}
+	return c.record(out, page)
+}
+
+// record adds a page's record and counts it.
+func (c *Crawler) record(out *pipeline.Out, page Page) error {
+	tx := out.Tx()
+	tx.Add(tableCrawl, counterPages, 1)
+	tx.Add(tableCrawl, generationCounter(page.Generation, counterPages), 1)
+	return put(tx, tablePages, recordKey(page.URL), page)
+}
+
+// resolve is weburl's reading of links, for stages.ParseDocument.
+func resolve(base, href string) (string, error) {
+	b, err := weburl.Parse(base)
+	if err != nil {
+		return "", err
+	}
+	target, err := b.Resolve(href)
+	return target.String(), err
+}
+
+// markDuplicate notes that a page has the content of an earlier one. Of two
+// pages that arrive at the same moment neither may be noted.
+func (c *Crawler) markDuplicate(ctx context.Context, out *pipeline.Out, page *Page) error {
+	if page.Bytes == 0 {
+		return nil
+	}
+	first, err := c.store.Get(ctx, tableDigests, page.Digest)
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		out.Tx().Put(tableDigests, page.Digest, []byte(page.URL))
+	case err != nil:
+		return err
+	case string(first) != page.URL:
+		page.DuplicateOf = string(first)
+	}
+	return nil
+}
+
+// redirect records a redirect and follows it as a link to another address.
+func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target string, page Page) error {
+	to, err := u.Resolve(target)
+	if err != nil {
+		c.started.Add(-1)
+		return c.giveUp(out, r, string(stages.ReasonRedirect), err.Error(), page.Status)
+	}
+	if r.Redirects >= maxRedirects {
+		c.started.Add(-1)
+		return c.giveUp(out, r, ReasonRedirects, fmt.Sprintf("%d redirects in a row led here, and on to %s", r.Redirects, to), page.Status)
+	}
+	page.Redirect = to.String()
+	next := Request{URL: to.String(), Depth: r.Depth, Referrer: r.URL, Redirects: r.Redirects + 1, Sitemap: r.Sitemap}
+	// A seed that moves to another host takes the scope with it no farther
+	// than to the page itself.
+	if d := c.scope.Decide(to, r.Depth); d.Accepted {
+		c.requests.Emit(out, next)
+	} else if err := c.skip(out, to, d.String(), r.URL); err != nil {
+		return err
+	}
+	return c.record(out, page)
+}
+
+// followLinks enqueues the links of a page that are in scope.
+func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, nofollow bool, page *Page) {
+	listed := make(map[string]bool)
+	queued := make(map[string]bool)
+	for _, l := range d.Links() {
+		to, err := weburl.Parse(l.URL)
+		if err != nil {
+			continue
+		}
+		target := to.String()
+		if !listed[target] {
+			listed[target] = true
+			page.Links = append(page.Links, Link{To: target, Anchor: l.Text})
+		}
+		refused := ""
+		switch {
+		case l.Kind == stages.LinkCanonical && target == r.URL, queued[target]:
+			continue
+		case nofollow:
+			refused = "the page asks robots not to follow its links"
+		case l.NoFollow && !c.settings.IgnoreRobots:
+			refused = "the link has rel=nofollow"
+		case c.settings.Depth >= 0 && r.Depth >= c.settings.Depth:
+			refused = fmt.Sprintf("deeper than %d links from a seed (--depth)", c.settings.Depth)
+		default:
+			if d := c.decide(to, r.Depth+1); !d.Accepted {
+				refused = d.String()
+			}
+		}
+		if refused != "" {
+			if err := c.skip(out, to, refused, r.URL); err != nil {
+				c.log.Warn("skip not recorded", "url", target, "err", err)
+			}
+			continue
+		}
+		queued[target] = true
+		c.requests.Emit(out, Request{URL: target, Depth: r.Depth + 1, Referrer: r.URL})
+	}
+}
+
+func (c *Crawler) decide(u weburl.URL, depth int) scope.Decision { return c.scope.Decide(u, depth) }
+
+// skip records that a link was not followed. What was recorded lately is not
+// written again.
+func (c *Crawler) skip(out *pipeline.Out, to weburl.URL, reason, from string) error {
+	key := recordKey(to.String())
+	if _, ok := c.skips.get(key); ok {
+		return nil
+	}
+	c.skips.put(key, true)
+	return put(out.Tx(), tableSkips, key, Skip{URL: to.String(), Reason: reason, From: from})
+}
+
+// followSitemap enqueues what a sitemap lists, one link deeper than the sitemap.
+func (c *Crawler) followSitemap(out *pipeline.Out, r Request, u weburl.URL, body []byte) {
+	_, err := sitemap.Parse(bytes.NewReader(body), nil, func(e sitemap.Entry) error {
+		to, err := u.Resolve(e.Loc)
+		if err != nil {
+			return nil
+		}
+		next := Request{URL: to.String(), Depth: r.Depth + 1, Referrer: r.URL, Sitemap: e.Sitemap}
+		if c.settings.Depth >= 0 && next.Depth > c.settings.Depth {
+			return nil
+		}
+		if d := c.decide(to, next.Depth); !d.Accepted {
+			return c.skip(out, to, d.String(), r.URL)
+		}
+		c.requests.Emit(out, next)
+		return nil
+	})
+	if err != nil {
+		c.log.Warn("sitemap not read whole", "url", r.URL, "err", err)
+	}
+}
+
+// account brings a host's politeness up to date with how a request ended.
+func (c *Crawler) account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error) {
+	event := polite.Event{Time: time.Now()}
+	status := 0
+	if resp != nil {
+		status, event.Took = resp.Status, resp.Timings.FirstByte
+	}
+	event.Result = polite.ResultOf(status, nil)
+	e := stages.AsError(fetchErr)
+	if e != nil {
+		if status == 0 {
+			event.Result = polite.Failure
+		}
+		if e.Permanent && status == 0 {
+			event.Result = polite.Unknown // a private address, say
+		}
+		if !e.RetryAfter.IsZero() {
+			event.RetryAfter = time.Until(e.RetryAfter)
+		}
+	}
+	c.hostsMu.Lock()
+	defer c.hostsMu.Unlock()
+	before, err := c.hostState(ctx, host)
+	if err != nil {
+		return before, err
+	}
+	after := before.Next(event, &c.polite)
+	c.hosts.put(host, after)
+	usual := event.Time.Add(max(c.settings.Delay, 0))
+	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && !after.NotBefore.After(usual) {
+		return after, nil // the queue's own delay does it
+	}
+	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
+		if err := put(tx, tableHosts, host, after); err != nil {
+			return after, err
+		}
+		if after.NotBefore.After(usual) {
+			tx.DelayGroup(StageCrawl, host, after.NotBefore)
+		}
+	}
+	return after, nil
+}
+
+// hostState returns what is known of a host.
+func (c *Crawler) hostState(ctx context.Context, host string) (polite.HostState, error) {
+	if st, ok := c.hosts.get(host); ok {
+		return st, nil
+	}
+	var st polite.HostState
+	_, err := get(ctx, c.store, tableHosts, host, &st)
+	return st, err
+}
+
+// policy returns the robots.txt rules of an origin. If they have to be fetched
+// first, they are, and stored with the stage's transaction; the page itself is
+// then left for the next turn of its host, so that both keep the distance.
+func (c *Crawler) policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (*robots.Policy, error) {
+	origin := u.Origin()
+	previous, ok := c.robots.get(origin)
+	if !ok {
+		if b, err := c.store.Get(ctx, tableRobots, origin); err == nil {
+			p := new(robots.Policy)
+			if p.UnmarshalBinary(b) == nil && strings.EqualFold(p.Rules.Agent(), c.agent) {
+				previous = p
+				c.robots.put(origin, p)
+			}
+		} else if !errors.Is(err, queue.ErrNotFound) {
+			return nil, err
+		}
+	}
+	if previous != nil && previous.Fresh(time.Now()) {
+		return previous, nil
+	}
+	v, err, _ := c.fetching.Do(origin, func() (any, error) {
+		p := robots.Decide(c.fetchRobots(ctx, origin), c.agent, previous)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		c.robots.put(origin, p)
+		return p, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	policy := v.(*robots.Policy)
+	return policy, c.storePolicy(ctx, u, policy, out)
+}
+
+// storePolicy adds fetched rules to the stage's transaction, and returns
+// pipeline.ErrAgain if the host wants time between the two requests.
+func (c *Crawler) storePolicy(ctx context.Context, u weburl.URL, policy *robots.Policy, out *pipeline.Out) error {
+	b, err := policy.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
+		tx.Put(tableRobots, u.Origin(), b)
+	}
+	c.hostsMu.Lock()
+	state, err := c.hostState(ctx, u.Host())
+	if err == nil {
+		state.CrawlDelay = policy.Rules.CrawlDelay()
+		c.hosts.put(u.Host(), state)
+	}
+	c.hostsMu.Unlock()
+	if err != nil {
+		return err
+	}
+	if state.CrawlDelay > 0 {
+		for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
+			if err := put(tx, tableHosts, u.Host(), state); err != nil {
+				return err
+			}
+		}
+	}
+	if c.settings.Sitemaps {
+		// These are seeds of their own, and stored as such at once: what a stage
+		// emits is dropped with ErrAgain.
+		for _, s := range policy.Rules.Sitemaps() {
+			to, err := u.Resolve(s)
+			if err != nil || !c.decide(to, 0).Accepted {
+				continue
+			}
+			item, err := c.requests.Item(Request{URL: to.String(), Sitemap: true, Referrer: u.Origin() + "/robots.txt"})
+			if err != nil {
+				return err
+			}
+			out.Tx().Enqueue(StageCrawl, item)
+		}
+	}
+	if delay, _ := state.Delay(&c.polite); delay > 0 && policy.Outcome != robots.Unreachable {
+		out.Tx().DelayGroup(StageCrawl, u.Host(), time.Now().Add(delay))
+		return pipeline.ErrAgain
+	}
+	return nil
+}
+
+// fetchRobots fetches a robots.txt file, with its redirects.
+func (c *Crawler) fetchRobots(ctx context.Context, origin string) robots.Fetch {
+	target := origin + "/robots.txt"
+	for range robots.MaxRedirects + 1 {
+		resp, err := c.robotFiles.Fetch(ctx, stages.FetchRequest{URL: target})
+		f := robots.Fetch{Time: time.Now(), Err: err}
+		if resp == nil {
+			return f
+		}
+		f.Status, f.Body = resp.Status, resp.Body
+		if e := stages.AsError(err); e != nil {
+			if resp.Status >= 400 {
+				f.Err = nil // the status says it
+			}
+			if e.Reason == stages.ReasonTooLarge && resp.Status < 300 {
+				f.Err = nil // what arrived is enough
+			}
+			if !e.RetryAfter.IsZero() {
+				f.RetryAfter = time.Until(e.RetryAfter)
+			}
+		}
+		if resp.Redirect == "" {
+			return f
+		}
+		target = resp.Redirect
+	}
+	return robots.Fetch{Time: time.Now(), Status: http.StatusFound}
+}

@@ -1,0 +1,209 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+func nothing(context.Context, int, *pipeline.Out) error { return nil }
+
+func TestWiringMistakesAreNamed(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer check(t, store)
+	a, b := pipeline.NewEdge[int]("a"), pipeline.NewEdge[int]("b")
+	for _, tt := range []struct {
+		name string
+		wire func(p *pipeline.Pipeline)
+		want string
+	}{
+		{"no stages", func(*pipeline.Pipeline) {}, "there are no stages"},
+		{"unhandled feed", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing, pipeline.Feeds(b)) }, "a feeds b, which no stage handles"},
+		{"two handlers", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing); pipeline.Handle(p, a, nothing) }, "two stages handle a"},
+		{"no function", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nil) }, "the stage of a is nil"},
+		{"no name", func(p *pipeline.Pipeline) { pipeline.Handle(p, pipeline.NewEdge[int](""), nothing) }, "no name"},
+		{"workers", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing, pipeline.Workers(0)) }, "between 1 and 0 workers"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := pipeline.New(store, nil)
+			tt.wire(p)
+			err := p.Run(t.Context())
+			if !errors.Is(err, pipeline.ErrWiring) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Run: %v, want ErrWiring with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestUnfinishedWorkOfAnotherPipelineIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		a, b := pipeline.NewEdge[int]("a"), pipeline.NewEdge[int]("b")
+		ctx, cancel := context.WithCancel(t.Context())
+		p := pipeline.New(store, nil)
+		pipeline.Handle(p, a, func(ctx context.Context, n int, out *pipeline.Out) error {
+			cancel()
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err := pipeline.Seed(ctx, p, a, 1, 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := p.Done(t.Context()); err != nil || done {
+			t.Errorf("Done = %v, %v for a stopped pipeline", done, err)
+		}
+		other := pipeline.New(store, nil)
+		pipeline.Handle(other, a, nothing, pipeline.Feeds(b))
+		pipeline.Handle(other, b, nothing)
+		err = other.Run(t.Context())
+		if !errors.Is(err, pipeline.ErrTopology) || !strings.Contains(err.Error(), "stage b is new") {
+			t.Errorf("Run of another pipeline: %v, want ErrTopology that names stage b", err)
+		}
+	})
+}
+
+// TestStop checks the two phases of stopping: what finishes within the drain
+// time counts, what does not goes back without a failed attempt.
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		edge := pipeline.NewEdge[int]("work")
+		ctx, cancel := context.WithCancel(t.Context())
+		var finished, given atomic.Int64
+		wire := func() *pipeline.Pipeline {
+			p := pipeline.New(store, &pipeline.Options{DrainTime: 5 * time.Second})
+			pipeline.Handle(p, edge, func(ctx context.Context, n int, out *pipeline.Out) error {
+				if out.Attempt() != 1 {
+					t.Errorf("value %d is delivered for the %dth time", n, out.Attempt())
+				}
+				select {
+				case <-time.After(time.Duration(n) * time.Second):
+					finished.Add(1)
+					return nil
+				case <-ctx.Done():
+					given.Add(1)
+					return ctx.Err()
+				}
+			}, pipeline.MinWorkers(4))
+			return p
+		}
+		p := wire()
+		if err := pipeline.Seed(ctx, p, edge, 2, 4, 20, 30); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		if err := p.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d > 7*time.Second {
+			t.Errorf("Run took %v to stop, the drain time is 5s", d)
+		}
+		if finished.Load() != 2 || given.Load() != 2 {
+			t.Errorf("%d values finished and %d went back, want 2 and 2", finished.Load(), given.Load())
+		}
+		if err := wire().Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if finished.Load() != 4 {
+			t.Errorf("%d values finished in the end, want 4", finished.Load())
+		}
+	})
+}
+
+// TestBackPressure has a last stage that is a hundred times slower than the
+// first, and looks at how long the queue between them gets.
+func TestBackPressure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		in, slow := pipeline.NewEdge[int]("in"), pipeline.NewEdge[int]("slow")
+		slow.Config.HighWaterItems = 20
+		var most int64
+		p := pipeline.New(store, nil)
+		pipeline.Handle(p, in, func(_ context.Context, n int, out *pipeline.Out) error {
+			slow.Emit(out, n)
+			return nil
+		}, pipeline.Feeds(slow), pipeline.Workers(4))
+		pipeline.Handle(p, slow, func(_ context.Context, n int, out *pipeline.Out) error {
+			st, err := store.QueueStats("slow")
+			if err != nil {
+				return err
+			}
+			most = max(most, st.Ready+st.Delayed+st.Leased+st.Later)
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		}, pipeline.Workers(1))
+		values := make([]int, 1000)
+		for i := range values {
+			values[i] = i
+		}
+		if err := pipeline.Seed(t.Context(), p, in, values...); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if most < 20 || most > 20+64+8 {
+			t.Errorf("up to %d values waited for the slow stage, the mark is 20", most)
+		}
+	})
+}
+
+func TestRunRefusesASecondRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		edge := pipeline.NewEdge[int]("a")
+		p := pipeline.New(store, &pipeline.Options{KeepRunning: true})
+		pipeline.Handle(p, edge, nothing)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- p.Run(ctx) }()
+		synctest.Wait()
+		if err := p.Run(ctx); !errors.Is(err, pipeline.ErrRunning) {
+			t.Errorf("second Run: %v, want ErrRunning", err)
+		}
+		// A running pipeline takes seeds as they come.
+		for n := range 3 {
+			if err := pipeline.Seed(ctx, p, edge, n); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if gens, err := pipeline.Generations(ctx, store, 0, 10); err != nil || len(gens) != 3 {
+			t.Errorf("%d generations after three seeds, %v, want 3", len(gens), err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

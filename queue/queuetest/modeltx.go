@@ -1,0 +1,269 @@
+package queuetest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// transaction commits one to four random changes and then makes them in the
+// reference.
+func (m *model) transaction() {
+	var tx queue.Tx
+	var words []string
+	var effects []func(now time.Time)
+	used := make(map[*queue.Delivery]bool)
+	for range 1 + m.rnd.IntN(4) {
+		word, effect := m.change(&tx, pick(m.rnd, m.queues), used)
+		if effect != nil {
+			words, effects = append(words, word), append(effects, effect)
+		}
+	}
+	m.log("commit %s", strings.Join(words, "; "))
+	m.must(m.s.Commit(m.ctx, &tx))
+	for _, effect := range effects {
+		effect(time.Now())
+	}
+	if all := strings.Join(words, "; "); strings.Contains(all, "configure") || strings.Contains(all, "set g") {
+		m.loosen()
+	}
+}
+
+// loosen forgets which of two delays counts for a group: it is not promised
+// whether a delivery that ends in a transaction that changes the delay goes by
+// the old or by the new one.
+func (m *model) loosen() {
+	for _, q := range m.queues {
+		for _, g := range q.groups {
+			if end := time.Now().Add(time.Second); g.lo.After(time.Now()) || g.hi.Before(end) {
+				g.lo, g.stored, g.hi = time.Time{}, time.Time{}, later(g.hi, end)
+			}
+		}
+	}
+}
+
+// change adds a random change to a transaction and returns what it does to the
+// reference.
+func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool) (string, func(now time.Time)) {
+	switch n := m.rnd.IntN(100); {
+	case n < 35:
+		return m.enqueue(tx, q)
+	case n < 65:
+		return m.settlement(tx, q, used)
+	case n < 73:
+		m.names++
+		body := fmt.Sprint("b", m.names)
+		tx.Barrier(q.name, []byte(body))
+		return "barrier " + q.name + " " + body, func(time.Time) {
+			q.barriers = append(q.barriers, body)
+			q.tail++
+		}
+	case n < 80:
+		return m.groupChange(tx, q)
+	case n < 83:
+		cfg := q.cfg
+		cfg.MaxAttempts = pick(m.rnd, []int{-1, 1, 2, 3, 5})
+		cfg.MaxInFlight = pick(m.rnd, []int{0, 0, 1, 3})
+		cfg.Groups = queue.GroupPolicy{MaxInFlight: pick(m.rnd, []int{0, 1, 2}), MinDelay: pick(m.rnd, []time.Duration{0, 0, time.Second})}
+		tx.Configure(q.name, cfg)
+		return fmt.Sprintf("configure %s %+v", q.name, cfg), func(time.Time) { q.cfg = cfg }
+	case n < 87:
+		pause := m.rnd.IntN(3) == 0
+		if pause {
+			tx.Pause(q.name)
+		} else {
+			tx.Resume(q.name)
+		}
+		return fmt.Sprintf("pause %s %v", q.name, pause), func(time.Time) { q.paused = pause }
+	case n < 91:
+		return m.deadChange(tx, q)
+	case n < 93:
+		key := m.key()
+		tx.Forget(q.name, key)
+		return "forget " + q.name + " " + key, func(time.Time) { delete(q.marks, key) }
+	case n < 95:
+		return m.removal(tx, q)
+	default:
+		key, value := fmt.Sprint("k", m.rnd.IntN(3)), fmt.Sprint(m.rnd.IntN(100))
+		if m.rnd.IntN(3) == 0 {
+			tx.Delete("t", key)
+			return "delete " + key, func(time.Time) { delete(m.table, key) }
+		}
+		tx.Put("t", key, []byte(value))
+		return "put " + key + "=" + value, func(time.Time) { m.table[key] = value }
+	}
+}
+
+func (m *model) key() string { return fmt.Sprint("key", m.rnd.IntN(4)) }
+
+func (m *model) enqueue(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
+	m.serial++
+	serial := m.serial
+	it := queue.Item{
+		Body: fmt.Append(nil, "i", serial), Group: pick(m.rnd, []string{"", "", "g1", "g2", "g3", "g4", "g5"}),
+		Priority: pick(m.rnd, []int{0, 0, 0, 5, -5}), Delay: pick(m.rnd, []time.Duration{0, 0, 0, time.Second, 5 * time.Second}),
+	}
+	if m.rnd.IntN(2) == 0 {
+		it.Key, it.Mode = m.key(), queue.Mode(m.rnd.IntN(3))
+	}
+	if m.rnd.IntN(6) == 0 {
+		it.Expires = time.Now().Add(time.Duration(1+m.rnd.IntN(8)) * time.Second)
+	}
+	if m.rnd.IntN(3) == 0 {
+		it.Headers = map[string]string{"h": fmt.Sprint(m.rnd.IntN(2))}
+	}
+	tx.Enqueue(q.name, it)
+	word := fmt.Sprintf("enqueue %s %s key=%s mode=%d group=%s prio=%d delay=%v headers=%v", q.name, it.Body, it.Key, it.Mode, it.Group, it.Priority, it.Delay, it.Headers)
+	if !it.Expires.IsZero() {
+		word += fmt.Sprint(" expires=", it.Expires.Format("05.000"))
+	}
+	return word, func(now time.Time) { q.enqueue(it, serial, now) }
+}
+
+// settlement settles something that some session holds.
+func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool) (string, func(time.Time)) {
+	for _, s := range q.sessions {
+		if s.phase == phaseTold && s.told != nil && !used[s.told] && m.rnd.IntN(2) == 0 {
+			used[s.told] = true
+			return m.settleBarrier(tx, q, s)
+		}
+	}
+	var held []*refItem
+	for _, it := range q.inOrder() {
+		if it.holder != nil && !used[it.d] {
+			held = append(held, it)
+		}
+	}
+	if len(held) == 0 {
+		return "", nil
+	}
+	it := pick(m.rnd, held)
+	d := it.d
+	used[d] = true
+	switch m.rnd.IntN(8) {
+	case 0:
+		tx.Retry(d, errModel)
+		return fmt.Sprintf("retry %s", it.Body), func(now time.Time) { q.retry(it, q.backoff(it.attempts+1), now) }
+	case 1:
+		delay := pick(m.rnd, []time.Duration{0, 0, 2 * time.Second, 5 * time.Second})
+		tx.RetryAfter(d, delay, errModel)
+		return fmt.Sprintf("retry %s after %v", it.Body, delay), func(now time.Time) { q.retry(it, delay, now) }
+	case 2:
+		tx.Release(d)
+		return fmt.Sprintf("release %s", it.Body), func(now time.Time) { q.end(it, now, false) }
+	case 3:
+		tx.Bury(d, errModel)
+		return fmt.Sprintf("bury %s", it.Body), func(now time.Time) {
+			q.end(it, now, true)
+			q.bury(it, d.ID)
+		}
+	}
+	tx.Ack(d)
+	return fmt.Sprintf("ack %s", it.Body), func(now time.Time) {
+		q.end(it, now, true)
+		q.leave(it, &q.totals.Acked)
+	}
+}
+
+func (m *model) settleBarrier(tx *queue.Tx, q *refQueue, s *refSession) (string, func(time.Time)) {
+	d := s.told
+	back := func(count int) func(time.Time) {
+		return func(time.Time) {
+			s.phase, s.told = phasePending, nil
+			s.tries -= 1 - count
+		}
+	}
+	switch m.rnd.IntN(5) {
+	case 0:
+		tx.Release(d)
+		return "release " + d.String(), back(0)
+	case 1:
+		tx.RetryAfter(d, 0, errModel)
+		return "retry " + d.String(), back(1)
+	}
+	tx.Ack(d)
+	return "ack " + d.String(), func(time.Time) {
+		s.phase, s.told = phaseAcked, nil
+		q.acks++
+		if s.opts.Durable != "" {
+			q.names[s.opts.Durable] = q.open + 1
+		}
+	}
+}
+
+func (m *model) groupChange(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
+	name := fmt.Sprint("g", 1+m.rnd.IntN(5))
+	until := time.Now().Add(time.Duration(m.rnd.IntN(10)) * time.Second)
+	if m.rnd.IntN(3) == 0 {
+		tx.DelayGroup(q.name, name, until)
+		return fmt.Sprintf("delay %s of %s until %s", name, q.name, until.Format("05.000")), func(time.Time) {
+			g := q.group(name)
+			g.set.NotBefore = later(g.set.NotBefore, until)
+		}
+	}
+	set := queue.GroupSettings{
+		MaxInFlight: pick(m.rnd, []int{0, 0, 1, 2, -1}), MinDelay: pick(m.rnd, []time.Duration{0, 0, time.Second, -1}),
+		Paused: m.rnd.IntN(5) == 0,
+	}
+	if m.rnd.IntN(3) == 0 {
+		set.NotBefore = until
+	}
+	tx.SetGroup(q.name, name, set)
+	return fmt.Sprintf("set %s of %s %+v", name, q.name, set), func(time.Time) { q.group(name).set = set }
+}
+
+// deadChange retries or drops a dead letter.
+func (m *model) deadChange(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
+	letters := m.dead(q.name)
+	if len(letters) == 0 {
+		return "", nil
+	}
+	l := pick(m.rnd, letters)
+	body := string(l.Item.Body)
+	if m.rnd.IntN(3) == 0 {
+		tx.DropDead(q.name, l.ID)
+		return "drop dead " + body, func(time.Time) { delete(q.dead, body) }
+	}
+	m.serial++
+	serial := m.serial
+	tx.RetryDead(q.name, l.ID)
+	return "retry dead " + body, func(now time.Time) {
+		old := q.dead[body]
+		if old == nil {
+			return // this transaction has retried or dropped it
+		}
+		if last := q.items[q.marks[old.Key].body]; old.Key != "" && last != nil {
+			q.totals.Duplicates++
+			return
+		}
+		delete(q.dead, body)
+		it := old.Item
+		it.Expires, it.Delay = time.Time{}, 0
+		if it.Key != "" {
+			q.marks[it.Key] = refMark{ever: q.marks[it.Key].ever || it.Mode == queue.Once, body: body}
+		}
+		q.items[body] = &refItem{Item: it, serial: serial, epoch: q.tail}
+		q.totals.Enqueued++
+	}
+}
+
+// removal removes an item that Browse shows, whatever its state.
+func (m *model) removal(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
+	page, err := m.s.Browse(m.ctx, q.name, nil, 1000)
+	m.must(err)
+	if len(page) == 0 {
+		return "", nil
+	}
+	w := pick(m.rnd, page)
+	body := string(w.Item.Body)
+	it := q.items[body]
+	tx.Remove(w)
+	return "remove " + body, func(time.Time) {
+		// A change before this one may have taken it, given it back or moved it.
+		if it != nil && q.items[body] == it && it.holder == nil && (it.due.IsZero() || it.due.Equal(w.Due)) {
+			q.leave(it, &q.totals.Dropped)
+		}
+	}
+}

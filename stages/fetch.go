@@ -1,0 +1,407 @@
+package stages
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// DefaultUserAgent is the User-Agent of a Fetcher that names none. Operators
+// of a crawl should name themselves and a page that says what they do.
+const DefaultUserAgent = "weir/0.1 (+https://github.com/seed-301537d8/weir)"
+
+// DefaultMaxBody is the largest body, after decompression, that a Fetcher
+// accepts unless told otherwise: 10 MiB.
+const DefaultMaxBody = 10 << 20
+
+// A Fetcher makes HTTP requests for a crawl: one request per call, redirects
+// reported but not followed, everything bounded. The zero value is ready.
+//
+// A Fetcher is safe for use by many goroutines, which should share one. It must
+// not be copied or changed after its first use.
+type Fetcher struct {
+	// UserAgent is sent with every request; [DefaultUserAgent] if empty.
+	UserAgent string
+	// Accept and AcceptLanguage are sent as the headers of these names. Accept
+	// defaults to HTML first, then anything; AcceptLanguage to nothing.
+	Accept         string
+	AcceptLanguage string
+
+	// Types lists the media types that are wanted, such as "text/html",
+	// "text/*" or "application/*+xml". A response of another type fails with
+	// [ReasonType] before its body is read. Nil means [DefaultTypes]; "*/*"
+	// takes everything.
+	Types []string
+
+	// MaxBody bounds the body after decompression, in bytes; [DefaultMaxBody]
+	// if zero.
+	MaxBody int64
+	// MaxWire bounds the body as it arrives, in bytes; MaxBody if zero.
+	MaxWire int64
+	// Cut keeps the beginning of a body that is over MaxBody or MaxWire: Fetch
+	// returns it with the error of [ReasonTooLarge].
+	Cut bool
+	// MaxRatio bounds how many times larger the body may be than what arrived,
+	// once it is over a mebibyte; 200 if zero.
+	MaxRatio int64
+	// MaxHeader bounds the response's header, in bytes; 64 KiB if zero.
+	MaxHeader int64
+
+	// DialTimeout bounds name resolution and connecting together; 10 s if zero.
+	DialTimeout time.Duration
+	// TLSTimeout bounds the TLS handshake; 10 s if zero.
+	TLSTimeout time.Duration
+	// HeaderTimeout bounds the wait from the written request to the first
+	// header; 20 s if zero.
+	HeaderTimeout time.Duration
+	// IdleTimeout bounds each pause between two pieces of the body; 15 s if zero.
+	IdleTimeout time.Duration
+	// Timeout bounds the whole request with its body; 60 s if zero.
+	Timeout time.Duration
+
+	// AllowPrivate permits addresses that are not public: loopback, private,
+	// link-local, and the rest of IANA's special-purpose registries. They are
+	// refused otherwise, after name resolution, so that a public name cannot
+	// lead the crawler inside.
+	AllowPrivate bool
+
+	// MaxIdleConns bounds the connections kept for reuse over all hosts; 1,024
+	// if zero. MaxIdlePerHost bounds them per host; 64 if zero. An idle
+	// connection is closed after IdleConnTimeout; 30 s if zero.
+	MaxIdleConns    int
+	MaxIdlePerHost  int
+	IdleConnTimeout time.Duration
+
+	// Transport replaces the built-in transport, and with it DialTimeout,
+	// TLSTimeout, MaxHeader, AllowPrivate and the idle limits.
+	Transport http.RoundTripper
+
+	once      sync.Once
+	transport http.RoundTripper
+	types     []string
+}
+
+var defaultTypes = []string{
+	"text/html", "application/xhtml+xml", "text/plain",
+	"text/xml", "application/xml", "application/*+xml",
+}
+
+// DefaultTypes returns the media types that a [Fetcher] takes unless told
+// otherwise: HTML, XHTML, plain text and XML, which is what holds links or text.
+func DefaultTypes() []string { return append([]string(nil), defaultTypes...) }
+
+// A FetchRequest names what to fetch.
+type FetchRequest struct {
+	// URL is absolute, with the scheme http or https. A fragment and user
+	// information are not sent.
+	URL string `json:"url"`
+	// ETag and LastModified are those of the copy that the caller has; they
+	// make the request conditional (RFC 9110 section 13.1).
+	ETag         string `json:"etag,omitempty"`
+	LastModified string `json:"last_modified,omitempty"`
+	// Header is sent as well and wins over the Fetcher's own.
+	Header http.Header `json:"header,omitempty"`
+}
+
+// A FetchResponse is what came back. It owns its Body.
+type FetchResponse struct {
+	// URL is the URL requested, without its fragment.
+	URL string `json:"url"`
+	// Status is the HTTP status code.
+	Status int `json:"status"`
+	// Proto is the protocol, such as "HTTP/2.0".
+	Proto string `json:"proto,omitempty"`
+	// Header is the response's header.
+	Header http.Header `json:"header,omitempty"`
+	// NotModified says that a conditional request was answered by 304.
+	NotModified bool `json:"not_modified,omitempty"`
+	// Redirect is the absolute target of a redirect, with its fragment, or "".
+	Redirect string `json:"redirect,omitempty"`
+
+	// Body is the body after Content-Encoding, as its author wrote it; see
+	// [FetchResponse.UTF8]. It is empty when the status is not a success. If
+	// Fetch fails with [ReasonTruncated] it holds what arrived.
+	Body []byte `json:"-"`
+	// WireSize is the size of the body as it arrived, in bytes.
+	WireSize int64 `json:"wire_size"`
+	// ContentType is the media type with its parameters: the header's, or a
+	// sniffed one where the header is missing, generic, or plainly wrong.
+	ContentType string `json:"content_type,omitempty"`
+	// Sniffed says that ContentType is not what the header said.
+	Sniffed bool `json:"sniffed,omitempty"`
+	// Digest is the SHA-256 of Body; zero where there is none.
+	Digest [sha256.Size]byte `json:"-"`
+
+	// Remote is the address that answered, "host:port".
+	Remote string `json:"remote,omitempty"`
+	// Reused says that the connection had served an earlier request.
+	Reused bool `json:"reused,omitempty"`
+	// Timings says where the time went.
+	Timings Timings `json:"timings"`
+	// Fetched is when the request began.
+	Fetched time.Time `json:"fetched"`
+}
+
+// Timings says where the time of a request went. Phases that did not happen,
+// as on a reused connection, are zero.
+type Timings struct {
+	DNS       time.Duration `json:"dns_ns,omitempty"`
+	Connect   time.Duration `json:"connect_ns,omitempty"`
+	TLS       time.Duration `json:"tls_ns,omitempty"`
+	FirstByte time.Duration `json:"first_byte_ns"` // from the start to the first byte of the header
+	Total     time.Duration `json:"total_ns"`
+}
+
+// UTF8 returns the body as valid UTF-8; see [ToUTF8].
+func (r *FetchResponse) UTF8() []byte {
+	b, _ := ToUTF8(r.Body, r.ContentType)
+	return b
+}
+
+// MediaType returns the media type without parameters, in lower case.
+func (r *FetchResponse) MediaType() string { return mediaType(r.ContentType) }
+
+// IsHTML reports whether the body is HTML or XHTML.
+func (r *FetchResponse) IsHTML() bool {
+	t := r.MediaType()
+	return t == "text/html" || t == "application/xhtml+xml"
+}
+
+// Fetch makes the request. A response that arrived whole with a status below
+// 400 is returned with a nil error: a success, a redirect (see Redirect) or a
+// 304 (see NotModified). Any other outcome is an [*Error]; the response comes
+// with it as far as it got, and is nil if no header arrived.
+//
+// Statuses 408, 425, 429 and 5xx may pass (but 501 and 505), the other 4xx are
+// permanent.
+func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, error) {
+	f.once.Do(f.init)
+	start := time.Now()
+	req, err := f.newRequest(r)
+	if err != nil {
+		return nil, &Error{Op: "fetch", Subject: clip(r.URL, 500), Reason: ReasonBadURL, Permanent: true, Detail: err.Error(), Err: err}
+	}
+
+	w := newWatch(ctx, or(f.Timeout, 60*time.Second))
+	defer w.stop()
+	tr := &tracer{start: start}
+	req = req.WithContext(tr.with(w.ctx))
+	hr, err := f.transport.RoundTrip(req)
+	if err != nil {
+		return nil, f.transportError(ctx, req, w, err)
+	}
+	defer hr.Body.Close()
+	idle := or(f.IdleTimeout, 15*time.Second)
+	w.body(idle)
+
+	resp := &FetchResponse{
+		URL: req.URL.String(), Status: hr.StatusCode, Proto: hr.Proto, Header: hr.Header,
+		ContentType: hr.Header.Get("Content-Type"), Fetched: start,
+	}
+	err = f.finish(ctx, req, hr, resp, w, idle)
+	tr.into(resp)
+	return resp, err
+}
+
+// finish reads the rest of the response as its status demands.
+func (f *Fetcher) finish(ctx context.Context, req *http.Request, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
+	switch status := hr.StatusCode; {
+	case status == http.StatusNotModified:
+		resp.NotModified = true
+		return nil
+	case status >= 300 && status < 400:
+		drain(hr.Body, 4<<10)
+		return f.redirect(req, hr, resp)
+	case status >= 400:
+		drain(hr.Body, 32<<10)
+		return f.statusError(resp)
+	case status < 200:
+		return f.fail(resp.URL, ReasonProtocol, false, fmt.Sprintf("unexpected status %d", status), nil)
+	}
+	if err := f.readBody(hr, resp, w, idle); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return err
+		}
+		return f.transportError(ctx, req, w, err)
+	}
+	return nil
+}
+
+func (f *Fetcher) init() {
+	f.types = f.Types
+	if f.types == nil {
+		f.types = defaultTypes
+	}
+	f.transport = f.Transport
+	if f.transport == nil {
+		f.transport = f.newTransport()
+	}
+}
+
+// CloseIdle closes the connections that are kept for reuse.
+func (f *Fetcher) CloseIdle() {
+	f.once.Do(f.init)
+	if c, ok := f.transport.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		// Pages link to "100%.html", and browsers follow. A percent sign that
+		// begins no escape means itself.
+		u, err = url.Parse(escapePercents(r.URL))
+	}
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err // without the URL, which the Error names already
+		}
+		return nil, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("the scheme is %q, not http or https", clip(u.Scheme, 50))
+	}
+	if u.Hostname() == "" {
+		return nil, errors.New("there is no host")
+	}
+	u.Fragment, u.RawFragment, u.User = "", "", nil
+	// The values share one array.
+	v := []string{
+		or(f.UserAgent, DefaultUserAgent),
+		or(f.Accept, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"),
+		"gzip, br, zstd, deflate",
+	}
+	h := http.Header{"User-Agent": v[0:1:1], "Accept": v[1:2:2], "Accept-Encoding": v[2:3:3]}
+	if f.AcceptLanguage != "" {
+		h["Accept-Language"] = []string{f.AcceptLanguage}
+	}
+	if r.ETag != "" {
+		h["If-None-Match"] = []string{r.ETag}
+	}
+	if r.LastModified != "" {
+		h["If-Modified-Since"] = []string{r.LastModified}
+	}
+	for k, v := range r.Header {
+		h[http.CanonicalHeaderKey(k)] = v
+	}
+	req := &http.Request{
+		Method: http.MethodGet, URL: u, Header: h, Host: u.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return req, nil
+}
+
+// escapePercents escapes the percent signs of a URL that begin no escape.
+func escapePercents(s string) string {
+	isHex := func(i int) bool { return i < len(s) && strings.IndexByte("0123456789abcdefABCDEF", s[i]) >= 0 }
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(s[i])
+		if s[i] == '%' && !(isHex(i+1) && isHex(i+2)) {
+			b.WriteString("25")
+		}
+	}
+	return b.String()
+}
+
+func (f *Fetcher) fail(subject string, reason Reason, permanent bool, detail string, err error) *Error {
+	return &Error{Op: "fetch", Subject: subject, Reason: reason, Permanent: permanent, Detail: clip(detail, 500), Err: err}
+}
+
+// redirect resolves the Location of a 3xx. A fragment of the request is
+// inherited by a target that has none (RFC 9110 section 10.2.2); the request
+// carries none here, so the target's own is all there is.
+func (f *Fetcher) redirect(req *http.Request, hr *http.Response, resp *FetchResponse) error {
+	loc := hr.Header.Get("Location")
+	if loc == "" {
+		return f.fail(resp.URL, ReasonRedirect, true, fmt.Sprintf("status %d without a Location", resp.Status), nil)
+	}
+	target, err := req.URL.Parse(strings.TrimSpace(loc))
+	if err != nil {
+		return f.fail(resp.URL, ReasonRedirect, true, "Location "+strconv.Quote(clip(loc, 200)), err)
+	}
+	resp.Redirect = target.String()
+	return nil
+}
+
+func (f *Fetcher) statusError(resp *FetchResponse) *Error {
+	s := resp.Status
+	permanent := s < 500
+	switch s {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		permanent = false
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		permanent = true
+	}
+	e := f.fail(resp.URL, statusReason(s), permanent, http.StatusText(s), nil)
+	if !permanent {
+		e.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	}
+	return e
+}
+
+// maxRetryAfter bounds what a server may ask for.
+const maxRetryAfter = 7 * 24 * time.Hour
+
+// ParseRetryAfter reads a Retry-After header (RFC 9110 section 10.2.3), seconds
+// or a date, and returns the time that it names: zero if it names none or one
+// that has passed, and at most seven days from now.
+func ParseRetryAfter(v string, now time.Time) time.Time {
+	v = strings.TrimSpace(v)
+	if v == "" {
+		return time.Time{}
+	}
+	var d time.Duration
+	if secs, err := strconv.ParseInt(v, 10, 64); err == nil {
+		d = time.Duration(min(max(secs, 0), int64(maxRetryAfter/time.Second))) * time.Second
+	} else if errors.Is(err, strconv.ErrRange) && v[0] != '-' {
+		d = maxRetryAfter
+	} else if t, err := http.ParseTime(v); err == nil {
+		d = min(t.Sub(now), maxRetryAfter)
+	}
+	if d <= 0 {
+		return time.Time{}
+	}
+	return now.Add(d)
+}
+
+// mediaType returns the media type of a Content-Type, in lower case and without
+// parameters, however badly those are written.
+func mediaType(contentType string) string {
+	t, _, _ := strings.Cut(contentType, ";")
+	t, _, _ = strings.Cut(t, ",")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// matchType reports whether a media type is one of the patterns.
+func matchType(t string, patterns []string) bool {
+	for _, p := range patterns {
+		if p == t || p == "*/*" {
+			return true
+		}
+		if before, after, ok := strings.Cut(p, "*"); ok &&
+			len(t) >= len(p) && strings.HasPrefix(t, before) && strings.HasSuffix(t, after) {
+			return true
+		}
+	}
+	return false
+}
+
+// or returns v, or def if v is its zero value.
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}

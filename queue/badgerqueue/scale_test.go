@@ -33,19 +33,28 @@ func sizes() []int {
 	return all
 }
 
+// kept returns a function that returns a store, made by the first call and
+// closed with b, so that running a benchmark for longer does not fill it again.
+func kept(b *testing.B, fill func(s *queue.Store)) func() *queue.Store {
+	return sync.OnceValue(func() *queue.Store {
+		s := openStore(b)
+		fill(s)
+		return s
+	})
+}
+
 // BenchmarkBehind takes and acks batches of 100 with so many items behind them.
 // It enqueues what it takes, so that the number stays.
 func BenchmarkBehind(b *testing.B) {
 	const batch = 100
 	for _, n := range sizes() {
+		store := kept(b, func(s *queue.Store) { fill(b, s, "q", n, 0) })
 		b.Run(fmt.Sprintf("items=%d", n), func(b *testing.B) {
-			s := openStore(b)
+			s := store()
 			ctx := context.Background()
-			fill(b, s, "q", n, 0)
 			c, err := s.Subscribe(ctx, "q", nil)
-			if err != nil {
-				b.Fatal(err)
-			}
+			must(b, err)
+			defer c.Close()
 			items := make([]queue.Item, batch)
 			for i := range items {
 				items[i].Body = body
@@ -72,33 +81,13 @@ func BenchmarkBehind(b *testing.B) {
 func BenchmarkWaitingGroups(b *testing.B) {
 	const batch = 10
 	for _, n := range []int{1, 1e3, 1e5, 1e6} {
+		store := kept(b, func(s *queue.Store) { fillWaiting(b, s, n) })
 		b.Run(fmt.Sprintf("groups=%d", n), func(b *testing.B) {
-			s := openStore(b)
+			s := store()
 			ctx := context.Background()
-			var tx queue.Tx
-			tx.Configure("q", queue.Config{Groups: queue.GroupPolicy{MinDelay: time.Hour}})
-			must(b, s.Commit(ctx, &tx))
-			c, err := s.Subscribe(ctx, "q", &queue.SubscribeOptions{Prefetch: 1 << 20})
+			c, err := s.Subscribe(ctx, "q", nil)
 			must(b, err)
-			// Every group has two items and has been served once.
-			fill(b, s, "q", 2*n, n)
-			for served := 0; served < n; {
-				ds, err := c.Receive(ctx, 1000)
-				must(b, err)
-				var tx queue.Tx
-				tx.Ack(ds...)
-				must(b, s.Commit(ctx, &tx))
-				served += len(ds)
-			}
-			tx.Reset()
-			for i := range 64 {
-				name := fmt.Sprintf("served-%02d", i)
-				tx.SetGroup("q", name, queue.GroupSettings{MinDelay: -1})
-				for range 100 {
-					tx.Enqueue("q", queue.Item{Group: name, Body: body})
-				}
-			}
-			must(b, s.Commit(ctx, &tx))
+			defer c.Close()
 			parallel(b, 8, batch, "items/s", func(int) {
 				ds, err := c.Receive(ctx, batch)
 				if err != nil {
@@ -118,23 +107,44 @@ func BenchmarkWaitingGroups(b *testing.B) {
 	}
 }
 
+// fillWaiting makes n groups of two items, serves each once, so that it must
+// wait for an hour, and adds 64 groups that need not wait.
+func fillWaiting(tb testing.TB, s *queue.Store, n int) {
+	tb.Helper()
+	ctx := context.Background()
+	var tx queue.Tx
+	tx.Configure("q", queue.Config{Groups: queue.GroupPolicy{MinDelay: time.Hour}})
+	must(tb, s.Commit(ctx, &tx))
+	fill(tb, s, "q", 2*n, n)
+	c, err := s.Subscribe(ctx, "q", nil)
+	must(tb, err)
+	defer c.Close()
+	for served := 0; served < n; {
+		ds, err := c.Receive(ctx, 1000)
+		must(tb, err)
+		served += len(ds)
+		tx.Reset()
+		tx.Ack(ds...)
+		must(tb, s.Commit(ctx, &tx))
+	}
+	tx.Reset()
+	for i := range 64 {
+		name := fmt.Sprintf("served-%02d", i)
+		tx.SetGroup("q", name, queue.GroupSettings{MinDelay: -1})
+		for range 100 {
+			tx.Enqueue("q", queue.Item{Group: name, Body: body})
+		}
+	}
+	must(tb, s.Commit(ctx, &tx))
+}
+
 // BenchmarkOpenAfterCrash opens the copy of a store that is open, as a crash of
 // its process would leave it.
 func BenchmarkOpenAfterCrash(b *testing.B) {
 	for _, n := range sizes()[1:] {
+		crashed := sync.OnceValue(func() string { return crash(b, n) })
 		b.Run(fmt.Sprintf("items=%d", n), func(b *testing.B) {
-			dir := filepath.Join(b.TempDir(), "store")
-			b.Setenv("WEIR_TEST_ITEMS", strconv.Itoa(n))
-			r, w, err := os.Pipe()
-			must(b, err)
-			c := startChild(b, "crash", dir, w)
-			w.Close()
-			if line, err := bufio.NewReader(r).ReadString('\n'); err != nil {
-				b.Fatal(line, err, &c.errs)
-			}
-			c.Process.Kill()
-			c.Wait()
-			r.Close()
+			dir := crashed()
 			var worst time.Duration
 			b.ResetTimer()
 			for range b.N {
@@ -160,6 +170,25 @@ func BenchmarkOpenAfterCrash(b *testing.B) {
 			b.ReportMetric(worst.Seconds(), "s/worst-open")
 		})
 	}
+}
+
+// crash returns the folder of a process that was killed when it had enqueued n
+// keyed items.
+func crash(b *testing.B, n int) string {
+	b.Helper()
+	dir := filepath.Join(b.TempDir(), "store")
+	b.Setenv("WEIR_TEST_ITEMS", strconv.Itoa(n))
+	r, w, err := os.Pipe()
+	must(b, err)
+	defer r.Close()
+	c := startChild(b, "crash", dir, w)
+	w.Close()
+	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
+		b.Fatal(err, &c.errs)
+	}
+	c.Process.Kill()
+	c.Wait()
+	return dir
 }
 
 // fillAndDie fills a store with keyed items and dies as by SIGKILL.
@@ -221,11 +250,11 @@ func page(n int64) string {
 func BenchmarkOfferAtScale(b *testing.B) {
 	const batch = 500
 	for _, n := range sizes()[1:] {
+		var fresh atomic.Int64
+		fresh.Store(int64(n))
+		store := kept(b, func(s *queue.Store) { must(b, offer(s, 0, n)) })
 		b.Run(fmt.Sprintf("seen=%d", n), func(b *testing.B) {
-			s := openStore(b)
-			must(b, offer(s, 0, n))
-			var fresh atomic.Int64
-			fresh.Store(int64(n))
+			s := store()
 			parallel(b, 8, batch, "offers/s", func(int) {
 				items := make([]queue.Item, batch)
 				for i := range items {

@@ -167,7 +167,7 @@ func (c *Crawler) assemble(opts Options) {
 	c.requests = pipeline.NewEdge[Request](StageCrawl)
 	c.requests.Key = c.identity
 	c.requests.Group = func(r Request) string {
-		u, err := weburl.Parse(r.URL)
+		u, err := r.address()
 		if err != nil || len(u.Host()) > queue.MaxGroup {
 			return ""
 		}
@@ -252,7 +252,7 @@ func (c *Crawler) Settings() Settings { return c.settings }
 
 // identity is the key of a request: what its page is known by.
 func (c *Crawler) identity(r Request) string {
-	u, err := weburl.Parse(r.URL)
+	u, err := r.address()
 	if err != nil {
 		return r.URL
 	}

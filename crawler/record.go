@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
@@ -37,6 +38,16 @@ type Request struct {
 	Referrer  string `json:"r,omitempty"` // the page that it was found on
 	Redirects int    `json:"n,omitempty"` // in a row that led here
 	Sitemap   bool   `json:"s,omitempty"`
+
+	parsed weburl.URL // URL, if whoever made the request had it parsed
+}
+
+// address returns URL, parsed.
+func (r *Request) address() (weburl.URL, error) {
+	if !r.parsed.IsZero() {
+		return r.parsed, nil
+	}
+	return weburl.Parse(r.URL)
 }
 
 // Page is the record of an address that was fetched: a success, or a redirect,

@@ -74,6 +74,7 @@ type Page struct {
 	Modified    string        `json:"last_modified,omitempty"`
 	Attempts    int           `json:"attempts"`
 	Links       []Link        `json:"links,omitempty"`
+	Dropped     int           `json:"links_dropped,omitempty"` // over the limit of stages.DefaultMaxLinks
 }
 
 // Link is a link of a page.

@@ -143,7 +143,7 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 	if resp.IsHTML() {
 		links := linkResolver{found: make(map[string]weburl.URL)}
 		d := stages.ParseDocument(doc.HTML, r.URL, &stages.DocumentOptions{Resolve: links.resolve})
-		page.Title, page.Canonical = d.Meta.Title, d.Meta.Canonical
+		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
 		meta := d.Meta.Robots(c.agent)
 		about = about.Merge(robots.Directives{NoIndex: meta.NoIndex, NoFollow: meta.NoFollow})
 		c.followLinks(out, r, d, &links, about.NoFollow && !c.settings.IgnoreRobots, &page)

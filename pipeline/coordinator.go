@@ -412,8 +412,36 @@ type savedPart struct {
 
 func partKey(g int, name string) string { return fmt.Sprintf("part/%010d/%s", g, name) }
 
+// stranded reports whether all that is left lies in queues to which nothing
+// else will come: dead letters that were retried when their generation had
+// passed. An empty generation then begins at the sources, whose barriers the
+// rules carry on to those queues.
+func (c *coordinator) stranded() bool {
+	found := false
+	for _, s := range c.p.stages {
+		switch {
+		case c.passed[s.name] != c.saved.Complete, c.tails[s.name] != c.saved.Complete+1:
+			return false
+		case c.since[s.name] == 0:
+		case c.isSource(s.name):
+			return false
+		default:
+			found = true
+		}
+	}
+	return found
+}
+
 // place places the barriers whose time has come.
 func (c *coordinator) place(tx *queue.Tx) {
+	if c.stranded() {
+		for _, s := range c.p.stages {
+			if c.isSource(s.name) {
+				tx.Barrier(s.name, nil)
+				c.tails[s.name]++
+			}
+		}
+	}
 	for placed := true; placed; {
 		placed = false
 		for _, s := range c.p.stages {

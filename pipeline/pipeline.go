@@ -125,6 +125,8 @@ func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOp
 	for _, o := range options {
 		o(s)
 	}
+	slices.Sort(s.feeds)
+	s.feeds = slices.Compact(s.feeds)
 	s.call = func(ctx context.Context, body []byte, out *Out) error {
 		in, err := edge.Value(body)
 		if err != nil {
@@ -161,8 +163,6 @@ func (p *Pipeline) validate() error {
 		errs = append(errs, errors.New("there are no stages"))
 	}
 	for _, s := range p.stages {
-		slices.Sort(s.feeds)
-		s.feeds = slices.Compact(s.feeds)
 		for _, f := range s.feeds {
 			if p.stage(f) == nil {
 				errs = append(errs, fmt.Errorf("%s feeds %s, which no stage handles", s.name, f))

@@ -131,6 +131,7 @@ it at any time, run the same command again, and it goes on where it was.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error { a.parsed = true; return nil },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = a.live != nil

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/stages"
 )
 
@@ -115,7 +116,15 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *crawlFlags, ar
 		return err
 	}
 	// A first look at the flags, before a folder is made.
-	if err := f.apply(flags, &crawler.Settings{Depth: -1}); err != nil {
+	fresh := crawler.Settings{Depth: -1}
+	if err := f.apply(flags, &fresh); err != nil {
+		return err
+	}
+	ok, err := badgerqueue.Exists(f.dir)
+	if err == nil && !ok {
+		err = errors.Join(refusePrivate(fresh, seeds), findCommands(fresh))
+	}
+	if err != nil {
 		return err
 	}
 	con := newConsole(a.err)
@@ -127,6 +136,9 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *crawlFlags, ar
 }
 
 func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *crawlFlags, seeds []string, con *console, progress progressMode) error {
+	if isDemo(ctx, l.store) {
+		return usagef("%s holds the demo, whose site only 'weir demo%s' serves; choose another folder with --dir", f.dir, demoArgument(f.dir))
+	}
 	settings, stored, err := crawler.Load(ctx, l.store)
 	begun := err == nil
 	switch {
@@ -210,7 +222,7 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	return f.applyStages(given("stages"), s)
 }
 
-// withoutEmpty makes --deny ” take back an earlier --deny.
+// withoutEmpty makes --deny= take back an earlier --deny.
 func withoutEmpty(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(s string) bool { return s == "" })
 }

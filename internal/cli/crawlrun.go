@@ -31,7 +31,6 @@ type crawlRun struct {
 
 	started time.Time
 	pages   int64 // there were before
-	resume  string
 }
 
 // openForCrawl opens a folder to crawl in. Without seeds it must hold a crawl.
@@ -53,7 +52,7 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 		case !errors.Is(err, queue.ErrLocked):
 			return nil, err
 		case time.Now().After(deadline):
-			return nil, fmt.Errorf("%w\nIt may be crawled by one process at a time. 'weir status --dir %s' shows how far it is.", err, dir)
+			return nil, fmt.Errorf("%w; 'weir status%s' shows how far it is", err, dirArgument(dir))
 		}
 		select {
 		case <-time.After(lockPause):
@@ -183,7 +182,7 @@ func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 	r.pages = st.Pages
 	r.settings = c.Settings()
 	stopNote := context.AfterFunc(ctx, func() {
-		r.con.printf("Stopping: pages in flight may take up to %s. Ctrl-C again stops at once; nothing is lost either way.", drainTime)
+		r.con.printf("Stopping; pages in flight may take up to %s. Ctrl-C again stops at once.", drainTime)
 	})
 	showing, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
 	shown := make(chan struct{})
@@ -206,12 +205,8 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 	out, dir := r.app.out, r.live.dir
 	flag := dirArgument(dir)
 	if !st.Done {
-		resume := r.resume
-		if resume == "" {
-			resume = "weir crawl" + flag
-		}
 		fmt.Fprintf(out, "Stopped after %s: %s and %s so far, %s waiting. Everything is kept.\nGo on with:\n  %s\n",
-			duration(time.Since(r.started)), plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resume)
+			duration(time.Since(r.started)), plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resumeCommand(context.WithoutCancel(ctx), r.live))
 		return exitError(exitInterrupted)
 	}
 	took := time.Since(r.started)

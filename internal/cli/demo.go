@@ -80,8 +80,23 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
-	r := &crawlRun{app: a, live: l, con: con, progress: mode, verbose: verbose, resume: "weir demo" + demoArgument(dir)}
+	r := &crawlRun{app: a, live: l, con: con, progress: mode, verbose: verbose}
 	return errors.Join(r.demo(ctx, web.Ports, begun), l.close())
+}
+
+// resumeCommand is what to type to go on with the crawl in a folder.
+func resumeCommand(ctx context.Context, l *live) string {
+	if isDemo(ctx, l.store) {
+		return "weir demo" + demoArgument(l.dir)
+	}
+	return "weir crawl" + dirArgument(l.dir)
+}
+
+// isDemo reports whether a store is a demo's, whose site no other command
+// serves.
+func isDemo(ctx context.Context, store *queue.Store) bool {
+	_, err := store.Get(ctx, demoTable, demoKey)
+	return err == nil
 }
 
 func demoArgument(dir string) string {
@@ -288,4 +303,3 @@ func wrap(words []string, width int) []string {
 	}
 	return append(lines, line)
 }
-

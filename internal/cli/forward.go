@@ -98,7 +98,7 @@ func (l *live) listen() error {
 	}
 	path := filepath.Join(dir, socketFile)
 	if len(path) <= maxSocketPath {
-		l.listener, err = net.Listen("unix", path)
+		l.listener, _ = net.Listen("unix", path)
 	}
 	if l.listener == nil { // too long, or the file system has no sockets
 		if l.tempDir, err = os.MkdirTemp("", tempPattern); err != nil {

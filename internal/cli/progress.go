@@ -144,6 +144,7 @@ func (r *crawlRun) showProgress(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	rate := rateMeter{}
+	rate.add(r.started, r.pages)
 	for {
 		select {
 		case <-tick.C:

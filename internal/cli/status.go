@@ -34,7 +34,7 @@ each generation (the pages as many links away from the seeds).`,
 				if asJSON {
 					return writeJSON(out, st)
 				}
-				return writeStatus(out, l, st)
+				return writeStatus(ctx, out, l, st)
 			})
 		},
 	}
@@ -58,8 +58,8 @@ func writeJSON(out io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-func writeStatus(out io.Writer, l *live, st crawler.Status) error {
-	state := fmt.Sprintf("not running, %s waiting (go on with 'weir crawl%s')", count(waiting(st)), dirArgument(l.dir))
+func writeStatus(ctx context.Context, out io.Writer, l *live, st crawler.Status) error {
+	state := fmt.Sprintf("not running, %s waiting (go on with '%s')", count(waiting(st)), resumeCommand(ctx, l))
 	switch {
 	case st.Done:
 		state = "complete"

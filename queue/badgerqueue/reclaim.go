@@ -33,9 +33,9 @@ func (d *store) maybeReclaim(free int64) (waited bool) {
 	if floor < 0 || free > floor+floor/4 {
 		return false
 	}
-	if free < 0 {
+	if free+d.reserve() < 4*d.opts.MemTable+8<<20 {
 		// Others have taken even what is kept in reserve, and winning space back
-		// needs some.
+		// needs some: the rest of the log, its table, and a compaction of it.
 		return false
 	}
 	if free < floor/2 && d.deletes.Load() >= reclaimDeletes {

@@ -70,6 +70,7 @@ type Page struct {
 	Title       string        `json:"title,omitempty"`
 	Canonical   string        `json:"canonical,omitempty"`
 	NoIndex     bool          `json:"noindex,omitempty"`
+	TooLarge    bool          `json:"too_large,omitempty"` // for the queue to the next stage, so it has no text
 	ETag        string        `json:"etag,omitempty"`
 	Modified    string        `json:"last_modified,omitempty"`
 	Attempts    int           `json:"attempts"`

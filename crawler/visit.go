@@ -151,7 +151,13 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 	page.NoIndex = !about.MayIndex(time.Now()) && !c.settings.IgnoreRobots
 	readable := resp.IsHTML() || resp.MediaType() == "text/plain"
 	if len(c.docs) > 0 && readable && !page.NoIndex {
-		c.docs[0].Emit(out, doc)
+		item, err := c.docs[0].Item(doc)
+		if err != nil {
+			return err
+		}
+		if page.TooLarge = len(item.Body) > c.store.MaxItem(); !page.TooLarge {
+			out.Enqueue(c.docs[0], item)
+		}
 	}
 	return c.record(out, page)
 }

@@ -30,6 +30,8 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) error
 	if err != nil {
 		return c.giveUp(out, r, "bad_url", err.Error(), 0)
 	}
+	// Whoever is visited is in the queue's seen-set, for good.
+	c.visited.put(c.identity(r), true)
 	if !c.settings.IgnoreRobots {
 		policy, err := c.policy(ctx, u, out)
 		if err != nil {
@@ -281,7 +283,10 @@ func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, 
 			continue
 		}
 		queued[target] = true
-		c.requests.Emit(out, Request{URL: target, Depth: r.Depth + 1, Referrer: r.URL, parsed: to})
+		next := Request{URL: target, Depth: r.Depth + 1, Referrer: r.URL, parsed: to}
+		if _, ok := c.visited.get(c.identity(next)); !ok {
+			c.requests.Emit(out, next)
+		}
 	}
 }
 

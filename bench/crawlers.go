@@ -200,7 +200,7 @@ func weir(seed string, stages []crawler.Stage) (result, error) {
 	}
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
-	store, err := badgerqueue.Open(dir, nil)
+	store, err := badgerqueue.Open(dir, &badgerqueue.Options{MemTable: 16 << 20})
 	if err != nil {
 		return result{}, err
 	}

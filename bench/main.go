@@ -76,32 +76,33 @@ func run(rounds int, names []string) error {
 	if err != nil {
 		return fmt.Errorf("the server did not start: %w", err)
 	}
-	rates, rss := make(map[string][]float64), make(map[string]int64)
+	rates, cpu, rss := make(map[string][]float64), make(map[string][]float64), make(map[string]int64)
 	for round := range rounds {
 		for _, name := range names {
 			if crawlers[name] == nil {
 				return fmt.Errorf("no crawler is called %q", name)
 			}
-			r, kib, err := measure(name, strings.TrimSpace(seed))
+			r, usage, err := measure(name, strings.TrimSpace(seed))
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			rate := float64(r.Unique) / r.Elapsed.Seconds()
-			rates[name], rss[name] = append(rates[name], rate), max(rss[name], kib)
-			fmt.Printf("round %d  %-9s %6d pages, %6d different, %6.2f s, %6.0f pages/s, %4d MB\n",
-				round+1, name, r.Pages, r.Unique, r.Elapsed.Seconds(), rate, kib>>10)
+			used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			rates[name], rss[name] = append(rates[name], rate), max(rss[name], usage.Maxrss)
+			cpu[name] = append(cpu[name], used.Seconds()*1e6/float64(r.Unique))
+			fmt.Printf("round %d  %-9s %6d pages, %6d different, %6.2f s, %6.0f pages/s, %6.2f s of CPU, %4d MB\n",
+				round+1, name, r.Pages, r.Unique, r.Elapsed.Seconds(), rate, used.Seconds(), usage.Maxrss>>10)
 		}
 	}
-	fmt.Printf("\n%-9s %14s %12s %10s %8s\n", "", "median pages/s", "of the loop", "x Colly", "peak MB")
+	fmt.Printf("\n%-9s %14s %12s %8s %12s %8s\n", "", "median pages/s", "of the loop", "x Colly", "CPU us/page", "peak MB")
 	for _, name := range names {
-		fmt.Printf("%-9s %14.0f %12s %10s %8d\n", name, median(rates[name]), ratio(rates[name], rates["loop"]), ratio(rates[name], rates["colly"]), rss[name]>>10)
+		fmt.Printf("%-9s %14.0f %12s %8s %12.0f %8d\n", name, median(rates[name]), ratio(rates[name], rates["loop"]), ratio(rates[name], rates["colly"]), median(cpu[name]), rss[name]>>10)
 	}
 	return nil
 }
 
-// measure runs a crawler in a process of its own and returns its peak memory in
-// KiB.
-func measure(name, seed string) (r result, rss int64, err error) {
+// measure runs a crawler in a process of its own and returns what that has used.
+func measure(name, seed string) (r result, usage *syscall.Rusage, err error) {
 	args := []string{"-role", name, "-seed", seed, "-pages", fmt.Sprint(*pages)}
 	if *profile != "" {
 		args = append(args, "-profile", *profile+"."+name)
@@ -110,12 +111,12 @@ func measure(name, seed string) (r result, rss int64, err error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return r, 0, err
+		return r, nil, err
 	}
 	if err := json.Unmarshal(out, &r); err != nil {
-		return r, 0, err
+		return r, nil, err
 	}
-	return r, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, nil
+	return r, cmd.ProcessState.SysUsage().(*syscall.Rusage), nil
 }
 
 func median(v []float64) float64 {

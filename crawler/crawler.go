@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,7 @@ type Crawler struct {
 	hosts     cache[polite.HostState]
 	hostsMu   sync.Mutex // one update of a host's state at a time
 	skips     cache[bool]
+	visited   cache[bool] // by identity: links to these need not be offered again
 	startedAt time.Time
 }
 
@@ -96,6 +98,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 		return nil, err
 	}
 	c := &Crawler{store: store, settings: settings, log: opts.Logger, agent: robots.ProductToken(settings.UserAgent)}
+	c.visited.max = 64 << 10
 	if err := c.addSeeds(ctx, seeds); err != nil {
 		return nil, err
 	}
@@ -167,7 +170,7 @@ func (c *Crawler) assemble(opts Options) {
 	c.requests = pipeline.NewEdge[Request](StageCrawl)
 	c.requests.Key = c.identity
 	c.requests.Group = func(r Request) string {
-		u, err := weburl.Parse(r.URL)
+		u, err := r.address()
 		if err != nil || len(u.Host()) > queue.MaxGroup {
 			return ""
 		}
@@ -254,7 +257,7 @@ func (c *Crawler) Settings() Settings { return c.settings }
 
 // identity is the key of a request: what its page is known by.
 func (c *Crawler) identity(r Request) string {
-	u, err := weburl.Parse(r.URL)
+	u, err := r.address()
 	if err != nil {
 		return r.URL
 	}
@@ -264,6 +267,8 @@ func (c *Crawler) identity(r Request) string {
 // cache is a bounded map from strings, safe for concurrent use. It forgets the
 // older half of what was put into it.
 type cache[V any] struct {
+	max int // entries; 0 means cacheMax
+
 	mu         sync.Mutex
 	young, old map[string]V
 }
@@ -290,7 +295,7 @@ func (c *cache[V]) put(key string, v V) {
 }
 
 func (c *cache[V]) putLocked(key string, v V) {
-	if c.young == nil || len(c.young) >= cacheMax/2 {
+	if c.young == nil || len(c.young) >= cmp.Or(c.max, cacheMax)/2 {
 		c.old, c.young = c.young, make(map[string]V)
 	}
 	c.young[key] = v

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
@@ -38,6 +39,16 @@ type Request struct {
 	Referrer  string `json:"r,omitempty"` // the page that it was found on
 	Redirects int    `json:"n,omitempty"` // in a row that led here
 	Sitemap   bool   `json:"s,omitempty"`
+
+	parsed weburl.URL // URL, if whoever made the request had it parsed
+}
+
+// address returns URL, parsed.
+func (r *Request) address() (weburl.URL, error) {
+	if !r.parsed.IsZero() {
+		return r.parsed, nil
+	}
+	return weburl.Parse(r.URL)
 }
 
 // Page is the record of an address that was fetched: a success, or a redirect,
@@ -60,10 +71,12 @@ type Page struct {
 	Title       string        `json:"title,omitempty"`
 	Canonical   string        `json:"canonical,omitempty"`
 	NoIndex     bool          `json:"noindex,omitempty"`
+	TooLarge    bool          `json:"too_large,omitempty"` // for the queue to the next stage, so it has no text
 	ETag        string        `json:"etag,omitempty"`
 	Modified    string        `json:"last_modified,omitempty"`
 	Attempts    int           `json:"attempts"`
 	Links       []Link        `json:"links,omitempty"`
+	Dropped     int           `json:"links_dropped,omitempty"` // over the limit of stages.DefaultMaxLinks
 }
 
 // Link is a link of a page.

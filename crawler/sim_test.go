@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVariable); dir != "" {
 		os.Exit(crawlChild(dir))
 	}
+	if each := os.Getenv(slowVariable); each != "" {
+		os.Exit(slowStage(each))
+	}
 	// The compressors of stored values live as long as the process. Made
 	// within a bubble of synctest they could not be used in the next one.
 	warm(strings.Repeat("warm", 1000))

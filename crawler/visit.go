@@ -35,6 +35,8 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if err != nil {
 		return c.giveUp(out, r, "bad_url", err.Error(), 0)
 	}
+	// Whoever is visited is in the queue's seen-set, for good.
+	c.visited.put(c.identity(r), true)
 	if !c.settings.IgnoreRobots {
 		policy, err := c.policy(ctx, u, out)
 		if err != nil {
@@ -151,16 +153,23 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 	about := robots.ParseHeader(resp.Header.Values("X-Robots-Tag"), c.agent)
 	doc := Doc{URL: r.URL, ContentType: resp.ContentType, Language: resp.Header.Get("Content-Language"), HTML: resp.UTF8()}
 	if resp.IsHTML() {
-		d := stages.ParseDocument(doc.HTML, r.URL, &stages.DocumentOptions{Resolve: resolve})
-		page.Title, page.Canonical = d.Meta.Title, d.Meta.Canonical
+		links := linkResolver{found: make(map[string]weburl.URL)}
+		d := stages.ParseDocument(doc.HTML, r.URL, &stages.DocumentOptions{Resolve: links.resolve})
+		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
 		meta := d.Meta.Robots(c.agent)
 		about = about.Merge(robots.Directives{NoIndex: meta.NoIndex, NoFollow: meta.NoFollow})
-		c.followLinks(out, r, d, about.NoFollow && !c.settings.IgnoreRobots, &page)
+		c.followLinks(out, r, d, &links, about.NoFollow && !c.settings.IgnoreRobots, &page)
 	}
 	page.NoIndex = !about.MayIndex(time.Now()) && !c.settings.IgnoreRobots
 	readable := resp.IsHTML() || resp.MediaType() == "text/plain"
 	if len(c.docs) > 0 && readable && !page.NoIndex {
-		c.docs[0].Emit(out, doc)
+		item, err := c.docs[0].Item(doc)
+		if err != nil {
+			return err
+		}
+		if page.TooLarge = len(item.Body) > c.store.MaxItem(); !page.TooLarge {
+			out.Enqueue(c.docs[0], item)
+		}
 	}
 	return c.record(out, page)
 }
@@ -174,7 +183,31 @@ func (c *Crawler) record(out *pipeline.Out, page Page) error {
 	return put(tx, tablePages, recordKey(page.URL), page)
 }
 
-// resolve is weburl's reading of links, for stages.ParseDocument.
+// linkResolver is weburl's reading of the links of one page, for
+// stages.ParseDocument. It keeps what it has parsed, by its text.
+type linkResolver struct {
+	base  weburl.URL
+	text  string // that base was parsed from
+	found map[string]weburl.URL
+}
+
+func (l *linkResolver) resolve(base, href string) (string, error) {
+	if l.text != base {
+		b, err := weburl.Parse(base)
+		if err != nil {
+			return "", err
+		}
+		l.base, l.text = b, base
+	}
+	to, err := l.base.Resolve(href)
+	if err != nil {
+		return "", err
+	}
+	l.found[to.String()] = to
+	return to.String(), nil
+}
+
+// resolve is the same for those who need the text alone.
 func resolve(base, href string) (string, error) {
 	b, err := weburl.Parse(base)
 	if err != nil {
@@ -226,12 +259,12 @@ func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target st
 }
 
 // followLinks enqueues the links of a page that are in scope.
-func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, nofollow bool, page *Page) {
+func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, resolver *linkResolver, nofollow bool, page *Page) {
 	listed := make(map[string]bool)
 	queued := make(map[string]bool)
 	for _, l := range d.Links() {
-		to, err := weburl.Parse(l.URL)
-		if err != nil {
+		to, ok := resolver.found[l.URL]
+		if !ok {
 			continue
 		}
 		target := to.String()
@@ -261,7 +294,10 @@ func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, 
 			continue
 		}
 		queued[target] = true
-		c.requests.Emit(out, Request{URL: target, Depth: r.Depth + 1, Referrer: r.URL})
+		next := Request{URL: target, Depth: r.Depth + 1, Referrer: r.URL, parsed: to}
+		if _, ok := c.visited.get(c.identity(next)); !ok {
+			c.requests.Emit(out, next)
+		}
 	}
 }
 

@@ -268,6 +268,10 @@ func (s *Store) prepare(ctx context.Context, r *request) error {
 func (s *Store) groupWrites() int { return s.limits.Writes * 3 / 4 }
 func (s *Store) groupBytes() int  { return s.limits.Bytes * 3 / 4 }
 
+// MaxItem returns how large an item's body or a record's value may be, in
+// bytes: Options.MaxItem, or less if that is all the backend takes.
+func (s *Store) MaxItem() int { return s.opts.MaxItem }
+
 // lookUpMark reads what is stored under the item's key. The committer uses it
 // if nothing has changed it since.
 func (s *Store) lookUpMark(ctx context.Context, o *op) error {

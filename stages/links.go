@@ -49,7 +49,8 @@ type Link struct {
 func (d *Document) Links() []Link { return d.links }
 
 // LinksDropped returns how many links are missing from Links because the page
-// has more than DocumentOptions.MaxLinks.
+// has more than DocumentOptions.MaxLinks. Those that repeat a target of Links
+// do not count.
 func (d *Document) LinksDropped() int { return d.lost }
 
 // Errors of ResolveURL.
@@ -140,12 +141,8 @@ func (d *Document) readLink(n *html.Node) {
 	if l.Kind == "" || href == "" {
 		return
 	}
-	if len(d.links) >= d.opts.MaxLinks {
-		d.lost++
-		return
-	}
 	var err error
-	if l.URL, err = d.resolve(href); err != nil {
+	if l.URL, err = d.resolve(href); err != nil || !d.hasRoom(l.URL) {
 		return
 	}
 	switch l.Kind {
@@ -162,6 +159,30 @@ func (d *Document) readLink(n *html.Node) {
 		d.Meta.Canonical = l.URL
 	}
 	d.links = append(d.links, l)
+}
+
+// hasRoom reports whether a link may be kept. From the limit on, only targets
+// that are new are, and as many of them as the limit says: the contents of a
+// manual may have many links to the parts of few pages.
+func (d *Document) hasRoom(target string) bool {
+	if len(d.links) < d.opts.MaxLinks {
+		return true
+	}
+	if d.targets == nil {
+		d.targets = make(map[string]bool)
+		for _, l := range d.links {
+			d.targets[l.URL] = true
+		}
+	}
+	switch {
+	case d.targets[target]:
+		return false
+	case len(d.targets) >= d.opts.MaxLinks:
+		d.lost++
+		return false
+	}
+	d.targets[target] = true
+	return true
 }
 
 // linkRel returns the kind of a <link>, or "" for one that leads to no page,

@@ -35,7 +35,8 @@ type DocumentOptions struct {
 	// MaxNodes bounds the tree; [DefaultMaxNodes] if zero. A page that would
 	// grow beyond it is read flat: see [Document.Flat].
 	MaxNodes int
-	// MaxLinks bounds the links kept; [DefaultMaxLinks] if zero.
+	// MaxLinks bounds the links kept, and when there are as many, the different
+	// targets; [DefaultMaxLinks] if zero.
 	MaxLinks int
 	// MaxLinkText bounds the text of each link, in bytes; [DefaultMaxLinkText]
 	// if zero.
@@ -65,6 +66,8 @@ type Document struct {
 	base  *url.URL
 	links []Link
 	lost  int
+
+	targets map[string]bool // of links, once there are MaxLinks
 }
 
 // Meta is what a page says about itself.

@@ -55,6 +55,24 @@ wo " rel="external NoFollow">2</a><a href="#frag">frag</a><a href="mailto:a@b.c"
 	}
 }
 
+func TestLinksBeyondTheLimitCountByTarget(t *testing.T) {
+	var b strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&b, "<a href=/chapter#part%d>part</a>", i)
+	}
+	for i := range 12 {
+		fmt.Fprintf(&b, "<a href=/chapter%d>chapter</a>", i)
+	}
+	d := ParseDocument([]byte(b.String()), "http://e.example/", &DocumentOptions{MaxLinks: 10})
+	targets := make(map[string]bool)
+	for _, l := range d.Links() {
+		targets[l.URL] = true
+	}
+	if len(targets) != 10 || d.LinksDropped() != 3 {
+		t.Errorf("%d targets, %d dropped, want 10 and 3", len(targets), d.LinksDropped())
+	}
+}
+
 func TestLinksCaps(t *testing.T) {
 	var b strings.Builder
 	for i := range 100 {

@@ -67,8 +67,12 @@ func treeCost(body []byte, limit int) int {
 		if n == 0 {
 			continue
 		}
-		if n <= 6 && formatting[string(bytes.ToLower(body[:n]))] {
-			name := string(bytes.ToLower(body[:n]))
+		lower := [6]byte{}
+		for i := range min(n, 6) {
+			lower[i] = body[i] | 0x20
+		}
+		if n <= 6 && formatting[string(lower[:n])] {
+			name := string(lower[:n])
 			switch {
 			case end && open[name] > 0:
 				open[name]--

@@ -127,10 +127,11 @@ func finish(out []byte, pathStart int, rest string) URL {
 }
 
 // appendPlainAuthority appends an authority that is a domain name in ASCII
-// letters, digits, '-' and '_', perhaps with a port in digits. It declines
-// anything else.
+// letters, digits, '-' and '_', or an IPv4 address in dotted decimal, perhaps
+// with a port in digits. It declines anything else.
 func appendPlainAuthority(out []byte, authority string, https bool) (_ []byte, ok bool) {
-	label := len(out)
+	start := len(out)
+	label := start
 	i := 0
 host:
 	for ; i < len(authority); i++ {
@@ -153,7 +154,7 @@ host:
 		}
 	}
 	// A last label that begins with a digit may be an IPv4 address.
-	if !plainLabel(out[label:]) || '0' <= out[label] && out[label] <= '9' {
+	if !plainLabel(out[label:]) || '0' <= out[label] && out[label] <= '9' && !isDottedDecimal(out[start:]) {
 		return nil, false
 	}
 	if i == len(authority) {
@@ -177,6 +178,26 @@ host:
 	}
 	out = append(out, ':')
 	return strconv.AppendInt(out, int64(port), 10), true
+}
+
+// isDottedDecimal reports whether a host is an IPv4 address in canonical form:
+// four numbers up to 255 without leading zeros.
+func isDottedDecimal(host []byte) bool {
+	numbers, n, digits := 1, 0, 0
+	for _, c := range host {
+		switch {
+		case c == '.' && digits > 0 && numbers < 4:
+			numbers, n, digits = numbers+1, 0, 0
+		case '0' <= c && c <= '9' && (digits == 0 || n > 0):
+			n, digits = n*10+int(c-'0'), digits+1
+			if n > 255 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return numbers == 4 && digits > 0
 }
 
 // plainLabel reports whether a lower-case label of a domain name needs no

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// killChildren kills a random child of this process with SIGKILL, again and
+// again until ctx ends, and counts them.
+func killChildren(ctx context.Context, every time.Duration, kills *atomic.Int64) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every/2 + rand.N(every)):
+		}
+		pids, err := childProcesses()
+		if err != nil {
+			return fmt.Errorf("-kill finds children in /proc, which this system lacks: %w", err)
+		}
+		if len(pids) == 0 {
+			continue
+		}
+		p, err := os.FindProcess(pids[rand.N(len(pids))])
+		if err == nil && p.Kill() == nil {
+			kills.Add(1)
+		}
+	}
+}
+
+// childProcesses returns the ids of the living children of this process.
+func childProcesses() ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		// pid (name) state parent ...; the name may hold anything.
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(fields) > 1 && fields[0] != "Z" && fields[1] == strconv.Itoa(os.Getpid()) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}

@@ -221,7 +221,7 @@ func killWorker(ctx context.Context, s *queue.Store, q string, opts *queue.Subsc
 			name := string(d.Item.Body)
 			if poisonous(name) && stage == 1 {
 				fmt.Println("poison", name)
-				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				die()
 			}
 			// Each acknowledgement is a record of its own, so that a second one
 			// would show.
@@ -354,4 +354,13 @@ func (p *killer) audit(s *queue.Store) {
 			p.Errorf("%s opened %s epochs, %v, want %d", q, v, err, killGenerations)
 		}
 	}
+}
+
+// die ends this process as SIGKILL does: at once, with nothing tidied up.
+func die() {
+	p, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		p.Kill()
+	}
+	select {} // until it takes effect
 }

@@ -172,11 +172,13 @@ func collyCrawl(seed string) (result, error) {
 	c.OnResponse(func(r *colly.Response) {
 		mu.Lock()
 		defer mu.Unlock()
-		different[strings.TrimSuffix(r.Request.URL.String(), "#part")] = true
+		different[r.Request.URL.String()] = true
 		fetched++
 	})
 	c.OnHTML("a[href]", func(e *colly.HTMLElement) {
-		_ = e.Request.Visit(e.Attr("href")) // an error says that it was visited
+		// Colly takes addresses that differ in their fragments for different pages.
+		href, _, _ := strings.Cut(e.Attr("href"), "#")
+		_ = e.Request.Visit(href) // an error says that it was visited
 	})
 	start := time.Now()
 	if err := c.Visit(seed); err != nil {

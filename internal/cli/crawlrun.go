@@ -43,7 +43,9 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 	if !ok && !mayBegin {
 		return nil, usagef("no crawl has begun in %s: name a URL to begin with", dir)
 	}
-	options := &badgerqueue.Options{Queue: queue.Options{Logger: newLogger(con, verbose)}}
+	// Small memtables keep a crawl under 200 MB. A page may take a thirteenth of
+	// one, compressed, on its way to the next stage.
+	options := &badgerqueue.Options{MemTable: 32 << 20, Queue: queue.Options{Logger: newLogger(con, verbose)}}
 	warn := func(err error) { con.printf("weir: %v", err) }
 	for deadline := time.Now().Add(lockPatience / 3); ; {
 		l, err := openLive(dir, options, true, warn)

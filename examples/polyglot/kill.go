@@ -7,18 +7,23 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
 // killChildren kills a random child of this process with SIGKILL, again and
-// again until ctx ends, and counts them.
-func killChildren(ctx context.Context, every time.Duration, kills *atomic.Int64) error {
-	for {
+// again until ctx ends, and counts them. Between two kills at least one item is
+// done: else children that start slowly, on a busy machine, might never get to
+// the first.
+func killChildren(ctx context.Context, every time.Duration, c *counts) error {
+	for before := int64(-1); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(every/2 + rand.N(every)):
+		}
+		done := c.done.Load()
+		if done == before {
+			continue
 		}
 		pids, err := childProcesses()
 		if err != nil {
@@ -29,7 +34,8 @@ func killChildren(ctx context.Context, every time.Duration, kills *atomic.Int64)
 		}
 		p, err := os.FindProcess(pids[rand.N(len(pids))])
 		if err == nil && p.Kill() == nil {
-			kills.Add(1)
+			c.kills.Add(1)
+			before = done
 		}
 	}
 }

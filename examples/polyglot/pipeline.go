@@ -101,6 +101,13 @@ func newEdge[T any](name string) *pipeline.Edge[T] {
 	return e
 }
 
+// counts are what has happened to the children in this run.
+type counts struct {
+	done   atomic.Int64 // items that they have answered
+	failed atomic.Int64 // items whose child failed, or was killed
+	kills  atomic.Int64
+}
+
 // work runs the pipeline to its end. The children live as long as it does, and
 // a little longer: what they have begun when ctx ends, they may finish.
 func (j *job) work(ctx context.Context, store *queue.Store, commands map[string][]string) error {
@@ -121,7 +128,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		toNode.Emit(out, t)
 	}
 
-	var failed atomic.Int64 // items whose child failed
+	var c counts
 	execs := make(map[string]*stages.Exec)
 	for name, command := range commands {
 		e := &stages.Exec{
@@ -152,7 +159,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 	}, pipeline.Feeds(toJava, toWeir))
 
 	pipeline.Handle(p, toJava, func(ctx context.Context, page Page, out *pipeline.Out) error {
-		t, err := ask[Text](ctx, execs["boilerpipe"], page, "text", &failed)
+		t, err := ask[Text](ctx, execs["boilerpipe"], page, "text", &c)
 		if err != nil {
 			return err
 		}
@@ -174,7 +181,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 	}, feedsTexts)
 
 	pipeline.Handle(p, toPython, func(ctx context.Context, t Text, out *pipeline.Out) error {
-		words, err := ask[[]Word](ctx, execs["python"], t, "tags", &failed)
+		words, err := ask[[]Word](ctx, execs["python"], t, "tags", &c)
 		if err != nil {
 			return err
 		}
@@ -186,7 +193,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 	})
 
 	pipeline.Handle(p, toNode, func(ctx context.Context, t Text, out *pipeline.Out) error {
-		scores, err := ask[Scores](ctx, execs["node"], t, "scores", &failed)
+		scores, err := ask[Scores](ctx, execs["node"], t, "scores", &c)
 		if err != nil {
 			return err
 		}
@@ -204,10 +211,9 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 	if err := pipeline.Seed(ctx, p, names, seeds...); err != nil {
 		return err
 	}
-	var kills atomic.Int64
 	if j.kill > 0 {
 		wg.Go(func() {
-			if err := killChildren(childCtx, j.kill, &kills); err != nil {
+			if err := killChildren(childCtx, j.kill, &c); err != nil {
 				cancel(err)
 			}
 		})
@@ -227,13 +233,13 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		return errors.New("stopped; start it again to go on")
 	}
 	fmt.Fprintf(j.progress, "worked for %.1f s: %d children killed, %d items tried again\n",
-		time.Since(started).Seconds(), kills.Load(), failed.Load())
+		time.Since(started).Seconds(), c.kills.Load(), c.failed.Load())
 	return nil
 }
 
 // ask gives an item to a child and returns the one value that it emits to an
 // edge. What goes wrong with it is an error that says whether to try again.
-func ask[T any](ctx context.Context, e *stages.Exec, item any, edge string, failed *atomic.Int64) (T, error) {
+func ask[T any](ctx context.Context, e *stages.Exec, item any, edge string, c *counts) (T, error) {
 	var value T
 	body, err := json.Marshal(item)
 	if err != nil {
@@ -244,9 +250,10 @@ func ask[T any](ctx context.Context, e *stages.Exec, item any, edge string, fail
 		if f := stages.AsError(err); f != nil && f.Permanent {
 			return value, pipeline.Permanent(err)
 		}
-		failed.Add(1)
+		c.failed.Add(1)
 		return value, err
 	}
+	c.done.Add(1)
 	if n := len(reply.Emit[edge]); n != 1 {
 		return value, pipeline.Permanent(fmt.Errorf("the worker emitted %d values to %s, not one", n, edge))
 	}

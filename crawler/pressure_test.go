@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	pressurePages = flag.Int("pressure.pages", 3200, "pages of TestSlowStageHoldsTheCrawlBack")
+	pressurePages = flag.Int("pressure.pages", 1800, "pages of TestSlowStageHoldsTheCrawlBack")
 	pressureSlow  = flag.Duration("pressure.slow", 5*time.Millisecond, "how long its slow stage takes for each")
 )
 
@@ -57,7 +57,7 @@ func slowStage(each string) int {
 // between the stages is bounded, and so is the heap, and the crawl ends.
 func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
 	t.Setenv(slowVariable, pressureSlow.String()) // for the children
-	web, err := websim.Listen(websim.Options{Seed: 6, Pages: *pressurePages, Text: 4 << 10})
+	web, err := websim.Listen(websim.Options{Seed: 6, Pages: *pressurePages, Text: 1 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}

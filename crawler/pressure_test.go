@@ -17,8 +17,8 @@ import (
 )
 
 var (
-	pressurePages = flag.Int("pressure.pages", 1800, "pages of TestSlowStageHoldsTheCrawlBack")
-	pressureSlow  = flag.Duration("pressure.slow", 5*time.Millisecond, "how long its slow stage takes for each")
+	pressurePages = flag.Int("pressure.pages", 2600, "pages of TestSlowStageHoldsTheCrawlBack")
+	pressureSlow  = flag.Duration("pressure.slow", 8*time.Millisecond, "how long its slow stage takes for each")
 )
 
 // slowVariable makes the test binary a stage that takes so long for each item.
@@ -62,7 +62,7 @@ func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer web.Close()
-	store, err := badgerqueue.Open(t.TempDir(), &badgerqueue.Options{MemTable: 16 << 20})
+	store, err := badgerqueue.Open(t.TempDir(), &badgerqueue.Options{MemTable: 8 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -269,14 +269,30 @@ func (c *coordinator) seeded(ctx context.Context, name string, tx *queue.Tx) err
 	return c.p.store.Commit(ctx, tx)
 }
 
-// coordinate runs the coordinator until the pipeline is done or ctx ends.
+// coordinate runs the coordinator until the pipeline is done or ctx ends. Its
+// consumers close when the rules have been applied for the last time: one that
+// closes gives back the barriers that the coordinator holds.
 func (p *Pipeline) coordinate(ctx context.Context) error {
+	var consumers []*queue.Consumer
+	for _, s := range p.stages {
+		c, err := p.store.Subscribe(ctx, s.name, &queue.SubscribeOptions{
+			Durable: coordinatorName, Barriers: queue.OnlyBarriers,
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		consumers = append(consumers, c)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	barriers := make(chan *queue.Delivery)
 	g, receiving := errgroup.WithContext(ctx)
-	for _, s := range p.stages {
-		g.Go(func() error { return p.receiveBarriers(receiving, s.name, barriers) })
+	for _, c := range consumers {
+		g.Go(func() error { return receiveBarriers(receiving, c, barriers) })
 	}
 	err := p.coordinateBarriers(receiving, barriers)
 	cancel()
@@ -287,17 +303,7 @@ func (p *Pipeline) coordinate(ctx context.Context) error {
 }
 
 // receiveBarriers hands on the barriers of a queue.
-func (p *Pipeline) receiveBarriers(ctx context.Context, name string, barriers chan<- *queue.Delivery) error {
-	c, err := p.store.Subscribe(ctx, name, &queue.SubscribeOptions{
-		Durable: coordinatorName, Barriers: queue.OnlyBarriers,
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	defer c.Close()
+func receiveBarriers(ctx context.Context, c *queue.Consumer, barriers chan<- *queue.Delivery) error {
 	for {
 		ds, err := c.Receive(ctx, 1)
 		if ctx.Err() != nil {

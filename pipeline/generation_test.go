@@ -297,3 +297,44 @@ func checkCrashRun(t *testing.T, disk *memqueue.Disk, limit int, name string) {
 		t.Errorf("%s: Done = %v, %v", name, done, err)
 	}
 }
+
+// A pipeline that is stopped while the coordinator works lets it commit what it
+// has begun.
+func TestStopWhileAGenerationCompletes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		completed := 0
+		p := pipeline.New(store, &pipeline.Options{
+			OnGeneration: func(context.Context, pipeline.Generation, *queue.Tx) error {
+				completed++
+				cancel()
+				synctest.Wait() // until all else has stopped
+				return nil
+			},
+		})
+		first, second := pipeline.NewEdge[int]("first"), pipeline.NewEdge[int]("second")
+		pipeline.Handle(p, first, func(_ context.Context, n int, out *pipeline.Out) error {
+			second.Emit(out, n)
+			return nil
+		}, pipeline.Feeds(second))
+		pipeline.Handle(p, second, func(context.Context, int, *pipeline.Out) error { return nil })
+		if err := pipeline.Seed(ctx, p, first, 1, 2, 3); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(ctx); err != nil {
+			t.Errorf("the run that was stopped: %v", err)
+		}
+		if err := p.Run(t.Context()); err != nil {
+			t.Errorf("the run after it: %v", err)
+		}
+		if completed != 1 {
+			t.Errorf("OnGeneration was called %d times, want once", completed)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -23,30 +22,43 @@ type request struct {
 }
 
 // commitLoop is the committer. Each turn takes the requests that wait and
-// commits them as one batch, together with the housekeeping of flagged queues.
-// While a batch is on its way to the disk the next requests gather, so that
-// batches grow with the load and a single caller never waits for company.
+// plans them as one batch, together with the housekeeping of flagged queues.
+// While a batch is on its way to the disk the next one is planned, as far as
+// that can be done without what the batch is about to change; see planAhead.
+// So batches grow with the load, and a single caller never waits for company.
 func (s *Store) commitLoop() {
 	defer close(s.done)
-	var held *request // taken, but did not fit into the batch
+	go s.writeLoop()
+	defer func() {
+		close(s.launched)
+		<-s.landed // closed by writeLoop
+	}()
+	var held *request // taken, and not begun
 	for {
-		var first *request
-		if held != nil {
-			first, held = held, nil
-		} else {
-			select {
-			case first = <-s.requests:
-			case <-s.kick:
-			case <-s.stop:
-				s.refuseWaiting()
-				return
+		switch {
+		case s.flying != nil:
+			held = s.whileFlying(held)
+		case s.plan.number > 0:
+			held = s.fill(held)
+			s.launch()
+		case held != nil && held.call != nil:
+			held.done <- held.call()
+			held = nil
+		default:
+			if held == nil {
+				select {
+				case held = <-s.requests:
+				case <-s.kick:
+				case <-s.stop:
+					s.refuseWaiting()
+					return
+				}
+				if held != nil && held.call != nil {
+					continue
+				}
 			}
+			s.begin()
 		}
-		if first != nil && first.call != nil {
-			first.done <- first.call()
-			continue
-		}
-		held = s.commitBatch(first)
 	}
 }
 
@@ -62,75 +74,163 @@ func (s *Store) refuseWaiting() {
 	}
 }
 
-// commitBatch plans, commits and publishes one batch that begins with first,
-// which may be nil. It returns a request that it took and has not begun.
-func (s *Store) commitBatch(first *request) (held *request) {
-	if err := s.err(); err != nil && errors.Is(err, ErrFailed) {
-		if first != nil {
-			first.done <- err
+// begin begins a plan with the housekeeping that is due.
+func (s *Store) begin() {
+	s.plan.reset(time.Now())
+	if s.crowdedOut || s.failure.Load() != nil {
+		s.crowdedOut = false
+		return
+	}
+	if err := s.plan.housekeep(); err != nil {
+		s.fail(err)
+	}
+	if !s.plan.roomy() {
+		s.plan.taken.writes, s.plan.taken.bytes = s.plan.used()
+	}
+}
+
+// fill adds the requests that wait to the plan, first among them, which may be
+// nil. It returns one that it took and that must wait for the next batch.
+func (s *Store) fill(first *request) (held *request) {
+	for r := first; ; r = nil {
+		if r == nil {
+			select {
+			case r = <-s.requests:
+			default:
+				return nil
+			}
 		}
-		return nil
+		if !s.admit(r) {
+			return r
+		}
+	}
+}
+
+// admit adds a request to the plan, or answers it if it cannot be. It reports
+// false if the request must wait for the next batch.
+func (s *Store) admit(r *request) bool {
+	if r.call != nil {
+		return false
+	}
+	if err := s.failure.Load(); err != nil {
+		r.done <- *err
+		return true
 	}
 	p := s.plan
-	p.reset(time.Now())
-	if !s.crowdedOut {
-		if err := p.housekeep(); err != nil {
-			err = s.fail(err)
-			if first != nil {
-				first.done <- err
-			}
-			return nil
-		}
+	plain := p.foresees(r)
+	if s.flying != nil && !plain {
+		return false
 	}
-	s.crowdedOut = false
-	writes, bytes := 0, 0
-	if !p.roomy() {
-		writes, bytes = p.used()
+	if p.taken.writes+r.writes > s.groupWrites() || p.taken.bytes+r.bytes > s.groupBytes() {
+		s.crowdedOut = len(p.requests) == 0 // its turn comes before more housekeeping
+		return false
 	}
-	for r := first; r != nil; {
-		if r.call != nil || writes+r.writes > s.groupWrites() || bytes+r.bytes > s.groupBytes() {
-			held = r
-			s.crowdedOut = r == first // its turn comes before more housekeeping
-			break
-		}
-		if err := p.add(r); err != nil {
-			r.done <- err
-			if s.failure.Load() != nil {
-				break
-			}
-		} else {
-			writes, bytes = writes+r.writes, bytes+r.bytes
-			p.requests = append(p.requests, r)
+	if err := p.add(r); err != nil {
+		r.done <- err
+		return true
+	}
+	p.taken.writes, p.taken.bytes = p.taken.writes+r.writes, p.taken.bytes+r.bytes
+	p.requests = append(p.requests, r)
+	p.plain = p.plain && plain
+	return true
+}
+
+// launch sends the plan on its way to the disk, or publishes it at once if
+// there is nothing to write.
+func (s *Store) launch() {
+	p := s.plan
+	if s.failure.Load() != nil || !p.durable() {
+		p.show()
+		s.answer(p)
+		return
+	}
+	p.finish()
+	s.flying, s.plan = p, s.spare
+	s.launched <- p
+}
+
+// writeLoop is a goroutine that makes plans durable.
+func (s *Store) writeLoop() {
+	defer close(s.landed)
+	for p := range s.launched {
+		s.landed <- s.db.Commit(context.Background(), p.writes)
+	}
+}
+
+// whileFlying plans ahead, if it may, until the batch that is being written has
+// landed. It returns a request that must wait until then.
+func (s *Store) whileFlying(held *request) *request {
+	for s.flying != nil {
+		var requests <-chan *request // nil if nothing may be planned
+		if held == nil && s.mayPlanAhead() {
+			requests = s.requests
 		}
 		select {
-		case r = <-s.requests:
-		default:
-			r = nil
+		case err := <-s.landed:
+			s.land(err)
+		case r := <-requests:
+			if s.plan.number == 0 {
+				s.plan.reset(time.Now())
+			}
+			if !s.admit(r) {
+				held = r
+			}
+			if len(s.plan.requests) == 0 {
+				s.plan.number = 0 // housekeeping may still come first
+			}
 		}
-	}
-	err := s.write(p)
-	for _, r := range p.requests {
-		r.done <- err
 	}
 	return held
 }
 
-// write makes a plan durable and then visible.
-func (s *Store) write(p *plan) error {
-	if err := s.failure.Load(); err != nil {
-		return *err
+// mayPlanAhead reports whether the next batch may be planned while one is being
+// written, as far as these two are concerned. Housekeeping comes first in a
+// batch and is never planned ahead.
+func (s *Store) mayPlanAhead() bool {
+	return s.flying.plain && (s.plan.number > 0 || !s.crowdedOut && !s.housekeepingDue())
+}
+
+// land ends the flight of a batch.
+func (s *Store) land(err error) {
+	p := s.flying
+	s.flying, s.spare = nil, p
+	if err != nil {
+		s.fail(fmt.Errorf("write batch: %w", err))
+	} else {
+		s.written += int64(p.size)
+		s.sequence.Store(p.number)
 	}
-	if !p.durable() {
+	s.answer(p)
+}
+
+// answer publishes a plan whose writes are durable, unless the store has failed,
+// and answers its callers.
+func (s *Store) answer(p *plan) {
+	err := error(nil)
+	if failed := s.failure.Load(); failed != nil {
+		err = *failed
+	} else {
 		p.publish()
-		return nil
 	}
-	p.finish()
-	if err := s.db.Commit(context.Background(), p.writes); err != nil {
-		return s.fail(fmt.Errorf("write batch: %w", err))
+	for _, r := range p.requests {
+		r.done <- err
 	}
-	s.written += int64(p.size)
-	s.sequence.Add(1)
+	p.number = 0
+}
+
+// writeNow makes a plan durable and visible while there is no committer yet.
+func (s *Store) writeNow(p *plan) error {
+	if p.durable() {
+		p.finish()
+		if err := s.db.Commit(context.Background(), p.writes); err != nil {
+			return s.fail(fmt.Errorf("write batch: %w", err))
+		}
+		s.sequence.Store(p.number)
+	} else {
+		p.show()
+	}
 	p.publish()
+	p.number = 0
 	return nil
 }
 

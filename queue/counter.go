@@ -22,6 +22,13 @@ func (c *counterCache) forget(key []byte) {
 	}
 }
 
+// has reports whether the counter of an opAdd is here.
+func (c *counterCache) has(o *op) bool {
+	var buf [64]byte
+	_, ok := c.values[string(appendTableKey(buf[:0], o.name, []byte(o.key)))]
+	return ok
+}
+
 func (c *counterCache) set(key []byte, n int64) {
 	if c.values == nil {
 		c.values, c.dirty = make(map[string]int64), make(map[string]bool)

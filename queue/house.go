@@ -37,7 +37,7 @@ func (p *plan) housekeep() error {
 	clear(s.flagged)
 	s.mu.Unlock()
 	sort.Slice(queues, func(i, j int) bool { return queues[i].id < queues[j].id })
-	p.result = nil
+	p.result, p.plain = nil, false
 	for _, q := range queues {
 		if !p.roomy() {
 			s.flag(q)
@@ -52,6 +52,16 @@ func (p *plan) housekeep() error {
 		}
 	}
 	return nil
+}
+
+// housekeepingDue reports whether housekeep would find something to do.
+func (s *Store) housekeepingDue() bool {
+	s.notesMu.Lock()
+	due := s.noteBytes > maxNoteBytes
+	s.notesMu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return due || len(s.flagged) > 0
 }
 
 func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {

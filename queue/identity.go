@@ -14,35 +14,10 @@ type markState struct {
 	present bool
 }
 
-// recentMarks holds the marks of the last batches, the one being planned among
-// them. Callers look marks up on disk before they submit a transaction, all at
-// once and without a lock; the committer then needs the disk only for what has
-// changed in between, and that is here. It is bounded by forgetting the older
-// half; since says from which batch on nothing is missing.
-type recentMarks struct {
-	young, old map[markID]markState
-	youngSince uint64
-	since      uint64
-}
-
+// Callers look marks up on disk before they submit a transaction, all at once
+// and without a lock; the committer then needs the disk only for what has
+// changed in between, and that is in Store.recent.
 const recentMarksMax = 16 << 10
-
-func (m *recentMarks) get(id markID) (markState, bool) {
-	if st, ok := m.young[id]; ok {
-		return st, true
-	}
-	st, ok := m.old[id]
-	return st, ok
-}
-
-func (m *recentMarks) set(id markID, st markState, sequence uint64) {
-	if m.young == nil || len(m.young) >= recentMarksMax {
-		m.old, m.since = m.young, m.youngSince
-		// The batch being planned may have set marks in what is now old.
-		m.young, m.youngSince = make(map[markID]markState, recentMarksMax/8), sequence+1
-	}
-	m.young[id] = st
-}
 
 // mark returns what is known of a key after this plan's writes. o, if not nil,
 // holds what its transaction found on disk.
@@ -69,12 +44,12 @@ func (p *plan) mark(id markID, o *op, r *request) (markState, error) {
 
 func (p *plan) putMark(id markID, m mark) {
 	p.put(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)), p.seal(m.append(p.tail())))
-	p.s.recent.set(id, markState{m, true}, p.s.sequence.Load())
+	p.s.recent.set(id, markState{m, true}, p.number, p.s.sequence.Load())
 }
 
 func (p *plan) delMark(id markID) {
 	p.del(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)))
-	p.s.recent.set(id, markState{}, p.s.sequence.Load())
+	p.s.recent.set(id, markState{}, p.number, p.s.sequence.Load())
 }
 
 // identify decides whether a keyed item is stored, and plans its mark.
@@ -127,7 +102,7 @@ func (p *plan) duplicate(q *queueState) {
 
 // lives reports whether an unsettled item is at the place that a mark gives.
 func (p *plan) lives(q *queueState, at loc) (bool, error) {
-	if alive, known := q.fate(at.id); known {
+	if alive, known := p.fate(q, at.id); known {
 		return alive, nil
 	}
 	_, found, err := p.s.lookUp(at.appendKey(nil))
@@ -176,34 +151,9 @@ func (p *plan) forget(q *queueState, o *op) error {
 	return nil
 }
 
-// knownLanes remembers lanes that have a record, so that enqueueing to them
-// needs no look at the disk. It is bounded by forgetting the older half.
-type knownLanes struct{ young, old map[laneKey]struct{} }
-
+// A queue remembers this many lanes that have a record, or twice as many, so
+// that enqueueing to them needs no look at the disk.
 const knownLanesMax = 32 << 10
-
-func (k *knownLanes) has(key laneKey) bool {
-	if _, ok := k.young[key]; ok {
-		return true
-	}
-	if _, ok := k.old[key]; ok {
-		k.add(key)
-		return true
-	}
-	return false
-}
-
-func (k *knownLanes) add(key laneKey) {
-	if k.young == nil || len(k.young) >= knownLanesMax {
-		k.old, k.young = k.young, make(map[laneKey]struct{})
-	}
-	k.young[key] = struct{}{}
-}
-
-func (k *knownLanes) remove(key laneKey) {
-	delete(k.young, key)
-	delete(k.old, key)
-}
 
 // errStop ends a scan early.
 var errStop = errors.New("stop")

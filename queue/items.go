@@ -83,7 +83,7 @@ func (p *plan) appear(q *queueState, at loc, r ref) error {
 // ensureLane makes a lane's record and pointer if there are none, and then
 // returns the pointer.
 func (p *plan) ensureLane(q *queueState, k laneKey) (fresh *pointer, err error) {
-	if q.known.has(k) {
+	if _, ok := q.known.get(k); ok {
 		return nil, nil
 	}
 	id := laneID{q.id, k}
@@ -93,15 +93,20 @@ func (p *plan) ensureLane(q *queueState, k laneKey) (fresh *pointer, err error) 
 			return nil, err
 		}
 		if found {
-			q.known.add(k)
+			p.know(q, k)
 			return nil, nil
 		}
 	}
 	fresh = &pointer{due: p.now.UnixNano()}
 	p.lanes[id] = fresh
 	p.putLane(q, k, fresh)
-	q.known.add(k)
+	p.know(q, k)
 	return fresh, nil
+}
+
+// know remembers that a lane has a record, once the plan is written.
+func (p *plan) know(q *queueState, k laneKey) {
+	q.known.set(k, struct{}{}, p.number, p.s.sequence.Load())
 }
 
 // putLane plans a lane's record and its pointer.
@@ -319,7 +324,7 @@ func (p *plan) remove(q *queueState, at loc, outcome func(*Totals) *int64) error
 }
 
 func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int64) (bool, error) {
-	alive, known := q.fate(at.id)
+	alive, known := p.fate(q, at.id)
 	if known && !alive {
 		return false, nil
 	}
@@ -355,7 +360,7 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 
 // stored returns an item's bytes as they are after this plan's writes.
 func (p *plan) stored(q *queueState, at loc) ([]byte, bool, error) {
-	if alive, known := q.fate(at.id); known {
+	if alive, known := p.fate(q, at.id); known {
 		if !alive {
 			return nil, false, nil
 		}
@@ -365,22 +370,26 @@ func (p *plan) stored(q *queueState, at loc) ([]byte, bool, error) {
 }
 
 // fate returns what this plan has done to an item of the queue, if anything.
-func (q *queueState) fate(id uint64) (alive, known bool) {
-	for ; q.fated < len(q.effects); q.fated++ {
-		switch e := &q.effects[q.fated]; e.kind {
+func (p *plan) fate(q *queueState, id uint64) (alive, known bool) {
+	part := p.part(q)
+	if part.fates == nil {
+		part.fates = make(map[uint64]bool)
+	}
+	for ; part.fated < len(part.effects); part.fated++ {
+		switch e := &part.effects[part.fated]; e.kind {
 		case effectReady, effectDelayed, effectBack:
-			q.fates[e.r.id] = true
+			part.fates[e.r.id] = true
 		case effectRelease:
-			q.fates[e.d.ref.id] = true
+			part.fates[e.d.ref.id] = true
 		case effectGone:
-			q.fates[e.r.id] = false
+			part.fates[e.r.id] = false
 		case effectEnd:
 			if e.d.Barrier == nil {
-				q.fates[e.d.ref.id] = false
+				part.fates[e.d.ref.id] = false
 			}
 		}
 	}
-	alive, known = q.fates[id]
+	alive, known = part.fates[id]
 	return alive, known
 }
 

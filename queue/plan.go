@@ -23,9 +23,13 @@ type plan struct {
 	writes   []driver.Write
 	size     int
 	arena    []byte // keys and short values
+	slot     int    // 0 or 1: which part of a queue is this plan's
+	number   uint64 // of the batch, or 0 before the plan is begun
+	plain    bool   // all of it was foreseen; see foresees
 	requests []*request
-	queues   []*queueState          // with changed counts or effects
-	created  map[string]*queueState // queues made in this plan
+	taken    struct{ writes, bytes int } // bounds on what requests, and housekeeping, may use
+	queues   []*queueState               // with changed counts or effects
+	created  map[string]*queueState      // queues made in this plan
 
 	dropped map[laneID]bool          // lanes whose record this plan deletes
 	lanes   map[laneID]*pointer      // pointers that this plan makes or moves
@@ -70,6 +74,18 @@ const (
 	effectPointer                   // a lane's pointer has moved
 )
 
+// part is what a plan does to one queue.
+type part struct {
+	included bool // in plan.queues
+	changed  bool // the counts
+	effects  []effect
+	fates    map[uint64]bool // whether an item lives, from effects[:fated]
+	fated    int
+	shown    shownCounts // when the plan was finished
+}
+
+func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
+
 // effect is what publishing does for one op.
 type effect struct {
 	kind  effectKind
@@ -86,9 +102,10 @@ type effect struct {
 	ptr   *pointer // effectPointer, and effectReady if the lane is new
 }
 
-func newPlan(s *Store) *plan {
+func newPlan(s *Store, slot int) *plan {
 	return &plan{
 		s:       s,
+		slot:    slot,
 		created: make(map[string]*queueState),
 		dropped: make(map[laneID]bool),
 		lanes:   make(map[laneID]*pointer),
@@ -98,8 +115,14 @@ func newPlan(s *Store) *plan {
 	}
 }
 
+// reset begins the plan of the next batch.
 func (p *plan) reset(now time.Time) {
 	p.now = now
+	p.number, p.plain = p.s.sequence.Load()+1, true
+	if f := p.s.flying; f != nil {
+		p.number = f.number + 1
+	}
+	p.taken.writes, p.taken.bytes = 0, 0
 	clear(p.writes)
 	clear(p.requests)
 	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]
@@ -128,7 +151,7 @@ func (p *plan) roomy() bool {
 // durable reports whether the plan has anything to write.
 func (p *plan) durable() bool {
 	for _, q := range p.queues {
-		if q.changed {
+		if p.part(q).changed {
 			return true
 		}
 	}
@@ -166,22 +189,23 @@ func (p *plan) del(key []byte) {
 }
 
 func (p *plan) effect(e effect) {
-	p.include(e.q)
-	e.q.effects = append(e.q.effects, e)
+	part := p.include(e.q)
+	part.effects = append(part.effects, e)
 }
 
 // include makes a queue part of what is published.
-func (p *plan) include(q *queueState) {
-	if !q.planned {
-		q.planned = true
+func (p *plan) include(q *queueState) *part {
+	part := p.part(q)
+	if !part.included {
+		part.included = true
 		p.queues = append(p.queues, q)
 	}
+	return part
 }
 
 // touch notes that a queue's counts have changed.
 func (p *plan) touch(q *queueState) {
-	p.include(q)
-	q.changed = true
+	p.include(q).changed = true
 }
 
 // lookUp reads a key that may be absent.
@@ -385,6 +409,39 @@ func (d *Delivery) String() string {
 	return fmt.Sprintf("item %d of %s", d.ID, d.Queue)
 }
 
+// foresees reports whether a request may be planned while the batch before is
+// being written, if that batch consists of such requests too. Planning it reads
+// nothing but what the committer owns and keeps up to date while it plans, what
+// the flying plan still has (groups), and records on disk that such a batch
+// does not touch. All of a request's changes must be foreseen, or it waits.
+func (p *plan) foresees(r *request) bool {
+	for i := range r.ops {
+		switch o := &r.ops[i]; o.kind {
+		case opAck:
+			if o.d.Barrier != nil {
+				return false
+			}
+		case opEnqueue:
+			q := p.s.queue(o.name)
+			if q == nil || q.config.BarrierOn != nil || o.item.Key != "" && o.item.Mode != Once {
+				return false
+			}
+		case opPut, opDelete:
+		case opAdd:
+			if !p.s.counters.has(o) {
+				return false
+			}
+		case opDelayGroup:
+			if p.s.queue(o.name) == nil {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // fullPlanned is fullNowLocked for the committer.
 func (q *queueState) fullPlanned() bool {
 	c := q.config
@@ -421,7 +478,7 @@ func (p *plan) apply(o *op, r *request) error {
 		return p.setGroup(p.queue(o.name), o)
 	case opConfigure:
 		q := p.queue(o.name)
-		p.putQueue(q, *o.config, q.pausedPlanned())
+		p.putQueue(q, *o.config, p.paused(q))
 		p.effect(effect{kind: effectConfig, q: q, cfg: o.config})
 		// Later ops of this plan go by the new settings.
 		q.mu.Lock()
@@ -464,10 +521,11 @@ func (p *plan) apply(o *op, r *request) error {
 	return nil
 }
 
-// pausedPlanned is whether the queue is paused once the plan is published.
-func (q *queueState) pausedPlanned() bool {
-	for i := len(q.effects) - 1; i >= 0; i-- {
-		if e := &q.effects[i]; e.kind == effectPause {
+// paused is whether the queue is paused once the plan is published.
+func (p *plan) paused(q *queueState) bool {
+	effects := p.part(q).effects
+	for i := len(effects) - 1; i >= 0; i-- {
+		if e := &effects[i]; e.kind == effectPause {
 			return e.flag
 		}
 	}
@@ -535,6 +593,10 @@ func (p *plan) groupRecord(q *queueState, name string) (*groupRecord, error) {
 	}
 	rec := new(groupRecord)
 	p.groups[id] = rec
+	if f := p.s.flying; f != nil && f.groups[id] != nil {
+		*rec = *f.groups[id]
+		return rec, nil
+	}
 	q.mu.Lock()
 	g := q.groups[name]
 	if g != nil {
@@ -563,9 +625,10 @@ func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
 // finish adds the writes that every batch has: the counts that have changed,
 // and the number of the batch.
 func (p *plan) finish() {
+	p.show()
 	p.s.counters.flush(p)
 	for _, q := range p.queues {
-		if !q.changed {
+		if !p.part(q).changed {
 			continue
 		}
 		p.put(p.seal(appendQueue(p.tail(), kindCounts, q.id)), p.seal(q.counts.append(p.tail())))
@@ -576,9 +639,17 @@ func (p *plan) finish() {
 			}
 		}
 	}
-	b := binary.AppendUvarint(p.tail(), p.s.sequence.Load()+1)
+	b := binary.AppendUvarint(p.tail(), p.number)
 	b = binary.AppendUvarint(b, p.s.nextID)
 	p.put(metaKey("batch"), p.seal(b))
+}
+
+// show notes the counts that publishing will show: by then the next batch may
+// have changed them.
+func (p *plan) show() {
+	for _, q := range p.queues {
+		p.part(q).shown = q.snapshot()
+	}
 }
 
 // count applies the change of an item's life to its epoch and its queue.

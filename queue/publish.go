@@ -29,19 +29,20 @@ func (p *plan) publish() {
 func (p *plan) publishQueue(q *queueState) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.planned, q.changed = false, false
+	part := p.part(q)
 	now := p.s.now()
-	for i := range q.effects {
-		if err := q.applyLocked(&q.effects[i], now); err != nil {
+	for i := range part.effects {
+		if err := q.applyLocked(&part.effects[i], now); err != nil {
 			return err
 		}
 	}
-	clear(q.effects)
-	clear(q.fates)
 	clear(q.claimed)
-	q.effects, q.fated = q.effects[:0], 0
+	clear(part.effects)
+	clear(part.fates)
+	part.effects, part.fated = part.effects[:0], 0
+	part.included, part.changed = false, false
 
-	q.showCountsLocked()
+	q.showLocked(part.shown)
 	closeAll(&q.drainers)
 	if len(q.spaces) > 0 && !q.fullNowLocked() {
 		closeAll(&q.spaces)
@@ -62,19 +63,33 @@ func (p *plan) publishQueue(q *queueState) error {
 	return nil
 }
 
-// showCountsLocked copies what the committer counts to where others may read.
-func (q *queueState) showCountsLocked() {
-	q.visible = q.counts
-	q.open, q.tail = q.counts.open, q.counts.tail
-	q.live, q.delayed, q.later = 0, 0, 0
-	q.sinceBarrier = q.epochs[q.tail].total.Enqueued
+// shownCounts is what others may know of what the committer counts.
+type shownCounts struct {
+	visible      queueCounts
+	live         int64 // unsettled items of the open epoch
+	delayed      int64 // of those, delayed ones
+	later        int64 // items of later epochs
+	sinceBarrier int64 // items enqueued to the tail epoch
+	openTotals   Totals
+}
+
+func (q *queueState) showLocked(s shownCounts) {
+	q.shownCounts = s
+	q.open, q.tail = s.visible.open, s.visible.tail
+}
+
+// snapshot returns the counts after what has been planned. Only the committer
+// may call it.
+func (q *queueState) snapshot() shownCounts {
+	shown := shownCounts{visible: q.counts, sinceBarrier: q.epochs[q.counts.tail].total.Enqueued}
 	for epoch, e := range q.epochs {
-		if epoch == q.open {
-			q.live, q.delayed, q.openTotals = e.live, e.delayed, e.total
+		if epoch == q.counts.open {
+			shown.live, shown.delayed, shown.openTotals = e.live, e.delayed, e.total
 		} else {
-			q.later += e.live
+			shown.later += e.live
 		}
 	}
+	return shown
 }
 
 func (q *queueState) applyLocked(e *effect, now int64) error {
@@ -174,7 +189,7 @@ func (p *plan) maybeReleaseLocked(q *queueState, now int64) error {
 		return err
 	}
 	b.Released = time.Unix(0, now)
-	b.Counts = q.epochs[q.open].total
+	b.Counts = q.openTotals
 	q.acks = rec.Acks
 	p.events = append(p.events, Event{Kind: EventReleased, Queue: q.name, Epoch: q.open})
 	q.releaseLocked(&b)

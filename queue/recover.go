@@ -49,7 +49,7 @@ func (s *Store) recover(ctx context.Context) error {
 			return err
 		}
 	}
-	s.recent.youngSince, s.recent.since = s.sequence.Load(), s.sequence.Load()
+	s.recent.since = s.sequence.Load()
 	if err := s.recoverQueues(ctx); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *Store) recoverSchedule(q *queueState) error {
 	if q.sweep, err = any(appendQueue(nil, kindLane, q.id), appendEpoch(nil, kindLane, q.id, q.counts.open)); err != nil {
 		return err
 	}
-	q.showCountsLocked()
+	q.showLocked(q.snapshot())
 	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
 	if err := q.loadEpochLocked(); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (s *Store) recoverNotes(ctx context.Context) error {
 			}
 			keys = keys[1:]
 		}
-		if err := s.write(p); err != nil {
+		if err := s.writeNow(p); err != nil {
 			return err
 		}
 	}

@@ -21,16 +21,12 @@ type queueState struct {
 
 	// Owned by the committer: the durable state.
 	counts  queueCounts
-	epochs  map[uint32]*epochCounts // open to tail
-	names   map[string]nameRecord   // durable subscriptions; changed under mu too
-	known   knownLanes              // lanes that have a record
-	planned bool                    // part of this plan
-	changed bool                    // its counts, by this plan
-	effects []effect                // of this plan
-	fates   map[uint64]bool         // whether an item lives, from effects[:fated]
-	fated   int
-	opening bool // this plan opens the next epoch
-	sweep   bool // an earlier epoch may have lane records
+	epochs  map[uint32]*epochCounts   // open to tail
+	names   map[string]nameRecord     // durable subscriptions; changed under mu too
+	known   recent[laneKey, struct{}] // lanes that have a record
+	parts   [2]part                   // of the two plans, by their slots
+	opening bool                      // the plan in the making opens the next epoch
+	sweep   bool                      // an earlier epoch may have lane records
 
 	mu           sync.Mutex
 	config       *Config
@@ -38,12 +34,7 @@ type queueState struct {
 	groupRecords bool // some group may have a record
 	open         uint32
 	tail         uint32
-	live         int64 // unsettled items of the open epoch
-	delayed      int64 // of those, delayed ones
-	later        int64 // items of later epochs
-	openTotals   Totals
-	sinceBarrier int64 // items enqueued to the tail epoch
-	visible      queueCounts
+	shownCounts  // after the last published batch
 
 	levels   []*level // by descending priority
 	lanes    map[laneKey]*lane
@@ -80,7 +71,7 @@ func newQueueState(s *Store, id uint16, name string) *queueState {
 		s: s, id: id, name: name,
 		config:    &Config{},
 		epochs:    map[uint32]*epochCounts{0: {}},
-		fates:     make(map[uint64]bool),
+		known:     recent[laneKey, struct{}]{max: knownLanesMax},
 		names:     make(map[string]nameRecord),
 		lanes:     make(map[laneKey]*lane),
 		groups:    make(map[string]*group),

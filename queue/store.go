@@ -50,8 +50,12 @@ type Store struct {
 
 	// Owned by the committer.
 	nextID      uint64
-	plan        *plan
-	recent      recentMarks
+	plan        *plan      // in the making; nothing but housekeeping has begun if number is 0
+	flying      *plan      // being written, or nil
+	spare       *plan      // the one of the two plans that is neither
+	launched    chan *plan // to the writer
+	landed      chan error // from the writer
+	recent      recent[markID, markState]
 	counters    counterCache
 	freeChecked time.Time
 	freeBytes   int64
@@ -72,6 +76,8 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 		failed:   make(chan struct{}),
+		launched: make(chan *plan),
+		landed:   make(chan error),
 		queues:   make(map[string]*queueState),
 		flagged:  make(map[*queueState]bool),
 	}
@@ -79,7 +85,8 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
 		s.opts.MaxItem = limit
 	}
-	s.plan = newPlan(s)
+	s.recent.max = recentMarksMax
+	s.plan, s.spare = newPlan(s, 0), newPlan(s, 1)
 	if err := s.recover(ctx); err != nil {
 		return nil, fmt.Errorf("recover store: %w", err)
 	}

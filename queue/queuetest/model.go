@@ -97,7 +97,7 @@ func (m *model) step() {
 	q := pick(m.rnd, m.queues)
 	switch n := m.rnd.IntN(100); {
 	case n < 55:
-		m.transaction()
+		m.transactions()
 	case n < 75:
 		if len(q.sessions) > 0 {
 			m.receive(q, pick(m.rnd, q.sessions))

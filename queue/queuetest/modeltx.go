@@ -8,26 +8,54 @@ import (
 	"github.com/seed-301537d8/weir/queue"
 )
 
-// transaction commits one to four random changes and then makes them in the
-// reference.
-func (m *model) transaction() {
-	var tx queue.Tx
+// transactions commits some transactions of a few random changes each, and then
+// makes the changes in the reference. If there are several, all but the first
+// are submitted while those before them are on their way to the disk.
+func (m *model) transactions() {
+	n, changes := 1, 4
+	if m.rnd.IntN(2) == 0 {
+		n, changes = 2+m.rnd.IntN(3), 2
+	}
+	txs := make([]queue.Tx, n)
 	var words []string
 	var effects []func(now time.Time)
 	used := make(map[*queue.Delivery]bool)
-	for range 1 + m.rnd.IntN(4) {
-		word, effect := m.change(&tx, pick(m.rnd, m.queues), used)
-		if effect != nil {
-			words, effects = append(words, word), append(effects, effect)
+	for i := range txs {
+		if i > 0 {
+			words = append(words, "and then")
+		}
+		for range 1 + m.rnd.IntN(changes) {
+			word, effect := m.change(&txs[i], pick(m.rnd, m.queues), used)
+			if effect != nil {
+				words, effects = append(words, word), append(effects, effect)
+			}
 		}
 	}
 	m.log("commit %s", strings.Join(words, "; "))
-	m.must(m.s.Commit(m.ctx, &tx))
+	m.commitAll(txs)
 	for _, effect := range effects {
 		effect(time.Now())
 	}
 	if all := strings.Join(words, "; "); strings.Contains(all, "configure") || strings.Contains(all, "set g") {
 		m.loosen()
+	}
+}
+
+// commitAll commits transactions in their order, without waiting for one before
+// the next is submitted.
+func (m *model) commitAll(txs []queue.Tx) {
+	if len(txs) == 1 {
+		m.must(m.s.Commit(m.ctx, &txs[0]))
+		return
+	}
+	m.gate.shut()
+	var errs []<-chan error
+	for i := range txs {
+		errs = append(errs, m.submit(&txs[i]))
+	}
+	m.gate.open()
+	for _, err := range errs {
+		m.must(<-err)
 	}
 }
 

@@ -54,6 +54,7 @@ type env struct {
 	s    *queue.Store
 
 	limits driver.Limits
+	gate   gate                            // before the driver's Commit
 	wrap   func(driver.Store) driver.Store // around the driver at each open, or nil
 }
 
@@ -84,6 +85,7 @@ func (e *env) open() {
 		e.Fatalf("open disk: %v", err)
 	}
 	e.limits = db.Limits()
+	db = gated{db, &e.gate}
 	if e.wrap != nil {
 		db = e.wrap(db)
 	}
@@ -375,6 +377,7 @@ func Run(t *testing.T, h Harness) {
 		{"Look", lookPromises},
 		{"Refuse", refusePromises},
 		{"Memory", memoryPromises},
+		{"Ahead", aheadPromises},
 	} {
 		t.Run(part.name, func(t *testing.T) { runPromises(t, h, part.promises) })
 	}

@@ -21,7 +21,7 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 		if o.kind == opRetry && !o.explicit {
 			delay = q.config.Backoff.Delay(d.Attempt)
 		}
-		p.effect(effect{kind: effectBarrier, flag: o.kind != opRelease, q: q, d: d, delay: delay})
+		p.effect(q, effect{kind: effectBarrier, flag: o.kind != opRelease, d: d, delay: delay})
 		return nil
 	}
 	q.mu.Lock()
@@ -35,7 +35,7 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 	}
 	q.acks++
 	q.mu.Unlock()
-	p.effect(effect{kind: effectEnd, q: q, d: d})
+	p.effect(q, effect{kind: effectEnd, d: d})
 	if name := d.c.opts.Durable; name != "" {
 		p.setName(q, name, nameRecord{next: d.Epoch + 1})
 	}

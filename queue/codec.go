@@ -206,7 +206,15 @@ func decodeItem(l loc, value []byte) (storedItem, error) {
 	s.Body = r.b
 	s.Group = l.group
 	s.Priority = int(l.prio)
-	return s, r.err(fmt.Sprintf("item %d", l.id))
+	return s, r.itemErr(l.id)
+}
+
+// itemErr is err for an item.
+func (r *reader) itemErr(id uint64) error {
+	if !r.bad {
+		return nil
+	}
+	return r.err(fmt.Sprintf("item %d", id))
 }
 
 // ref is an item in memory that is not decoded: what scheduling needs, and
@@ -233,7 +241,7 @@ func makeRef(id uint64, value []byte) (ref, error) {
 	if flags&^itemFlags != itemFormat {
 		r.bad = true
 	}
-	return f, r.err(fmt.Sprintf("item %d", id))
+	return f, r.itemErr(id)
 }
 
 // keyHash returns the hash of a keyed item's identity.

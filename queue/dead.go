@@ -61,7 +61,7 @@ func (p *plan) bury(q *queueState, d *Delivery, cause error) error {
 	if err := p.buryItem(q, d.at(), d.ref, cause); err != nil {
 		return err
 	}
-	p.effect(effect{kind: effectEnd, q: q, d: d})
+	p.effect(q, effect{kind: effectEnd, d: d})
 	return nil
 }
 

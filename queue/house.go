@@ -194,7 +194,7 @@ func (p *plan) dropIdle(q *queueState) (more bool, err error) {
 		p.del(p.seal(appendPointerKey(p.tail(), q.id, l.key, l.onDisk)))
 		p.dropped[laneID{q.id, l.key}] = true
 		q.known.remove(l.key)
-		p.effect(effect{kind: effectIdle, q: q, lane: l.key})
+		p.effect(q, effect{kind: effectIdle, at: l.key.loc()})
 		if g := l.group; q.groupRecords && g.inflight == 0 && g.rec.settings == (GroupSettings{}) && p.dropsAll(q, g.lanes) {
 			p.del(p.seal(appendGroupKey(p.tail(), q.id, g.name)))
 		}

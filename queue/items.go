@@ -69,14 +69,14 @@ func (p *plan) insert(q *queueState, at loc, r ref) error {
 // appear plans the effect of an item at a place that it did not have before.
 func (p *plan) appear(q *queueState, at loc, r ref) error {
 	if at.due != 0 {
-		p.effect(effect{kind: effectDelayed, q: q, at: at, r: ref{id: r.id, expires: r.expires}})
+		p.effect(q, effect{kind: effectDelayed, at: at, r: ref{id: r.id, expires: r.expires}})
 		return nil
 	}
 	fresh, err := p.ensureLane(q, at.lane())
 	if err != nil {
 		return err
 	}
-	p.effect(effect{kind: effectReady, q: q, at: at, r: r, ptr: fresh})
+	p.effect(q, effect{kind: effectReady, at: at, r: r, ptr: fresh})
 	return nil
 }
 
@@ -177,7 +177,7 @@ func (p *plan) movePointer(q *queueState, k laneKey, from, to *pointer, mayLeave
 	}
 	p.lanes[laneID{q.id, k}] = to
 	p.putLane(q, k, to)
-	p.effect(effect{kind: effectPointer, flag: mayLeave, q: q, lane: k, ptr: to})
+	p.effect(q, effect{kind: effectPointer, flag: mayLeave, at: k.loc(), ptr: to})
 }
 
 func (p *plan) putExpiry(q *queueState, at loc, expires int64) {
@@ -193,13 +193,13 @@ func (p *plan) settle(o *op) error {
 	}
 	switch o.kind {
 	case opRelease:
-		p.effect(effect{kind: effectRelease, q: q, d: d})
+		p.effect(q, effect{kind: effectRelease, d: d})
 		return nil
 	case opAck:
 		if err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Acked }); err != nil {
 			return err
 		}
-		p.effect(effect{kind: effectEnd, q: q, d: d})
+		p.effect(q, effect{kind: effectEnd, d: d})
 	case opBury:
 		if err := p.bury(q, d, o.err); err != nil {
 			return err
@@ -264,7 +264,7 @@ func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause erro
 	}
 	if d.ref.expires != 0 && d.ref.expires <= p.nowMS() {
 		err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })
-		p.effect(effect{kind: effectEnd, q: q, d: d})
+		p.effect(q, effect{kind: effectEnd, d: d})
 		return err
 	}
 	r := d.ref
@@ -277,10 +277,10 @@ func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause erro
 	to := from
 	if to.due = p.due(delay, time.Time{}); to.due == 0 {
 		p.put(p.seal(to.appendKey(p.tail())), r.value)
-		p.effect(effect{kind: effectBack, q: q, d: d, at: to, r: r})
+		p.effect(q, effect{kind: effectBack, d: d, at: to, r: r})
 		return nil
 	}
-	p.effect(effect{kind: effectEnd, q: q, d: d})
+	p.effect(q, effect{kind: effectEnd, d: d})
 	return p.move(q, from, to, r)
 }
 
@@ -354,7 +354,7 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 	if err := p.leave(q, at, r, outcome); err != nil {
 		return false, err
 	}
-	p.effect(effect{kind: effectGone, q: q, at: at, r: ref{id: at.id}})
+	p.effect(q, effect{kind: effectGone, at: at, r: ref{id: at.id}})
 	return true, nil
 }
 

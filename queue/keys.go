@@ -48,6 +48,9 @@ type laneKey struct {
 
 func (l loc) lane() laneKey { return laneKey{l.epoch, l.prio, l.group} }
 
+// loc returns a place in the lane, without queue and id.
+func (k laneKey) loc() loc { return loc{epoch: k.epoch, prio: k.prio, group: k.group} }
+
 // prioByte sorts high priorities first.
 func prioByte(p int8) byte { return byte(127 - int(p)) }
 

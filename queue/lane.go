@@ -367,13 +367,14 @@ func (q *queueState) refillLocked(l *lane) error {
 	var bad error
 	size := 0
 	complete := true
+	var values packer
 	err := q.s.db.Scan(context.Background(), start, prefixEnd(prefix), func(key, value []byte) bool {
 		if len(l.win) >= limit || size >= refillBytes {
 			complete = false
 			return false
 		}
 		id := binary.BigEndian.Uint64(key[len(prefix):])
-		r, err := makeRef(id, bytes.Clone(value))
+		r, err := makeRef(id, values.clone(value))
 		if err != nil {
 			bad = err
 			return false
@@ -400,6 +401,24 @@ func (q *queueState) refillLocked(l *lane) error {
 	return nil
 }
 
+// packer copies small values into shared blocks, since a lane's window is many
+// of them, and they live about as long as each other.
+type packer struct{ free []byte }
+
+const packerBlock = 4 << 10
+
+func (p *packer) clone(b []byte) []byte {
+	if len(b) > packerBlock/8 {
+		return bytes.Clone(b)
+	}
+	if len(b) > cap(p.free)-len(p.free) {
+		p.free = make([]byte, 0, packerBlock)
+	}
+	n := len(p.free)
+	p.free = append(p.free, b...)
+	return p.free[n:len(p.free):len(p.free)]
+}
+
 // lowestLocked returns an id that no unsettled item of the lane is below.
 func (q *queueState) lowestLocked(l *lane) uint64 {
 	low := l.cursor + 1
@@ -419,15 +438,15 @@ func (q *queueState) lowestLocked(l *lane) uint64 {
 // movedLocked notes where a lane's pointer lies now, and leaves the lane to the
 // disk if that was the purpose and nobody has used it since.
 func (q *queueState) movedLocked(e *effect) {
-	if l := q.lanes[e.lane]; l != nil {
+	if l := q.lanes[e.at.lane()]; l != nil {
 		l.onDisk, l.lowID = e.ptr.due, e.ptr.low
 		if !e.flag || l.due != e.ptr.due || l.inflight > 0 || l.group.inflight > 0 || len(l.group.lanes) > 1 {
 			return
 		}
 		q.dropLaneLocked(l)
 	}
-	key := appendPointerKey(nil, q.id, e.lane, e.ptr.due)
-	if lv := q.levelLocked(e.lane.prio); lv.next == nil || bytes.Compare(key, lv.next) < 0 {
+	key := appendPointerKey(nil, q.id, e.at.lane(), e.ptr.due)
+	if lv := q.levelLocked(e.at.prio); lv.next == nil || bytes.Compare(key, lv.next) < 0 {
 		lv.next, lv.horizon = key, e.ptr.due
 	}
 }

@@ -90,15 +90,11 @@ func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
 type effect struct {
 	kind  effectKind
 	flag  bool // effectPause: pause; effectBarrier: counted; effectPointer: the lane may leave memory
-	q     *queueState
 	d     *Delivery
-	at    loc
+	at    loc // effectIdle, effectPointer: of the lane; effectGroup: the group alone
 	r     ref
 	delay time.Duration
-	name  string
-	group GroupSettings
-	cfg   *Config
-	lane  laneKey  // effectIdle, effectPointer
+	group *GroupSettings
 	ptr   *pointer // effectPointer, and effectReady if the lane is new
 }
 
@@ -188,8 +184,8 @@ func (p *plan) del(key []byte) {
 	p.size += len(key)
 }
 
-func (p *plan) effect(e effect) {
-	part := p.include(e.q)
+func (p *plan) effect(q *queueState, e effect) {
+	part := p.include(q)
 	part.effects = append(part.effects, e)
 }
 
@@ -479,7 +475,7 @@ func (p *plan) apply(o *op, r *request) error {
 	case opConfigure:
 		q := p.queue(o.name)
 		p.putQueue(q, *o.config, p.paused(q))
-		p.effect(effect{kind: effectConfig, q: q, cfg: o.config})
+		p.effect(q, effect{kind: effectConfig})
 		// Later ops of this plan go by the new settings.
 		q.mu.Lock()
 		q.config = o.config
@@ -487,9 +483,9 @@ func (p *plan) apply(o *op, r *request) error {
 	case opPause:
 		q := p.find(o.name)
 		p.putQueue(q, *q.config, o.explicit)
-		p.effect(effect{kind: effectPause, q: q, flag: o.explicit})
+		p.effect(q, effect{kind: effectPause, flag: o.explicit})
 	case opRemove:
-		return p.remove(p.find(o.name), o.at, func(t *Totals) *int64 { return &t.Dropped })
+		return p.remove(p.find(o.name), *o.at, func(t *Totals) *int64 { return &t.Dropped })
 	case opForget:
 		return p.forget(p.find(o.name), o)
 	case opRetryDead:
@@ -554,12 +550,13 @@ func (p *plan) setGroup(q *queueState, o *op) error {
 				return err
 			}
 		}
-		rec.settings = o.group
+		rec.settings = *o.group
 	} else if o.group.NotBefore.After(rec.settings.NotBefore) {
 		rec.settings.NotBefore = o.group.NotBefore
 	}
 	p.putGroup(q, o.key, rec)
-	p.effect(effect{kind: effectGroup, q: q, name: o.key, group: rec.settings})
+	settings := rec.settings
+	p.effect(q, effect{kind: effectGroup, at: loc{group: o.key}, group: &settings})
 	return nil
 }
 

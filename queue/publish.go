@@ -123,8 +123,8 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 			v.forget(e.at.id)
 		}
 	case effectGroup:
-		if g := q.groups[e.name]; g != nil {
-			g.rec.settings, g.stored = e.group, true
+		if g := q.groups[e.at.group]; g != nil {
+			g.rec.settings, g.stored = *e.group, true
 			q.relaxLocked(g)
 		}
 	case effectConfig:
@@ -134,11 +134,11 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 	case effectPause:
 		q.paused = e.flag
 	case effectIdle:
-		if l := q.lanes[e.lane]; l != nil {
+		if l := q.lanes[e.at.lane()]; l != nil {
 			q.dropLaneLocked(l)
 		}
 	case effectPointer:
-		if e.lane.epoch == q.open {
+		if e.at.epoch == q.open {
 			q.movedLocked(e)
 		}
 	case effectBarrier:

@@ -124,6 +124,9 @@ func (q *queueState) takeLocked(c *Consumer, n int) ([]*Delivery, error) {
 				q.scheduleLocked(l)
 				continue
 			}
+			if out == nil {
+				out = make([]*Delivery, 0, min(n, 128))
+			}
 			out = append(out, q.leaseLocked(c, l, r))
 			q.servedLocked(l, now)
 		}

@@ -68,17 +68,17 @@ type op struct {
 	name     string        // queue or table
 	key      string        // table key, group, identity or durable name
 	id       uint64        // item or dead letter
+	at       *loc          // opRemove
 	item     *Item         // opEnqueue
 	value    []byte        // encoded item, record or barrier body
 	delta    int64         // opAdd
-	group    GroupSettings
+	group    *GroupSettings
 	config   *Config
 
 	// Filled in by Commit, for opEnqueue.
 	hash      hash128
-	mark      []byte // what was found under hash at version
+	mark      []byte // what was found under hash
 	markKnown bool
-	at        loc // opRemove, and where an enqueued item was put
 }
 
 // Ack settles deliveries as done. For a barrier it says that this consumer
@@ -157,13 +157,13 @@ func (tx *Tx) Add(table, key string, delta int64) {
 // SetGroup replaces the settings of a group; the zero GroupSettings removes
 // them. A minimum delay that is running already is not cut short.
 func (tx *Tx) SetGroup(queue, group string, s GroupSettings) {
-	tx.ops = append(tx.ops, op{kind: opSetGroup, name: queue, key: group, group: s})
+	tx.ops = append(tx.ops, op{kind: opSetGroup, name: queue, key: group, group: &s})
 }
 
 // DelayGroup sets a group's NotBefore to until unless it is later already,
 // and leaves its other settings alone.
 func (tx *Tx) DelayGroup(queue, group string, until time.Time) {
-	tx.ops = append(tx.ops, op{kind: opDelayGroup, name: queue, key: group, group: GroupSettings{NotBefore: until}})
+	tx.ops = append(tx.ops, op{kind: opDelayGroup, name: queue, key: group, group: &GroupSettings{NotBefore: until}})
 }
 
 // Configure replaces the settings of a queue, which comes into being if it
@@ -187,7 +187,7 @@ func (tx *Tx) Resume(queue string) {
 // worked on, or gone, is left alone.
 func (tx *Tx) Remove(items ...Waiting) {
 	for _, w := range items {
-		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, at: w.at, id: w.ID})
+		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, at: &w.at, id: w.ID})
 	}
 }
 

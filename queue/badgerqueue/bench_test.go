@@ -212,7 +212,7 @@ func BenchmarkStep(b *testing.B) {
 // keys, 100 to a request.
 func BenchmarkTakeAck(b *testing.B) {
 	const batch = 100
-	for _, callers := range []int{1, 16} {
+	for _, callers := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("raw/callers=%d", callers), func(b *testing.B) {
 			r := openRaw(b)
 			var id atomic.Uint64

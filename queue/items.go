@@ -220,6 +220,9 @@ func (p *plan) settle(o *op) error {
 // minimum delay.
 func (p *plan) delayGroup(q *queueState, d *Delivery) error {
 	g := d.ln.group
+	if g.name == "" {
+		return nil
+	}
 	q.mu.Lock()
 	_, delay := q.limitsLocked(g)
 	next := g.rec.nextDue

@@ -334,19 +334,42 @@ func (p *plan) check(r *request) error {
 	if !r.settles {
 		return nil
 	}
-	for i := range r.ops {
-		if o := &r.ops[i]; o.kind <= opBury {
-			if err := o.d.claim(); err != nil {
-				for j := range i {
-					if r.ops[j].kind <= opBury {
-						r.ops[j].d.unclaim()
-					}
-				}
-				return err
+	return r.claim()
+}
+
+// claim marks the deliveries that the request settles, so that their sessions'
+// end leaves them alone. A queue is locked once for many: receivers queue up
+// for that lock.
+func (r *request) claim() error {
+	claimed := 0
+	err := error(nil)
+	var locked *queueState
+	for ; claimed < len(r.ops) && err == nil; claimed++ {
+		o := &r.ops[claimed]
+		if o.kind > opBury {
+			continue
+		}
+		if q := o.d.c.q; q != locked {
+			if locked != nil {
+				locked.mu.Unlock()
 			}
+			locked = q
+			q.mu.Lock()
+		}
+		err = o.d.claimLocked()
+	}
+	if locked != nil {
+		locked.mu.Unlock()
+	}
+	if err == nil {
+		return nil
+	}
+	for i := range claimed - 1 { // the last one failed
+		if r.ops[i].kind <= opBury {
+			r.ops[i].d.unclaim()
 		}
 	}
-	return nil
+	return err
 }
 
 // makes reports whether one of the first n ops brings a queue into being.
@@ -362,12 +385,7 @@ func (r *request) makes(queue string, n int) bool {
 	return false
 }
 
-// claim marks a delivery as being settled, so that its session's end leaves it
-// alone.
-func (d *Delivery) claim() error {
-	q := d.c.q
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (d *Delivery) claimLocked() error {
 	switch d.state {
 	case leaseHeld:
 		d.state = leaseSettling

@@ -230,7 +230,7 @@ func BenchmarkTakeAck(b *testing.B) {
 			s := openStore(b)
 			ctx := context.Background()
 			fill(b, s, "q", (b.N+callers)*batch, 0)
-			c, err := s.Subscribe(ctx, "q", nil)
+			c, err := s.Subscribe(ctx, "q", &queue.SubscribeOptions{Prefetch: callers * batch})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -57,7 +57,7 @@ func (p *plan) housekeep() error {
 // housekeepingDue reports whether housekeep would find something to do.
 func (s *Store) housekeepingDue() bool {
 	s.notesMu.Lock()
-	due := s.noteBytes > maxNoteBytes
+	due := s.noteBytes > s.noteLimit
 	s.notesMu.Unlock()
 	s.mu.RLock()
 	defer s.mu.RUnlock()

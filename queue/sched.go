@@ -249,14 +249,16 @@ func appendNotedKey(b []byte, at loc) []byte {
 	return append(b, key...)
 }
 
-// maxNoteBytes is how long the notes get before they are rewritten.
-const maxNoteBytes = 1 << 20
+// spareNotes is by how much the notes grow, in bytes, before they are rewritten.
+// They also grow by what was in them after the last time, so that rewriting
+// costs a part of appending however much is in flight.
+const spareNotes = 1 << 20
 
 func (s *Store) appendNote(b []byte) error {
 	s.notesMu.Lock()
 	defer s.notesMu.Unlock()
 	s.noteBytes += len(b)
-	if s.noteBytes > maxNoteBytes {
+	if s.noteBytes > s.noteLimit {
 		select {
 		case s.kick <- struct{}{}:
 		default:
@@ -272,7 +274,7 @@ func (s *Store) appendNote(b []byte) error {
 // it; taking every queue's lock keeps new notes out meanwhile.
 func (s *Store) rewriteNotes() error {
 	s.notesMu.Lock()
-	due := s.noteBytes > maxNoteBytes
+	due := s.noteBytes > s.noteLimit
 	s.notesMu.Unlock()
 	if !due {
 		return nil
@@ -281,17 +283,19 @@ func (s *Store) rewriteNotes() error {
 	queues := s.byID
 	s.mu.RUnlock()
 	var notes [][]byte
+	kept := 0
 	for _, q := range queues {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		for _, d := range q.inflight {
 			b := binary.AppendUvarint([]byte{noteTaken}, uint64(d.ref.attempts)+1)
-			notes = append(notes, appendNotedKey(b, d.at()))
+			b = appendNotedKey(b, d.at())
+			notes, kept = append(notes, b), kept+len(b)
 		}
 	}
 	s.notesMu.Lock()
 	defer s.notesMu.Unlock()
-	s.noteBytes = 0
+	s.noteBytes, s.noteLimit = 0, spareNotes+4*kept
 	if err := s.db.ResetNotes(context.Background(), notes); err != nil {
 		return fmt.Errorf("rewrite notes: %w", err)
 	}

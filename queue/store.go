@@ -47,6 +47,7 @@ type Store struct {
 	eventMu   sync.Mutex // one call of Options.OnEvent at a time
 	notesMu   sync.Mutex
 	noteBytes int // appended since the last reset
+	noteLimit int // rewrite them beyond it
 
 	// Owned by the committer.
 	nextID      uint64
@@ -80,6 +81,8 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 		landed:   make(chan error),
 		queues:   make(map[string]*queueState),
 		flagged:  make(map[*queueState]bool),
+
+		noteLimit: spareNotes,
 	}
 	s.log = s.opts.Logger
 	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {

@@ -396,3 +396,67 @@ func examine(dir string, opts *badgerqueue.Options, want *content) error {
 	}
 	return want.compare(s)
 }
+
+// A batch that was being written when the process died may be the first of its
+// log. What is before it lies in tables, and the store is whole.
+func TestTornFirstBatchOfALog(t *testing.T) {
+	dir := t.TempDir()
+	ctx := t.Context()
+	put := func(s *queue.Store, key string) {
+		t.Helper()
+		var tx queue.Tx
+		tx.Put("t", key, []byte(key))
+		if err := s.Commit(ctx, &tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := badgerqueue.Open(dir, small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(s, "before")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = badgerqueue.Open(dir, small()); err != nil {
+		t.Fatal(err)
+	}
+	water, err := os.ReadFile(filepath.Join(dir, "HIGH"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(s, "during")
+	image := copyFolder(t, dir)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(image, "HIGH"), water, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(image, "badger", "*.mem"))
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("logs %q, %v", logs, err)
+	}
+	b, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := len(bytes.TrimRight(b, "\x00"))
+	clear(b[written-20:])
+	if err := writeSparse(logs[0], b); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = badgerqueue.Open(image, small()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Get(ctx, "t", "before"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Get(ctx, "t", "during"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("what was being written: %v", err)
+	}
+	if err := s.Check(ctx); err != nil {
+		t.Error(err)
+	}
+}

@@ -143,7 +143,7 @@ func (in *inspection) inspectLogs(dir string, reached, water uint64) error {
 		if m.size == 0 {
 			in.empty = append(in.empty, path)
 		}
-		if !m.whole && (i < len(paths)-1 || m.last < water) {
+		if !m.whole && (i < len(paths)-1 || max(m.last, reached) < water) {
 			return fmt.Errorf("%w: log %s is damaged after batch %d", driver.ErrCorrupt, path, max(m.last, reached))
 		}
 		if m.first == 0 {

@@ -51,7 +51,7 @@ type Crawler struct {
 	hosts     cache[polite.HostState]
 	hostsMu   sync.Mutex // one update of a host's state at a time
 	skips     cache[bool]
-	visited   cache[bool] // by identity: links to these need not be offered again
+	known     cache[bool] // by identity, in the queue's seen-set: need not be offered again
 	startedAt time.Time
 }
 
@@ -98,7 +98,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 		return nil, err
 	}
 	c := &Crawler{store: store, settings: settings, log: opts.Logger, agent: robots.ProductToken(settings.UserAgent)}
-	c.visited.max = 64 << 10
+	c.known.max = 128 << 10
 	if err := c.addSeeds(ctx, seeds); err != nil {
 		return nil, err
 	}

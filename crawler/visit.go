@@ -36,7 +36,7 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		return c.giveUp(out, r, "bad_url", err.Error(), 0)
 	}
 	// Whoever is visited is in the queue's seen-set, for good.
-	c.visited.put(c.identity(r), true)
+	c.known.put(c.identity(r), true)
 	if !c.settings.IgnoreRobots {
 		policy, err := c.policy(ctx, u, out)
 		if err != nil {
@@ -262,6 +262,7 @@ func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target st
 func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, resolver *linkResolver, nofollow bool, page *Page) {
 	listed := make(map[string]bool)
 	queued := make(map[string]bool)
+	var offered []string // identities
 	for _, l := range d.Links() {
 		to, ok := resolver.found[l.URL]
 		if !ok {
@@ -295,10 +296,17 @@ func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, 
 		}
 		queued[target] = true
 		next := Request{URL: target, Depth: r.Depth + 1, Referrer: r.URL, parsed: to}
-		if _, ok := c.visited.get(c.identity(next)); !ok {
+		identity := c.identity(next)
+		if _, ok := c.known.get(identity); !ok {
 			c.requests.Emit(out, next)
+			offered = append(offered, identity)
 		}
 	}
+	out.OnCommit(func() {
+		for _, identity := range offered {
+			c.known.put(identity, true)
+		}
+	})
 }
 
 func (c *Crawler) decide(u weburl.URL, depth int) scope.Decision { return c.scope.Decide(u, depth) }

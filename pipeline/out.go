@@ -15,6 +15,7 @@ type Out struct {
 	failure queue.Tx
 	err     error // the first of emission
 	emitted []emission
+	after   []func() // the commit
 	feeds   []string // declared; nil in tests, where everything may be fed
 
 	attempt    int
@@ -61,10 +62,16 @@ func (o *Out) Tx() *queue.Tx { return &o.tx }
 // is what it has put into Tx.
 func (o *Out) OnFailure() *queue.Tx { return &o.failure }
 
-// Reset drops what the stage has emitted and put into Tx so far.
+// OnCommit registers a function that is called once the stage has returned nil
+// and what it wants, the acknowledgement included, has been committed. It is for
+// what lives in memory, such as caches and metrics: it is not called if the
+// process dies in between, nor if somebody else has the item by now.
+func (o *Out) OnCommit(fn func()) { o.after = append(o.after, fn) }
+
+// Reset drops what the stage has emitted, put into Tx and registered so far.
 func (o *Out) Reset() {
 	o.tx.Reset()
-	o.emitted, o.err = nil, nil
+	o.emitted, o.after, o.err = nil, nil, nil
 }
 
 // Attempt returns how often the item has been delivered, this time included.

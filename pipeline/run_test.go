@@ -3,7 +3,10 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -204,6 +207,54 @@ func TestRunRefusesASecondRun(t *testing.T) {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// What is registered with OnCommit is called when the stage's success has been
+// committed, and for no other end.
+func TestOnCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		ctx := t.Context()
+		var mu sync.Mutex // of calls
+		var calls []string
+		numbers := pipeline.NewEdge[int]("numbers")
+		p := pipeline.New(store, nil)
+		pipeline.Handle(p, numbers, func(_ context.Context, n int, out *pipeline.Out) error {
+			name := fmt.Sprintf("%d/%d", n, out.Attempt())
+			out.OnCommit(func() {
+				if _, err := store.Get(ctx, "done", name); err != nil {
+					t.Errorf("%s was called before the commit: %v", name, err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				calls = append(calls, name)
+			})
+			out.Tx().Put("done", name, nil)
+			switch {
+			case n == 1 && out.Attempt() == 1:
+				return errors.New("once")
+			case n == 2:
+				return pipeline.Permanent(errors.New("never"))
+			case n == 3:
+				out.Tx().Put("done", "", nil) // cannot be stored
+			}
+			return nil
+		}, pipeline.Workers(1))
+		if err := pipeline.Seed(ctx, p, numbers, 0, 1, 2, 3); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(calls)
+		if want := []string{"0/1", "1/2"}; !slices.Equal(calls, want) {
+			t.Errorf("called for %q, want %q", calls, want)
 		}
 	})
 }

@@ -93,8 +93,16 @@ func (s *stage) handle(working context.Context, d *queue.Delivery) error {
 	if err == nil {
 		err = out.err
 	}
-	tx := s.settle(working, d, out, err)
-	return s.commit(working, d, tx)
+	committed, failed := s.commit(working, d, s.settle(working, d, out, err))
+	if err != nil || !committed {
+		return failed
+	}
+	return protect(func() error {
+		for _, fn := range out.after {
+			fn()
+		}
+		return nil
+	})
 }
 
 func (s *stage) lastAttempt(attempt int) bool {
@@ -146,16 +154,18 @@ func (s *stage) settle(working context.Context, d *queue.Delivery, out *Out, err
 // disk.
 const fullPause = time.Second
 
-// commit commits the transaction that settles d, whatever it takes.
-func (s *stage) commit(working context.Context, d *queue.Delivery, tx *queue.Tx) error {
+// commit commits the transaction that settles d, or another that does, whatever
+// it takes. It reports whether it was tx that was committed.
+func (s *stage) commit(working context.Context, d *queue.Delivery, tx *queue.Tx) (committed bool, err error) {
 	ctx := context.WithoutCancel(working)
+	wanted := tx
 	for {
 		err := s.p.store.Commit(ctx, tx)
 		switch {
 		case err == nil:
-			return nil
+			return tx == wanted, nil
 		case errors.Is(err, queue.ErrLeaseLost):
-			return nil // somebody else has the item by now
+			return false, nil // somebody else has the item by now
 		case errors.Is(err, queue.ErrTooLarge), errors.Is(err, queue.ErrInvalid):
 			// What the stage wants can never be stored.
 			s.p.log.Warn("item buried", "stage", s.name, "id", d.ID, "err", err)
@@ -170,7 +180,7 @@ func (s *stage) commit(working context.Context, d *queue.Delivery, tx *queue.Tx)
 				tx.Release(d)
 			}
 		default:
-			return fmt.Errorf("commit for %s: %w", s.name, err)
+			return false, fmt.Errorf("commit for %s: %w", s.name, err)
 		}
 	}
 }

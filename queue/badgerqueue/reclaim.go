@@ -38,12 +38,21 @@ func (d *store) maybeReclaim(free int64) (waited bool) {
 		// needs some: the rest of the log, its table, and a compaction of it.
 		return false
 	}
-	if free < floor/2 && d.deletes.Load() >= reclaimDeletes {
+	deletes := d.deletes.Load()
+	if free < floor/2 && deletes >= reclaimDeletes || free < floor/4 && deletes > 0 {
 		d.reclaiming.Lock()
 		d.reclaimLocked()
 		return true
 	}
-	if d.deletes.Load() == 0 || !d.reclaiming.TryLock() {
+	if !d.reclaiming.TryLock() {
+		if free >= floor/2 {
+			return false
+		}
+		d.awaitReclaim()
+		return true
+	}
+	if deletes == 0 {
+		d.reclaiming.Unlock()
 		return false
 	}
 	if time.Now().Before(d.reclaimAfter) {
@@ -52,6 +61,13 @@ func (d *store) maybeReclaim(free int64) (waited bool) {
 	}
 	d.work.Go(d.reclaimLocked)
 	return false
+}
+
+// awaitReclaim waits for a reclamation that is under way: it needs room for a
+// while before it gives any.
+func (d *store) awaitReclaim() {
+	d.reclaiming.Lock()
+	defer d.reclaiming.Unlock()
 }
 
 func (d *store) reclaimLocked() {

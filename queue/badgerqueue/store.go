@@ -378,7 +378,10 @@ func (d *store) Free() (int64, error) {
 //   - what the compactors read, since the new tables are made before the old
 //     ones go: for one, level 0 with the memtables on their way to it and the
 //     level below; for the other, a table of some deeper level with the ten or
-//     so below it, as large as tables get. It cannot be more than there is.
+//     so below it, as large as tables get. It cannot be more than there is, and
+//     of a small store all there is may be compacted at once. That is reserved
+//     from the start, lest the reserve grow while the store is drained for want
+//     of space.
 func (d *store) reserve() int64 {
 	mem := d.opts.MemTable
 	logs, _ := d.memLogs()
@@ -391,8 +394,12 @@ func (d *store) reserve() int64 {
 		}
 		file = max(file, l.TargetFileSize)
 	}
-	return 2*mem + 8<<20 + int64(len(logs))*mem + min(total, first+12*file)
+	return 2*mem + 8<<20 + int64(len(logs))*mem + min(total, max(first+12*file, smallStore))
 }
+
+// smallStore is up to what size, in bytes, room to rewrite a whole store is kept
+// in reserve.
+const smallStore = 256 << 20
 
 func (d *store) Verify(context.Context) (err error) {
 	if err := d.enter(); err != nil {

@@ -17,10 +17,11 @@ import (
 // badgerqueue.Open.
 //
 // One goroutine, the committer, owns all durable state: it takes the
-// transactions that wait, plans them into one batch, hands the batch to the
-// driver, and publishes the effects in memory when the batch is durable. No
-// effect is visible before. So at the start of each plan, memory and disk
-// agree, and a crash between any two lines leaves what the last batch left.
+// transactions that wait, plans them into one batch, has the batch written, and
+// publishes the effects in memory when the batch is durable. No effect is
+// visible before, and a crash between any two lines leaves what the last batch
+// left. At the start of a plan memory and disk agree, or differ by one batch
+// that is being written and that the plan does not depend on; see foresees.
 type Store struct {
 	db     driver.Store
 	opts   Options

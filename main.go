@@ -10,11 +10,12 @@ import (
 	"syscall"
 
 	"github.com/seed-301537d8/weir/internal/cli"
+	"github.com/seed-301537d8/weir/internal/frugal"
 )
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // memory is dearer to a crawl than time
+		debug.SetGCPercent(frugal.GCPercent)
 	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

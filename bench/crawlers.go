@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/internal/frugal"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
@@ -201,8 +203,9 @@ func weir(seed string, stages []crawler.Stage) (result, error) {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
+	debug.SetGCPercent(frugal.GCPercent)
 	ctx := context.Background()
-	store, err := badgerqueue.Open(dir, &badgerqueue.Options{MemTable: 16 << 20})
+	store, err := badgerqueue.Open(dir, frugal.Options())
 	if err != nil {
 		return result{}, err
 	}

@@ -1,13 +1,15 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/weburl"
@@ -34,11 +36,11 @@ const (
 
 // Request is an address to fetch, as it waits in the frontier.
 type Request struct {
-	URL       string `json:"u"`
-	Depth     int    `json:"d,omitempty"` // links from a seed
-	Referrer  string `json:"r,omitempty"` // the page that it was found on
-	Redirects int    `json:"n,omitempty"` // in a row that led here
-	Sitemap   bool   `json:"s,omitempty"`
+	URL       string
+	Depth     int    // links from a seed
+	Referrer  string // the page that it was found on
+	Redirects int    // in a row that led here
+	Sitemap   bool
 
 	parsed weburl.URL // URL, if whoever made the request had it parsed
 }
@@ -135,6 +137,33 @@ type Tags struct {
 	Entities  []Count    `json:"entities,omitempty"`
 }
 
+// validate refuses numbers that make no sense. Places need not be in the text,
+// which another program may have changed.
+func (t *Tags) validate() error {
+	check := func(what string, n int) error {
+		if n < 0 || n > math.MaxInt32 {
+			return fmt.Errorf("%s is %d, want 0 to %d", what, n, math.MaxInt32)
+		}
+		return nil
+	}
+	for _, s := range t.Sentences {
+		if err := cmp.Or(check("start of a sentence", s.Start), check("end of a sentence", s.End)); err != nil {
+			return err
+		}
+		for _, w := range s.Tokens {
+			if err := cmp.Or(check("start of a token", w.Start), check("end of a token", w.End)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, c := range slices.Concat(t.Phrases, t.Entities) {
+		if err := check("count of a phrase", c.Count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Sentence is the place of a sentence in the text, in bytes, and its words.
 type Sentence struct {
 	Start  int     `json:"start"`
@@ -143,7 +172,7 @@ type Sentence struct {
 }
 
 // Token is a word: its form, its universal and language-specific tags, and its
-// place in the text in bytes. It is stored as an array.
+// place in the text in bytes. In JSON it is an array.
 type Token struct {
 	Text       string
 	UPOS, XPOS string
@@ -193,32 +222,6 @@ type Doc struct {
 	Text        string          `json:"text,omitempty"`
 	Results     json.RawMessage `json:"results,omitempty"` // of the stage before, if it is another program
 	HTML        []byte          `json:"-"`                 // UTF-8
-}
-
-// MarshalBinary implements encoding.BinaryMarshaler. The page is not escaped.
-func (d Doc) MarshalBinary() ([]byte, error) {
-	type plain Doc
-	head, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, 0, len(head)+len(d.HTML)+binary.MaxVarintLen64)
-	b = binary.AppendUvarint(b, uint64(len(head)))
-	return append(append(b, head...), d.HTML...), nil
-}
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (d *Doc) UnmarshalBinary(b []byte) error {
-	size, n := binary.Uvarint(b)
-	if n <= 0 || size > uint64(len(b)-n) {
-		return errors.New("document is cut short")
-	}
-	type plain Doc
-	if err := json.Unmarshal(b[n:n+int(size)], (*plain)(d)); err != nil {
-		return err
-	}
-	d.HTML = b[n+int(size):]
-	return nil
 }
 
 // recordKey is the key of an address in a table.

@@ -249,9 +249,8 @@ func checkCrawl(t *testing.T, store *queue.Store, want websim.Expected, texts bo
 		t.Errorf("%d links were skipped, want %d", len(skips), len(want.Skips))
 	}
 	if texts {
-		for _, table := range []string{"texts", "tags"} {
-			checkTexts(t, store, table, want)
-		}
+		checkTexts[crawler.Text](t, store, "texts", want)
+		checkTexts[crawler.Tags](t, store, "tags", want)
 	}
 	checkGenerations(t, store, want, texts)
 	st, err := crawler.ReadStatus(ctx, store)
@@ -266,10 +265,10 @@ func checkCrawl(t *testing.T, store *queue.Store, want websim.Expected, texts bo
 	}
 }
 
-func checkTexts(t *testing.T, store *queue.Store, table string, want websim.Expected) {
+func checkTexts[T any](t *testing.T, store *queue.Store, table string, want websim.Expected) {
 	t.Helper()
 	n := 0
-	found := records[any](t, store, table)
+	found := records[T](t, store, table)
 	for u, o := range want.Outcomes {
 		if _, ok := found[u]; ok != o.Text {
 			t.Errorf("%s is in %s: %v, want %v", u, table, ok, o.Text)

@@ -124,6 +124,9 @@ func (c *Crawler) keepResult(name string, result json.RawMessage, d *Doc, out *p
 		if err := json.Unmarshal(result, &t); err != nil {
 			return fmt.Errorf("result of stage %s: %w", name, err)
 		}
+		if err := t.validate(); err != nil {
+			return fmt.Errorf("result of stage %s: %w", name, err)
+		}
 		return put(out.Tx(), tableTags, key, t)
 	}
 	d.Results = result

@@ -39,7 +39,7 @@ func (s *Store) commitLoop() {
 		case s.flying != nil:
 			held = s.whileFlying(held)
 		case s.plan.number > 0:
-			held = s.fill(held)
+			held = s.gather(s.fill(held))
 			s.launch()
 		case held != nil && held.call != nil:
 			held.done <- held.call()
@@ -106,6 +106,29 @@ func (s *Store) fill(first *request) (held *request) {
 	}
 }
 
+// gather adds requests to the plan as long as Options.CommitDelay says. It
+// returns one that must wait for the next batch.
+func (s *Store) gather(held *request) *request {
+	wait := time.Until(s.departed.Add(s.opts.CommitDelay))
+	if held != nil || wait <= 0 || len(s.plan.requests) == 0 || len(s.plan.requests)+s.passengers <= 2 {
+		return held
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case r := <-s.requests:
+			if !s.admit(r) {
+				return r
+			}
+		case <-timer.C:
+			return nil
+		case <-s.stop:
+			return nil
+		}
+	}
+}
+
 // admit adds a request to the plan, or answers it if it cannot be. It reports
 // false if the request must wait for the next batch.
 func (s *Store) admit(r *request) bool {
@@ -145,6 +168,7 @@ func (s *Store) launch() {
 		return
 	}
 	p.finish()
+	s.departed, s.passengers = time.Now(), len(p.requests)
 	s.flying, s.plan = p, s.spare
 	s.launched <- p
 }

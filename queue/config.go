@@ -29,6 +29,13 @@ type Options struct {
 	// so that taking them needs no read. Default 32 MiB.
 	ItemMemory int
 
+	// CommitDelay is how long after the beginning of one batch the next may be
+	// kept back for more transactions to join it, as commit_delay does in
+	// PostgreSQL: fewer syncs and less processor time for a longer wait. A
+	// transaction that comes alone, after one that came alone, never waits.
+	// Default 0: none.
+	CommitDelay time.Duration
+
 	// Logger receives what an operator should know: recovery, lost leases,
 	// failures. Default: nothing is logged.
 	Logger *slog.Logger

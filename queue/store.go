@@ -55,6 +55,8 @@ type Store struct {
 	plan        *plan      // in the making; nothing but housekeeping has begun if number is 0
 	flying      *plan      // being written, or nil
 	spare       *plan      // the one of the two plans that is neither
+	departed    time.Time  // when the last batch was launched
+	passengers  int        // how many requests it had
 	launched    chan *plan // to the writer
 	landed      chan error // from the writer
 	recent      recent[markID, markState]

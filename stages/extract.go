@@ -172,7 +172,7 @@ func (x *Extractor) Extract(ctx context.Context, d *Document, contentLanguage st
 		t.Images = imagesIn(found.root, d.resolve)
 	}
 	t.describe(d, found)
-	t.Language = DetectLanguage(t.Text, d.Meta.Lang, or(contentLanguage, d.Meta.ContentLanguage))
+	t.Language = decideLanguage(t.Text, found.language, d.Meta.Lang, or(contentLanguage, d.Meta.ContentLanguage))
 	return t
 }
 

@@ -22,6 +22,7 @@ type finding struct {
 	root                *html.Node
 	lines               []string
 	title, byline, site string
+	language            string // of the lines as detected, or "" if that is not known
 	date                time.Time
 }
 
@@ -186,6 +187,7 @@ func (x *Extractor) trafilatura(d *Document, u *url.URL) (*finding, error) {
 	f := &finding{
 		method: "trafilatura", root: res.ContentNode,
 		title: res.Metadata.Title, byline: res.Metadata.Author, site: res.Metadata.Sitename,
+		language: res.Metadata.Language,
 	}
 	f.lines = textLines(f.root, false)
 	return f, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/frugal"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
@@ -43,9 +44,8 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 	if !ok && !mayBegin {
 		return nil, usagef("no crawl has begun in %s: name a URL to begin with", dir)
 	}
-	// Small memtables keep a crawl under 200 MB. A page may take a thirteenth of
-	// one, compressed, on its way to the next stage.
-	options := &badgerqueue.Options{MemTable: 32 << 20, Queue: queue.Options{Logger: newLogger(con, verbose)}}
+	options := frugal.Options()
+	options.Queue.Logger = newLogger(con, verbose)
 	warn := func(err error) { con.printf("weir: %v", err) }
 	for deadline := time.Now().Add(lockPatience / 3); ; {
 		l, err := openLive(dir, options, true, warn)

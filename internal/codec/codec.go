@@ -6,8 +6,8 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
-	"sync"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -15,29 +15,32 @@ import (
 const (
 	encodingPlain = 0
 	encodingZstd  = 1
+	encodingS2    = 2
 
 	compressAbove = 1 << 10
+	zstdAbove     = 8 << 10   // for less, zstd costs more time than the space is worth
 	maxDecoded    = 256 << 20 // bytes; a longer value was never written
 )
 
 // The compressors have no state between calls and are safe for concurrent use.
-var (
-	compressor = sync.OnceValue(func() *zstd.Encoder {
-		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-			zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return enc
-	})
-	decompressor = sync.OnceValue(func() *zstd.Decoder {
-		dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxDecoded), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return dec
-	})
-)
+// They are made when the program starts, and not when they are first used, as
+// they hold channels, and a test may use them in several bubbles of
+// testing/synctest.
+var compressor, decompressor = newCompressors()
+
+func newCompressors() (*zstd.Encoder, *zstd.Decoder) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	enc.EncodeAll(nil, nil) // which makes its channel
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxDecoded), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return enc, dec
+}
 
 // Encode returns the stored form of a value.
 func Encode[T any](v T) ([]byte, error) {
@@ -51,10 +54,18 @@ func Encode[T any](v T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > compressAbove {
-		return compressor().EncodeAll(b, append(make([]byte, 0, len(b)/2), encodingZstd)), nil
+	switch {
+	case len(b) > zstdAbove:
+		return compressor.EncodeAll(b, append(make([]byte, 0, len(b)/2), encodingZstd)), nil
+	case len(b) > compressAbove:
+		return tagged(encodingS2, s2.EncodeBetter(nil, b)), nil
+	default:
+		return tagged(encodingPlain, b), nil
 	}
-	return append(append(make([]byte, 0, 1+len(b)), encodingPlain), b...), nil
+}
+
+func tagged(encoding byte, b []byte) []byte {
+	return append(append(make([]byte, 0, 1+len(b)), encoding), b...)
 }
 
 // Decode is the inverse of Encode.
@@ -67,7 +78,18 @@ func Decode[T any](body []byte, v *T) error {
 	case encodingPlain:
 	case encodingZstd:
 		var err error
-		if b, err = decompressor().DecodeAll(b, nil); err != nil {
+		if b, err = decompressor.DecodeAll(b, nil); err != nil {
+			return err
+		}
+	case encodingS2:
+		n, err := s2.DecodedLen(b)
+		if err != nil {
+			return err
+		}
+		if n > zstdAbove {
+			return fmt.Errorf("%d bytes, want at most %d", n, zstdAbove)
+		}
+		if b, err = s2.Decode(nil, b); err != nil {
 			return err
 		}
 	default:

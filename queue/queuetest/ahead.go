@@ -158,6 +158,33 @@ var aheadPromises = []promise{
 		e.twoAtOnce(func(tx *queue.Tx) { tx.Enqueue("new", item("a")) }, func(tx *queue.Tx) { tx.Enqueue("new", item("b")) })
 		e.wants("what waits", e.waiting("new"), "a:ready", "b:ready")
 	}},
+	{name: "CommitDelay lets transactions gather", opts: &queue.Options{CommitDelay: time.Second}, check: func(e *env) {
+		begin := time.Now()
+		e.put("q", "a")
+		e.put("q", "b")
+		if took := time.Since(begin); took != 0 {
+			e.Errorf("two that came alone took %v", took)
+		}
+		e.gate.shut()
+		var txs [3]queue.Tx
+		var done []<-chan error
+		for i := range txs {
+			txs[i].Enqueue("q", item(string(rune('c'+i))))
+			done = append(done, e.submit(&txs[i]))
+		}
+		e.gate.letOne()
+		e.must(<-done[0])
+		e.pass(900 * time.Millisecond)
+		if n := e.stats("q").Ready; n != 3 {
+			e.Errorf("%d items are there before the delay is over, want 3", n)
+		}
+		e.gate.open()
+		e.must(<-done[1])
+		e.must(<-done[2])
+		if took := time.Since(begin); took != time.Second {
+			e.Errorf("all took %v, want one delay", took)
+		}
+	}},
 	{name: "the store can be closed while a transaction is being written", check: func(e *env) {
 		e.put("q", "a")
 		e.gate.shut()

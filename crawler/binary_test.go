@@ -1,0 +1,101 @@
+package crawler
+
+import (
+	"bytes"
+	"encoding"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// unmarshaler is what a *T is.
+type unmarshaler[T any] interface {
+	*T
+	encoding.BinaryUnmarshaler
+}
+
+func roundTrip[T encoding.BinaryMarshaler, P unmarshaler[T]](t *testing.T, mayBeCut bool, values ...T) {
+	t.Helper()
+	for _, want := range values {
+		b, err := want.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got T
+		if err := P(&got).UnmarshalBinary(bytes.Clone(b)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v comes back as %+v, %v", want, got, err)
+		}
+		if mayBeCut {
+			continue
+		}
+		for n := range b {
+			if P(&got).UnmarshalBinary(bytes.Clone(b[:n])) == nil {
+				t.Errorf("%+v cut to %d of %d bytes is taken", want, n, len(b))
+			}
+		}
+		if P(&got).UnmarshalBinary(append(bytes.Clone(b), 7)) == nil {
+			t.Errorf("%+v with a byte more is taken", want)
+		}
+	}
+}
+
+func TestRequestRoundTrip(t *testing.T) {
+	roundTrip(t, false, Request{}, Request{URL: "http://a/"},
+		Request{URL: "http://a/b", Depth: 300, Referrer: "http://a/", Redirects: 9},
+		Request{URL: strings.Repeat("x", 5000), Sitemap: true})
+}
+
+func TestDocRoundTrip(t *testing.T) {
+	roundTrip(t, true, Doc{HTML: []byte{}}, Doc{URL: "http://a/", ContentType: "text/html", HTML: []byte("<p>\xff")},
+		Doc{Language: "de", Title: "T", Text: "Ein Satz.", Results: []byte(`{"a":1}`), HTML: []byte{}})
+}
+
+func TestTagsRoundTrip(t *testing.T) {
+	english := TagText("We're going to New York. New York is 3.5 times bigger, isn't it?\n\nNo 😀.", "en")
+	if len(english.Sentences) < 3 || len(english.Entities) == 0 {
+		t.Fatalf("tagged: %+v", english)
+	}
+	roundTrip(t, false, Tags{Sentences: []Sentence{}}, english, TagText("Het is koud.", "nl"),
+		// What another program's tags may be like.
+		Tags{Sentences: []Sentence{{Start: 9, End: 2, Tokens: []Token{{Text: "not there", Start: -5, End: 1 << 20}, {}}}, {Tokens: []Token{}}}})
+}
+
+func TestTagsWithNonsense(t *testing.T) {
+	for _, tags := range []Tags{
+		{Sentences: []Sentence{{Start: -1}}}, {Sentences: []Sentence{{End: 1 << 31}}},
+		{Sentences: []Sentence{{Tokens: []Token{{Start: -1}}}}}, {Sentences: []Sentence{{Tokens: []Token{{End: -1}}}}},
+		{Phrases: []Count{{"a", -1}}}, {Entities: []Count{{"a", 1 << 40}}},
+	} {
+		if tags.validate() == nil {
+			t.Errorf("%+v is taken", tags)
+		}
+	}
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	for _, v := range []encoding.BinaryMarshaler{
+		Request{URL: "http://a/b", Depth: 3, Sitemap: true}, Doc{URL: "http://a/", HTML: []byte("<p>")}, TagText("A word, isn't it? New York.", "en"),
+	} {
+		b, err := v.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r Request
+		if r.UnmarshalBinary(b) == nil {
+			roundTrip(t, false, r)
+		}
+		var d Doc
+		_ = d.UnmarshalBinary(b)
+		var tags Tags
+		if tags.UnmarshalBinary(b) == nil {
+			again, err := tags.MarshalBinary()
+			var got Tags
+			if err != nil || got.UnmarshalBinary(again) != nil || !reflect.DeepEqual(got, tags) {
+				t.Errorf("%+v becomes %+v, %v", tags, got, err)
+			}
+		}
+	})
+}

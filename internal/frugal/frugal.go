@@ -1,0 +1,24 @@
+// Package frugal has the settings with which weir crawls in under 200 MB. The
+// benchmark uses them too, so that it measures what people run.
+package frugal
+
+import (
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+)
+
+// GCPercent is the garbage collector's setting (GOGC): to a crawl memory is
+// dearer than time.
+const GCPercent = 50
+
+// Options are the options of a crawl's store. A page may take a thirteenth of a
+// memtable, compressed, on its way to the next stage. And as pages come from the
+// network, nobody minds if one is stored some milliseconds later.
+func Options() *badgerqueue.Options {
+	return &badgerqueue.Options{
+		MemTable: 16 << 20,
+		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond},
+	}
+}

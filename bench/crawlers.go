@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -191,13 +190,16 @@ func collyCrawl(seed string) (result, error) {
 }
 
 func weirRecords(seed string) (result, error) {
-	return weir(seed, []crawler.Stage{{Name: crawler.StageCrawl}})
+	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}, Depth: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}})
 }
 
-func weirPipeline(seed string) (result, error) { return weir(seed, nil) }
+func weirPipeline(seed string) (result, error) {
+	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}, Depth: -1})
+}
 
 // weir crawls into a folder, every commit synced to the disk.
-func weir(seed string, stages []crawler.Stage) (result, error) {
+func weir(seed string, settings crawler.Settings) (result, error) {
+	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
 	dir, err := os.MkdirTemp("", "weir-bench-")
 	if err != nil {
 		return result{}, err
@@ -209,10 +211,7 @@ func weir(seed string, stages []crawler.Stage) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	c, err := crawler.New(ctx, store, crawler.Settings{
-		Scope: scope.Settings{Within: scope.WithinAny}, Depth: -1, Delay: -1, PerHost: 8,
-		Workers: concurrency, AllowPrivate: true, Stages: stages,
-	}, []string{seed}, nil)
+	c, err := crawler.New(ctx, store, settings, []string{seed}, nil)
 	if err != nil {
 		return result{}, err
 	}
@@ -226,7 +225,7 @@ func weir(seed string, stages []crawler.Stage) (result, error) {
 		return result{}, err
 	}
 	if !st.Done || st.Failures > 0 {
-		return result{}, errors.New("the crawl is not complete")
+		return result{}, fmt.Errorf("the crawl is not complete: %+v", st)
 	}
 	return result{int(st.Pages), int(st.Pages), elapsed}, store.Close()
 }

@@ -3,6 +3,9 @@
 //
 //	go run . [-pages 20000] [-rounds 3] [-only loop,weir,pipeline,colly] [-profile cpu.out]
 //
+// With -only extract,tag,text it measures the whole pipeline on real pages,
+// beside what the stages for text reach alone.
+//
 // The web is that of docs/benchmarks.md: pages of 13 KB with 30 links each on 50
 // loopback hosts. The server is a process of its own, as is each crawler; they
 // share the processors. The crawlers take turns, round by round, since the speed
@@ -32,6 +35,7 @@ type result struct {
 
 var crawlers = map[string]func(seed string) (result, error){
 	"loop": loop, "weir": weirRecords, "pipeline": weirPipeline, "colly": collyCrawl, "fetch": fetchOnly,
+	"text": textPipeline, "extract": extractAlone, "tag": tagAlone,
 }
 
 var (
@@ -43,7 +47,7 @@ var (
 
 func main() {
 	rounds := flag.Int("rounds", 3, "how often each crawler runs")
-	only := flag.String("only", "loop,weir,pipeline,colly", "the crawlers, in this order; there is also fetch")
+	only := flag.String("only", "loop,weir,pipeline,colly", "the crawlers, in this order; there are also fetch, text, extract and tag")
 	flag.Parse()
 	if err := run(*rounds, strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -35,7 +36,9 @@ func serve(n int) error {
 	for i := range web {
 		web[i] = page(i, n, rng, url)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	mux.Handle("/real/", realSite{sync.OnceValues(realPages)})
+	mux.HandleFunc("/page/", func(w http.ResponseWriter, r *http.Request) {
 		i, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/page/"))
 		if err != nil || i < 0 || i >= n {
 			http.NotFound(w, r)
@@ -44,7 +47,8 @@ func serve(n int) error {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Length", strconv.Itoa(len(web[i])))
 		_, _ = w.Write(web[i])
-	})}
+	})
+	server := &http.Server{Handler: mux}
 	for _, l := range listeners {
 		go func() { _ = server.Serve(l) }()
 	}

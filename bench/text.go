@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/internal/frugal"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// realPages reads the pages that go-trafilatura's module ships: articles, blogs,
+// forums and shops in many languages.
+func realPages() ([][]byte, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/markusmobius/go-trafilatura").Output()
+	if err != nil {
+		return nil, fmt.Errorf("where is go-trafilatura: %w", err)
+	}
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "test-files", "comparison", "*.html"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("no pages in go-trafilatura's module: %v", err)
+	}
+	pages := make([][]byte, len(files))
+	for i, f := range files {
+		if pages[i], err = os.ReadFile(f); err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
+}
+
+// realSite serves the real pages and an index of them. What they link to is not
+// there.
+type realSite struct {
+	pages func() ([][]byte, error)
+}
+
+func (s realSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	pages, err := s.pages()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	if r.URL.Path == "/real/" {
+		for i := range pages {
+			fmt.Fprintf(w, "<a href=%d>page %d</a>\n", i, i)
+		}
+		return
+	}
+	i, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/real/"))
+	if err != nil || i < 0 || i >= len(pages) {
+		http.NotFound(w, r)
+		return
+	}
+	_, _ = w.Write(pages[i])
+}
+
+// textPipeline crawls the real pages, extracts and tags their text.
+func textPipeline(seed string) (result, error) {
+	root, _, _ := strings.Cut(seed, "/page/")
+	return weir(root+"/real/", crawler.Settings{Scope: scope.Settings{Within: scope.WithinHost}, Depth: 1})
+}
+
+// extractAlone runs what the extract stage does on all processors, without a
+// queue: the limit of a pipeline whose slowest stage it is.
+func extractAlone(string) (result, error) {
+	pages, err := realPages()
+	if err != nil {
+		return result{}, err
+	}
+	x := new(stages.Extractor)
+	return alone(len(pages), func(i int) { extract(x, pages[i]) })
+}
+
+// tagAlone is the same for the tag stage.
+func tagAlone(string) (result, error) {
+	pages, err := realPages()
+	if err != nil {
+		return result{}, err
+	}
+	x := new(stages.Extractor)
+	texts := make([]*stages.Text, len(pages))
+	if _, err := alone(len(pages), func(i int) { texts[i] = extract(x, pages[i]) }); err != nil {
+		return result{}, err
+	}
+	return alone(len(texts), func(i int) { crawler.TagText(texts[i].Text, texts[i].Language) })
+}
+
+func extract(x *stages.Extractor, page []byte) *stages.Text {
+	return x.Extract(context.Background(), stages.ParseDocument(page, "http://127.5.0.1/real/", nil), "")
+}
+
+// alone calls fn with every number below n, on all processors.
+func alone(n int, fn func(int)) (result, error) {
+	debug.SetGCPercent(frugal.GCPercent)
+	fn(0) // models and expressions are loaded once
+	start := time.Now()
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				fn(int(i))
+			}
+		})
+	}
+	group.Wait()
+	return result{n, n, time.Since(start)}, nil
+}

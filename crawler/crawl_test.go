@@ -3,6 +3,7 @@ package crawler_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -107,5 +110,48 @@ func TestCrawl(t *testing.T) {
 	}
 	if err := store.Check(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestStagesOfAnUnfinishedCrawlStay(t *testing.T) {
+	s := newSite(t)
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	settings := crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
+	ctx, stop := context.WithCancel(t.Context())
+	c, err := crawler.New(ctx, store, settings, []string{s.URL}, &crawler.Options{
+		OnGeneration: func(context.Context, pipeline.Generation, *queue.Tx) error {
+			stop()
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	others := settings
+	others.Stages = nil
+	if _, err := crawler.New(t.Context(), store, others, nil, nil); !errors.Is(err, pipeline.ErrTopology) {
+		t.Errorf("other stages: %v, want ErrTopology", err)
+	}
+	if kept, _, err := crawler.Load(t.Context(), store); err != nil || len(kept.Stages) != 1 {
+		t.Errorf("the stored stages are %v, %v", kept.Stages, err)
+	}
+	for _, want := range []crawler.Settings{settings, others} { // once complete, they may change
+		c, err := crawler.New(t.Context(), store, want, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := c.Done(t.Context()); err != nil || !done {
+			t.Errorf("done is %v, %v", done, err)
+		}
 	}
 }

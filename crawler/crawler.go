@@ -76,7 +76,9 @@ type Options struct {
 
 // New begins a crawl on a store, or goes on with the one that it holds: then
 // the seeds are added to those there are, and the settings take the place of
-// the stored ones. Load returns these, and Diff says what changes.
+// the stored ones. Load returns these, and Diff says what changes. While a crawl
+// is not complete its stages cannot be changed: the error wraps
+// pipeline.ErrTopology, and the stored settings stay.
 func New(ctx context.Context, store *queue.Store, settings Settings, seeds []string, options *Options) (*Crawler, error) {
 	c, err := newCrawler(ctx, store, settings, seeds, options)
 	if err != nil {
@@ -99,7 +101,8 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	}
 	c := &Crawler{store: store, settings: settings, log: opts.Logger, agent: robots.ProductToken(settings.UserAgent)}
 	c.known.max = 128 << 10
-	if err := c.addSeeds(ctx, seeds); err != nil {
+	all, err := c.addSeeds(ctx, seeds)
+	if err != nil {
 		return nil, err
 	}
 	c.fetcher = &stages.Fetcher{
@@ -120,45 +123,48 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	}
 	c.started.Store(n)
 	c.assemble(opts)
-	return c, nil
+	if err := c.pipeline.Check(ctx); err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(saved{settings, all})
+	if err != nil {
+		return nil, err
+	}
+	var tx queue.Tx
+	tx.Put(tableCrawl, savedKey, b)
+	return c, store.Commit(ctx, &tx)
 }
 
-// addSeeds reads the stored seeds, adds new ones, stores the crawl's record and
-// makes the scope.
-func (c *Crawler) addSeeds(ctx context.Context, seeds []string) error {
-	_, all, err := Load(ctx, c.store)
+// addSeeds reads the stored seeds and adds new ones to them, makes the scope of
+// all, and returns them.
+func (c *Crawler) addSeeds(ctx context.Context, seeds []string) (all []string, err error) {
+	_, all, err = Load(ctx, c.store)
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {
-		return err
+		return nil, err
 	}
 	for _, seed := range seeds {
 		u, err := weburl.Parse(seed)
 		if err != nil {
-			return fmt.Errorf("%w: seed: %w", ErrSettings, err)
+			return nil, fmt.Errorf("%w: seed: %w", ErrSettings, err)
 		}
 		if s := u.String(); !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("%w: there is no seed", ErrSettings)
+		return nil, fmt.Errorf("%w: there is no seed", ErrSettings)
 	}
 	for _, s := range all {
 		u, err := weburl.Parse(s)
 		if err != nil {
-			return fmt.Errorf("stored seed: %w", err)
+			return nil, fmt.Errorf("stored seed: %w", err)
 		}
 		c.seeds = append(c.seeds, u)
 	}
 	if c.scope, err = c.settings.Scope.New(c.seeds); err != nil {
-		return fmt.Errorf("%w: %w", ErrSettings, err)
+		return nil, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
-	b, err := json.Marshal(saved{c.settings, all})
-	if err != nil {
-		return err
-	}
-	var tx queue.Tx
-	tx.Put(tableCrawl, savedKey, b)
-	return c.store.Commit(ctx, &tx)
+	return all, nil
 }
 
 // assemble wires the stages.

@@ -103,27 +103,34 @@ func (c *coordinator) refresh() error {
 	return nil
 }
 
-// begin checks that the store's work is that of this pipeline, and commits what
-// Run begins with.
-func (c *coordinator) begin(ctx context.Context, tx *queue.Tx) error {
-	stored, err := loadTopology(ctx, c.p.store)
+// checkTopology returns ErrTopology if the store holds unfinished work of
+// another pipeline.
+func (p *Pipeline) checkTopology(ctx context.Context) error {
+	stored, err := loadTopology(ctx, p.store)
 	if err != nil {
 		return err
 	}
-	var present []savedStage
-	for _, s := range c.p.stages {
-		present = append(present, savedStage{s.name, s.feeds})
+	diff := topologyDiff(stored, p.topology())
+	if diff == "" || stored == nil {
+		return nil
 	}
-	if diff := topologyDiff(stored, present); diff != "" && stored != nil {
-		done, err := Done(ctx, c.p.store)
-		if err != nil {
-			return err
-		}
-		if !done {
-			return fmt.Errorf("%w: %s; run the old one to its end first, or use another folder", ErrTopology, diff)
-		}
+	if done, err := Done(ctx, p.store); done || err != nil {
+		return err
 	}
-	if err := putJSON(tx, "topology", present); err != nil {
+	return fmt.Errorf("%w: %s; run the old one to its end first, or use another folder", ErrTopology, diff)
+}
+
+func (p *Pipeline) topology() []savedStage {
+	all := make([]savedStage, len(p.stages))
+	for i, s := range p.stages {
+		all[i] = savedStage{s.name, s.feeds}
+	}
+	return all
+}
+
+// begin commits what Run begins with.
+func (c *coordinator) begin(ctx context.Context, tx *queue.Tx) error {
+	if err := putJSON(tx, "topology", c.p.topology()); err != nil {
 		return err
 	}
 	if err := c.p.store.Commit(ctx, tx); err != nil {

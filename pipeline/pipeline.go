@@ -256,11 +256,28 @@ func (p *Pipeline) run(ctx context.Context) error {
 // errStopping is the cause of the end of a stage's context.
 var errStopping = errors.New("pipeline is stopping")
 
+// Check returns an error that wraps ErrWiring if the pipeline is not wired as it
+// must be, or ErrTopology if the store holds unfinished work of another one. Run
+// does the same. Check changes nothing, so a program can call it before it does.
+func (p *Pipeline) Check(ctx context.Context) error {
+	err := p.validate()
+	if err == nil {
+		err = p.checkTopology(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	return nil
+}
+
 // prepare checks the stored topology, configures the queues and recovers the
 // coordinator's state.
 func (p *Pipeline) prepare(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.checkTopology(ctx); err != nil {
+		return err
+	}
 	p.state = nil
 	c, err := p.coordinator(ctx)
 	if err != nil {

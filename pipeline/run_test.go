@@ -75,6 +75,12 @@ func TestUnfinishedWorkOfAnotherPipelineIsRefused(t *testing.T) {
 		other := pipeline.New(store, nil)
 		pipeline.Handle(other, a, nothing, pipeline.Feeds(b))
 		pipeline.Handle(other, b, nothing)
+		if err := other.Check(t.Context()); !errors.Is(err, pipeline.ErrTopology) {
+			t.Errorf("Check of another pipeline: %v, want ErrTopology", err)
+		}
+		if err := p.Check(t.Context()); err != nil {
+			t.Errorf("Check of the same pipeline: %v", err)
+		}
 		err = other.Run(t.Context())
 		if !errors.Is(err, pipeline.ErrTopology) || !strings.Contains(err.Error(), "stage b is new") {
 			t.Errorf("Run of another pipeline: %v, want ErrTopology that names stage b", err)

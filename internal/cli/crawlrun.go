@@ -176,7 +176,7 @@ func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 		Logger: newLogger(r.con, r.verbose), DrainTime: drainTime,
 	})
 	if err != nil {
-		return crawler.Status{}, err
+		return crawler.Status{}, explainTopology(err, r.live.dir, r.settings.Stages)
 	}
 	st, err := crawler.ReadProgress(ctx, store)
 	if err != nil {

@@ -91,7 +91,8 @@ type Delivery struct {
 	ID    uint64
 
 	// Attempt counts deliveries, this one included, so it starts at 1.
-	// Deliveries that were released are not counted.
+	// Deliveries that were released are not counted. Those that ended with the
+	// death of the process are: the item may have been its cause.
 	Attempt int
 
 	// Enqueued is when the item was committed.

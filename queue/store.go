@@ -161,10 +161,11 @@ func (s *Store) fail(cause error) error {
 // Commit applies the transaction: all of it or nothing. When it returns nil,
 // the changes survive a crash and a power cut, and are visible.
 //
-// After an error there has been no effect, with two exceptions. If ctx ends
-// while the transaction is being written, Commit returns the context's error
-// and the transaction may still happen. If the backend fails, the error wraps
-// ErrFailed and the transaction is whole or absent after the next open.
+// After an error there has been no effect, and the same transaction may be
+// committed again, with two exceptions. If ctx ends while the transaction is
+// being written, Commit returns the context's error and the transaction may
+// still happen; it cannot be committed again. If the backend fails, the error
+// wraps ErrFailed and the transaction is whole or absent after the next open.
 //
 // Transactions that are committed at the same time by different goroutines
 // share one write to the disk, so many committers are as cheap as one.
@@ -180,7 +181,7 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 		return err
 	}
 	if tx.committed {
-		return invalidf("transaction was committed already; use Reset")
+		return invalidf("transaction was committed already, or its context ended; use Reset")
 	}
 	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
 	if err := s.prepare(ctx, r); err != nil {
@@ -196,7 +197,7 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 			tx.committed, tx.result = true, r.result
 			return nil
 		case ctx.Err() != nil:
-			tx.ops = nil // the committer may still be reading them
+			tx.ops, tx.committed = nil, true // the committer may still be reading them
 			return err
 		case !tx.wait || !errors.Is(err, ErrQueueFull):
 			return err

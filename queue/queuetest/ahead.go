@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"context"
 	"slices"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,23 @@ var aheadPromises = []promise{
 		if took := time.Since(begin); took != time.Second {
 			e.Errorf("all took %v, want one delay", took)
 		}
+	}},
+	{name: "a transaction whose context ended while it was written is not committed again", check: func(e *env) {
+		e.gate.shut()
+		ctx, cancel := context.WithCancel(e.ctx)
+		var tx queue.Tx
+		tx.Enqueue("q", item("a"))
+		done := make(chan error, 1)
+		go func() { done <- e.s.Commit(ctx, &tx) }()
+		synctest.Wait()
+		cancel()
+		e.is("Commit whose context ends", <-done, context.Canceled)
+		e.gate.open()
+		e.is("the second Commit", e.s.Commit(e.ctx, &tx), queue.ErrInvalid)
+		tx.Reset()
+		tx.Enqueue("q", item("b"))
+		e.must(e.s.Commit(e.ctx, &tx))
+		e.wants("what waits", e.waiting("q"), "a:ready", "b:ready")
 	}},
 	{name: "the store can be closed while a transaction is being written", check: func(e *env) {
 		e.put("q", "a")

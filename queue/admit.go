@@ -1,0 +1,220 @@
+package queue
+
+import "fmt"
+
+// A transaction is admitted to a plan if all of it can be done. Everything that
+// may refuse it is in this file, and so is what may be planned ahead.
+
+// add checks a transaction and plans it.
+func (p *plan) add(r *request) error {
+	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || r.writes > 0 && !r.onlyReleases()) {
+		return err
+	}
+	if err := p.check(r); err != nil {
+		return err
+	}
+	r.result = Result{}
+	p.result = &r.result
+	for i := range r.ops {
+		if err := p.apply(&r.ops[i], r); err != nil {
+			return p.s.fail(err)
+		}
+	}
+	return nil
+}
+
+func (r *request) onlyReleases() bool {
+	for i := range r.ops {
+		if r.ops[i].kind != opRelease {
+			return false
+		}
+	}
+	return true
+}
+
+// check finds whatever would make the transaction fail, and claims the
+// deliveries that it settles. If it returns an error it has changed nothing.
+func (p *plan) check(r *request) error {
+	var barriers map[string]int // placed in each queue
+	for i := range r.ops {
+		o := &r.ops[i]
+		if o.kind <= opBury {
+			continue
+		}
+		q := p.find(o.name)
+		switch o.kind {
+		case opPut, opDelete, opAdd, opSetGroup, opDelayGroup, opConfigure, opAddName:
+			if q == nil && o.kind >= opSetGroup && len(p.s.byID)+len(p.created) >= maxQueues {
+				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
+			}
+			continue
+		case opPause, opRemove, opForget, opRetryDead, opDropDead:
+			if q == nil && !r.makes(o.name, i) {
+				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
+			}
+			continue
+		case opDropName:
+			if _, ok := q.names[o.key]; !ok {
+				return ErrNotFound
+			}
+			continue
+		}
+		if q == nil {
+			if len(p.s.byID)+len(p.created) >= maxQueues {
+				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
+			}
+		} else if o.kind == opEnqueue && !r.settles && q.fullPlanned() {
+			r.full = q
+			return fmt.Errorf("%w: %s has reached its high-water mark", ErrQueueFull, q.name)
+		}
+		if o.kind == opBarrier || q != nil && q.config.BarrierOn != nil && q.config.BarrierOn.Matches(o.item) {
+			if barriers == nil {
+				barriers = make(map[string]int)
+			}
+			barriers[o.name]++
+			n := barriers[o.name]
+			if q != nil {
+				n += int(q.counts.tail - q.counts.open)
+			}
+			if n > MaxBarriers {
+				return fmt.Errorf("%w: %d in %s", ErrTooManyBarriers, MaxBarriers, o.name)
+			}
+		}
+	}
+	if !r.settles {
+		return nil
+	}
+	return r.claim()
+}
+
+// claim marks the deliveries that the request settles, so that their sessions'
+// end leaves them alone. A queue is locked once for many: receivers queue up
+// for that lock.
+func (r *request) claim() error {
+	claimed := 0
+	err := error(nil)
+	var locked *queueState
+	for ; claimed < len(r.ops) && err == nil; claimed++ {
+		o := &r.ops[claimed]
+		if o.kind > opBury {
+			continue
+		}
+		if q := o.d.c.q; q != locked {
+			if locked != nil {
+				locked.mu.Unlock()
+			}
+			locked = q
+			q.mu.Lock()
+		}
+		err = o.d.claimLocked()
+	}
+	if locked != nil {
+		locked.mu.Unlock()
+	}
+	if err == nil {
+		return nil
+	}
+	for i := range claimed - 1 { // the last one failed
+		if r.ops[i].kind <= opBury {
+			r.ops[i].d.unclaim()
+		}
+	}
+	return err
+}
+
+// makes reports whether one of the first n ops brings a queue into being.
+func (r *request) makes(queue string, n int) bool {
+	for i := range r.ops[:n] {
+		switch o := &r.ops[i]; o.kind {
+		case opEnqueue, opBarrier, opSetGroup, opDelayGroup, opConfigure:
+			if o.name == queue {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *Delivery) claimLocked() error {
+	switch d.state {
+	case leaseHeld:
+		d.state = leaseSettling
+		return nil
+	case leaseLost:
+		return fmt.Errorf("%w: %v", ErrLeaseLost, d)
+	}
+	return fmt.Errorf("%w: %v", ErrSettled, d)
+}
+
+// unclaim undoes claim.
+func (d *Delivery) unclaim() {
+	q := d.c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.state = leaseHeld
+	if d.c.ended == nil {
+		return
+	}
+	// The session ended in between: what would have gone back goes back now.
+	if d.Barrier != nil {
+		d.state = leaseLost
+		d.c.letGoLocked(d)
+		return
+	}
+	q.giveBackLocked(d, leaseLost)
+	q.wakeLocked()
+}
+
+// String names a delivery in messages.
+func (d *Delivery) String() string {
+	if d.Barrier != nil {
+		return "barrier " + d.Barrier.ID.String()
+	}
+	return fmt.Sprintf("item %d of %s", d.ID, d.Queue)
+}
+
+// foresees reports whether a request may be planned while the batch before is
+// being written, if that batch consists of such requests too. Planning it reads
+// nothing but what the committer owns and keeps up to date while it plans, what
+// the flying plan still has (groups), and records on disk that such a batch
+// does not touch. All of a request's changes must be foreseen, or it waits.
+func (p *plan) foresees(r *request) bool {
+	for i := range r.ops {
+		switch o := &r.ops[i]; o.kind {
+		case opAck:
+			if o.d.Barrier != nil {
+				return false
+			}
+		case opEnqueue:
+			q := p.s.queue(o.name)
+			if q == nil || q.config.BarrierOn != nil || o.item.Key != "" && o.item.Mode != Once {
+				return false
+			}
+		case opPut, opDelete:
+		case opAdd:
+			if !p.s.counters.has(o) {
+				return false
+			}
+		case opDelayGroup:
+			if p.s.queue(o.name) == nil {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// fullPlanned is fullNowLocked for the committer.
+func (q *queueState) fullPlanned() bool {
+	c := q.config
+	if c.HighWaterItems == 0 && c.HighWaterBytes == 0 {
+		return false
+	}
+	var live int64
+	for _, e := range q.epochs {
+		live += e.live
+	}
+	return c.HighWaterItems > 0 && live >= c.HighWaterItems || c.HighWaterBytes > 0 && q.counts.bytes >= c.HighWaterBytes
+}

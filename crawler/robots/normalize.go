@@ -1,6 +1,10 @@
 package robots
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/seed-301537d8/weir/internal/percent"
+)
 
 // normalize brings escapes into one form, so that octets can be compared (RFC
 // 9309 section 2.2.2). It is applied to addresses and to the literal parts of
@@ -28,17 +32,17 @@ func normalize(s string, inQuery bool) (_ string, inQueryAfter bool) {
 	out := make([]byte, 0, len(s)+16)
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		escaped := c == '%' && i+2 < len(s) && ishex(s[i+1]) && ishex(s[i+2])
+		octet, escaped := percent.Escape(s[i:])
 		if escaped {
-			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			c = octet
 			i += 2
 		}
 		switch {
-		case unreserved(c), strings.IndexByte(":@!'(),;[]", c) >= 0:
+		case percent.Unreserved(c), strings.IndexByte(":@!'(),;[]", c) >= 0:
 			out = append(out, c)
 		case c == '/' || c == '?':
 			if escaped && !inQuery {
-				out = appendEscape(out, c)
+				out = percent.Append(out, c)
 				break
 			}
 			inQuery = inQuery || c == '?'
@@ -46,7 +50,7 @@ func normalize(s string, inQuery bool) (_ string, inQueryAfter bool) {
 		case strings.IndexByte("#&+=%", c) >= 0 && !escaped:
 			out = append(out, c)
 		default:
-			out = appendEscape(out, c)
+			out = percent.Append(out, c)
 		}
 	}
 	return string(out), inQuery
@@ -63,39 +67,16 @@ func needsWork(r rune) bool {
 func normalizeGoogle(s string) string {
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '%' && i+2 < len(s) && ishex(s[i+1]) && ishex(s[i+2]):
-			out = appendEscape(out, unhex(s[i+1])<<4|unhex(s[i+2]))
+		if c, ok := percent.Escape(s[i:]); ok {
+			out = percent.Append(out, c)
 			i += 2
-		case c >= 0x80:
-			out = appendEscape(out, c)
-		default:
-			out = append(out, c)
+		} else if s[i] >= 0x80 {
+			out = percent.Append(out, s[i])
+		} else {
+			out = append(out, s[i])
 		}
 	}
 	return string(out)
-}
-
-func appendEscape(out []byte, c byte) []byte {
-	const digits = "0123456789ABCDEF"
-	return append(out, '%', digits[c>>4], digits[c&15])
-}
-
-func ishex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
-}
-
-func unreserved(c byte) bool {
-	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' ||
-		c == '-' || c == '.' || c == '_' || c == '~'
 }
 
 // target returns the path and query of an absolute URL, or of what is one

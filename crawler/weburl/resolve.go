@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-301537d8/weir/internal/percent"
 )
 
 // Resolve returns the canonical form of a reference found in the page u: of a
@@ -294,13 +296,13 @@ func appendEscaped(out []byte, s string, class *[256]bool) []byte {
 			break
 		}
 		c := s[i]
+		v, escaped := percent.Escape(s[i:])
 		switch {
-		case c == '%' && i+2 < len(s) && ishex(s[i+1]) && ishex(s[i+2]):
-			v := unhex(s[i+1])<<4 | unhex(s[i+2])
-			if unreserved(v) && len(out)-bare > 2 {
+		case escaped:
+			if percent.Unreserved(v) && len(out)-bare > 2 {
 				out = append(out, v)
 			} else {
-				out = appendEscape(out, v)
+				out = percent.Append(out, v)
 			}
 			i += 3
 		case c == '%':
@@ -308,7 +310,7 @@ func appendEscaped(out []byte, s string, class *[256]bool) []byte {
 			out = append(out, c)
 			i++
 		case c < utf8.RuneSelf:
-			out = appendEscape(out, c)
+			out = percent.Append(out, c)
 			i++
 		default:
 			_, size := utf8.DecodeRuneInString(s[i:])
@@ -316,35 +318,13 @@ func appendEscaped(out []byte, s string, class *[256]bool) []byte {
 				out = append(out, "%EF%BF%BD"...) // U+FFFD for a byte that is not UTF-8
 			} else {
 				for _, b := range []byte(s[i : i+size]) {
-					out = appendEscape(out, b)
+					out = percent.Append(out, b)
 				}
 			}
 			i += size
 		}
 	}
 	return out
-}
-
-func appendEscape(out []byte, c byte) []byte {
-	const digits = "0123456789ABCDEF"
-	return append(out, '%', digits[c>>4], digits[c&15])
-}
-
-func ishex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
-}
-
-// unreserved reports whether c is unreserved by RFC 3986 section 2.3.
-func unreserved(c byte) bool {
-	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' ||
-		c == '-' || c == '.' || c == '_' || c == '~'
 }
 
 // pathClass and queryClass say which bytes stand for themselves: those outside

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -128,8 +129,8 @@ var escape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 // unreserved characters decoded.
 func unescape(s string) string {
 	return escape.ReplaceAllStringFunc(s, func(e string) string {
-		c := unhex(e[1])<<4 | unhex(e[2])
-		if c < utf8.RuneSelf && regexp.MustCompile(`[A-Za-z0-9._~-]`).MatchString(string(rune(c))) {
+		c, err := strconv.ParseUint(e[1:], 16, 8)
+		if err == nil && c < utf8.RuneSelf && regexp.MustCompile(`[A-Za-z0-9._~-]`).MatchString(string(rune(c))) {
 			return string(rune(c))
 		}
 		return strings.ToUpper(e)

@@ -117,6 +117,7 @@ func (d *store) badgerOptions() badger.Options {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithBaseTableSize(max(d.opts.MemTable/8, 1<<20)).
+		WithBaseLevelSize(5 * d.opts.MemTable). // as large as what level 0 may hold: fewer levels to rewrite
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(max(d.opts.MemTable, 2<<20)).

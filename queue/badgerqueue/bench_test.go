@@ -47,6 +47,7 @@ func openRaw(tb testing.TB) *rawBadger {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithBaseTableSize(8 << 20).
+		WithBaseLevelSize(5 * 64 << 20).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(64 << 20).
@@ -111,6 +112,46 @@ func (r *rawBadger) commit(req rawRequest) error {
 	return <-req.done
 }
 
+// fill writes n items, which take reads in their order.
+func (r *rawBadger) fill(tb testing.TB, n int) (take func(n int) (keys [][]byte)) {
+	tb.Helper()
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	value := append(make([]byte, 60), body...)
+	for range 8 {
+		wg.Go(func() {
+			for from := int(next.Add(1000)) - 1000; from < n; from = int(next.Add(1000)) - 1000 {
+				var req rawRequest
+				for i := from; i < min(n, from+1000); i++ {
+					req.keys = append(req.keys, rawKey(uint64(i)))
+					req.values = append(req.values, value)
+				}
+				must(tb, r.commit(req))
+			}
+		})
+	}
+	wg.Wait()
+	settle()
+	var mu sync.Mutex
+	txn := r.db.NewTransaction(false)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte("i")})
+	it.Rewind()
+	tb.Cleanup(func() { it.Close(); txn.Discard() })
+	return func(n int) (keys [][]byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		for ; n > 0 && it.Valid(); n-- {
+			keys = append(keys, it.Item().KeyCopy(nil))
+			_, err := it.Item().ValueCopy(nil)
+			must(tb, err)
+			it.Next()
+		}
+		return keys
+	}
+}
+
+func rawKey(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte("i0000000"), n) }
+
 func openStore(tb testing.TB) *queue.Store {
 	tb.Helper()
 	s, err := badgerqueue.Open(filepath.Join(tb.TempDir(), "store"), nil)
@@ -156,9 +197,9 @@ func BenchmarkStep(b *testing.B) {
 			parallel(b, callers, 1, "steps/s", func(int) {
 				var req rawRequest
 				n := id.Add(1)
-				req.dels = append(req.dels, binary.BigEndian.AppendUint64([]byte("i0000000"), n))
+				req.dels = append(req.dels, rawKey(n))
 				for i := range uint64(10) {
-					req.keys = append(req.keys, binary.BigEndian.AppendUint64([]byte("i0000000"), n*10+i))
+					req.keys = append(req.keys, rawKey(n*10+i))
 					req.values = append(req.values, item)
 					mark := binary.BigEndian.AppendUint64([]byte("k00"), rand.Uint64())
 					req.keys = append(req.keys, binary.BigEndian.AppendUint64(mark, rand.Uint64()))
@@ -208,20 +249,16 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// BenchmarkTakeAck takes and acks batches of 100; the raw peer deletes known
-// keys, 100 to a request.
+// BenchmarkTakeAck takes and acks batches of 100; the raw peer reads and deletes
+// them, with one iterator for all callers.
 func BenchmarkTakeAck(b *testing.B) {
 	const batch = 100
 	for _, callers := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("raw/callers=%d", callers), func(b *testing.B) {
 			r := openRaw(b)
-			var id atomic.Uint64
+			take := r.fill(b, (b.N+callers)*batch)
 			parallel(b, callers, batch, "items/s", func(int) {
-				var req rawRequest
-				for range batch {
-					req.dels = append(req.dels, binary.BigEndian.AppendUint64([]byte("i0000000"), id.Add(1)))
-				}
-				if err := r.commit(req); err != nil {
+				if err := r.commit(rawRequest{dels: take(batch)}); err != nil {
 					b.Error(err)
 				}
 			})
@@ -230,6 +267,7 @@ func BenchmarkTakeAck(b *testing.B) {
 			s := openStore(b)
 			ctx := context.Background()
 			fill(b, s, "q", (b.N+callers)*batch, 0)
+			settle()
 			c, err := s.Subscribe(ctx, "q", &queue.SubscribeOptions{Prefetch: callers * batch})
 			if err != nil {
 				b.Fatal(err)

@@ -32,7 +32,8 @@ const (
 
 	// ReplaceLive takes the place of a waiting item with that key: the old
 	// item is dropped and the new one enqueued. If the old item is being
-	// worked on, it is left alone and the new one waits behind it.
+	// worked on, it is left alone and the new one waits behind it; the key is
+	// then the new one's alone.
 	ReplaceLive
 )
 

@@ -18,6 +18,8 @@ type request struct {
 	sequence uint64      // batches published before the marks were looked up
 	full     *queueState // set with ErrQueueFull
 
+	abandoned bool // its caller waits no more; the caller's own
+
 	call func() error // runs alone between batches, instead of tx
 }
 

@@ -181,7 +181,7 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 		return err
 	}
 	if tx.committed {
-		return invalidf("transaction was committed already, or its context ended; use Reset")
+		return invalidf("transaction was committed already, or given up; use Reset")
 	}
 	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
 	if err := s.prepare(ctx, r); err != nil {
@@ -196,7 +196,7 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 		case err == nil:
 			tx.committed, tx.result = true, r.result
 			return nil
-		case ctx.Err() != nil:
+		case r.abandoned:
 			tx.ops, tx.committed = nil, true // the committer may still be reading them
 			return err
 		case !tx.wait || !errors.Is(err, ErrQueueFull):
@@ -224,6 +224,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
+		r.abandoned = true
 		return context.Cause(ctx)
 	case <-s.done:
 		// The committer answers whatever it has taken before it returns.

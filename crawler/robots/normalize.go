@@ -32,7 +32,7 @@ func normalize(s string, inQuery bool) (_ string, inQueryAfter bool) {
 	out := make([]byte, 0, len(s)+16)
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		octet, escaped := percent.Escape(s[i:])
+		octet, escaped := percent.Decode(s[i:])
 		if escaped {
 			c = octet
 			i += 2
@@ -67,7 +67,7 @@ func needsWork(r rune) bool {
 func normalizeGoogle(s string) string {
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
-		if c, ok := percent.Escape(s[i:]); ok {
+		if c, ok := percent.Decode(s[i:]); ok {
 			out = percent.Append(out, c)
 			i += 2
 		} else if s[i] >= 0x80 {

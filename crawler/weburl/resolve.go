@@ -296,7 +296,7 @@ func appendEscaped(out []byte, s string, class *[256]bool) []byte {
 			break
 		}
 		c := s[i]
-		v, escaped := percent.Escape(s[i:])
+		v, escaped := percent.Decode(s[i:])
 		switch {
 		case escaped:
 			if percent.Unreserved(v) && len(out)-bare > 2 {

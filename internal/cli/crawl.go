@@ -160,6 +160,9 @@ func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *cra
 		return err
 	}
 	r := &crawlRun{app: a, live: l, con: con, progress: progress, settings: settings, seeds: seeds, verbose: f.verbose}
+	if err := r.prepare(ctx); err != nil {
+		return explainTopology(err, f.dir, before.Stages)
+	}
 	if begun {
 		if err := r.announceResume(ctx, before, stored); err != nil {
 			return err
@@ -380,7 +383,7 @@ func explainTopology(err error, dir string, before []crawler.Stage) error {
 	if !errors.Is(err, pipeline.ErrTopology) {
 		return err
 	}
-	return fmt.Errorf("the crawl in %s is unfinished, and its stages (%s) cannot change before it is complete; run it without --stages, or begin another with a different --dir", dir, stageNames(before))
+	return usagef("the crawl in %s is unfinished, and its stages (%s) cannot change before it is complete; run it without --stages, or begin another with a different --dir", dir, stageNames(before))
 }
 
 func stageNames(all []crawler.Stage) string {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/internal/frugal"
-	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
@@ -31,6 +30,7 @@ type crawlRun struct {
 	seeds    []string
 	verbose  bool
 
+	crawler *crawler.Crawler // made by prepare
 	started time.Time
 	pages   int64 // there were before
 }
@@ -82,8 +82,7 @@ func newLogger(con *console, verbose bool) *slog.Logger {
 	}))
 }
 
-// announceResume says where a crawl that goes on stands, and what changes. It
-// refuses changes that cannot be.
+// announceResume says where a crawl that goes on stands, and what changes.
 func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, stored []string) error {
 	st, err := crawler.ReadProgress(ctx, r.live.store)
 	if err != nil {
@@ -100,9 +99,6 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 		r.con.printf("Going on with the crawl in %s: %s so far, %s waiting.", dir, plural(st.Pages, "page"), count(waiting(st)))
 	}
 	changes := crawler.Diff(before, r.settings)
-	if stageNames(before.Stages) != stageNames(r.settings.Stages) && !st.Done {
-		return &usageError{explainTopology(pipeline.ErrTopology, dir, before.Stages)}
-	}
 	if len(changes) == 0 {
 		return nil
 	}
@@ -168,22 +164,24 @@ func stageTexts(all []crawler.Stage) string {
 	return strings.Join(texts, ", ")
 }
 
+// prepare stores the crawl's settings, unless they cannot be.
+func (r *crawlRun) prepare(ctx context.Context) (err error) {
+	r.crawler, err = crawler.New(ctx, r.live.store, r.settings, r.seeds, &crawler.Options{
+		Logger: newLogger(r.con, r.verbose), DrainTime: drainTime,
+	})
+	return err
+}
+
 // run crawls, and returns how far it came.
 func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 	r.started = time.Now()
 	store := r.live.store
-	c, err := crawler.New(ctx, store, r.settings, r.seeds, &crawler.Options{
-		Logger: newLogger(r.con, r.verbose), DrainTime: drainTime,
-	})
-	if err != nil {
-		return crawler.Status{}, explainTopology(err, r.live.dir, r.settings.Stages)
-	}
 	st, err := crawler.ReadProgress(ctx, store)
 	if err != nil {
 		return crawler.Status{}, err
 	}
 	r.pages = st.Pages
-	r.settings = c.Settings()
+	r.settings = r.crawler.Settings()
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
 	var showing sync.WaitGroup
 	showing.Go(func() { r.showProgress(ended) })
@@ -194,11 +192,11 @@ func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 		case <-ended.Done():
 		}
 	})
-	err = c.Run(ctx)
+	err = r.crawler.Run(ctx)
 	end()
 	showing.Wait()
 	if err != nil {
-		return crawler.Status{}, explainTopology(err, r.live.dir, r.settings.Stages)
+		return crawler.Status{}, err
 	}
 	return crawler.ReadStatus(context.WithoutCancel(ctx), store)
 }

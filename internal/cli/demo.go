@@ -161,6 +161,9 @@ func (r *crawlRun) demo(ctx context.Context, ports []int, begun bool) error {
 	r.con.printf("Try Ctrl-C or kill -9 %d, and run the same command again.", os.Getpid())
 	r.settings = crawler.Settings{Depth: -1, Delay: demoDelay, AllowPrivate: true}
 	r.seeds = web.seeds()
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
 	st, err := r.run(ctx)
 	if err != nil {
 		return err

@@ -8,9 +8,9 @@ func Append(out []byte, c byte) []byte {
 	return append(out, '%', digits[c>>4], digits[c&15])
 }
 
-// Escape returns the octet that the escape at the beginning of s stands for, if
+// Decode returns the octet that the escape at the beginning of s stands for, if
 // there is one.
-func Escape(s string) (c byte, ok bool) {
+func Decode(s string) (c byte, ok bool) {
 	if len(s) < 3 || s[0] != '%' || !isHex(s[1]) || !isHex(s[2]) {
 		return 0, false
 	}

@@ -16,8 +16,8 @@ func TestEscapes(t *testing.T) {
 			t.Errorf("Append(%d) = %q, want %q", i, got, want)
 		}
 		for _, s := range []string{got[1:], fmt.Sprintf("%%%02x and more", i)} {
-			if c, ok := percent.Escape(s); !ok || c != byte(i) {
-				t.Errorf("Escape(%q) = %d, %v", s, c, ok)
+			if c, ok := percent.Decode(s); !ok || c != byte(i) {
+				t.Errorf("Decode(%q) = %d, %v", s, c, ok)
 			}
 		}
 		if got, want := percent.Unreserved(byte(i)), url.QueryEscape(string([]byte{byte(i)})) == string([]byte{byte(i)}); got != want {
@@ -25,8 +25,8 @@ func TestEscapes(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "%", "%4", "41", "%4g", "%g4", "x%41"} {
-		if c, ok := percent.Escape(s); ok {
-			t.Errorf("Escape(%q) = %d", s, c)
+		if c, ok := percent.Decode(s); ok {
+			t.Errorf("Decode(%q) = %d", s, c)
 		}
 	}
 }

@@ -186,6 +186,15 @@ var aheadPromises = []promise{
 			e.Errorf("all took %v, want one delay", took)
 		}
 	}},
+	{name: "a transaction whose context had ended before may be committed again", check: func(e *env) {
+		ended, cancel := context.WithCancel(e.ctx)
+		cancel()
+		var tx queue.Tx
+		tx.Enqueue("q", item("a"))
+		e.is("Commit with a context that has ended", e.s.Commit(ended, &tx), context.Canceled)
+		e.must(e.s.Commit(e.ctx, &tx))
+		e.wants("what waits", e.waiting("q"), "a:ready")
+	}},
 	{name: "a transaction whose context ended while it was written is not committed again", check: func(e *env) {
 		e.gate.shut()
 		ctx, cancel := context.WithCancel(e.ctx)

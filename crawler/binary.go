@@ -108,18 +108,18 @@ func (t Tags) MarshalBinary() ([]byte, error) {
 func (t *Tags) UnmarshalBinary(b []byte) error {
 	u := unpacker{rest: b}
 	*t = Tags{Language: u.text(), Tagged: u.flag()}
-	tags := make([][2]string, u.length())
+	tags := make([][2]string, u.length(2))
 	for i := range tags {
 		tags[i] = [2]string{u.text(), u.text()}
 	}
 	forms := u.text()
-	t.Sentences = make([]Sentence, u.length())
+	t.Sentences = make([]Sentence, u.length(3))
 	at := 0
 	for i := range t.Sentences {
 		s := &t.Sentences[i]
 		s.Start = u.difference(at)
 		s.End = u.difference(s.Start)
-		s.Tokens = make([]Token, u.length())
+		s.Tokens = make([]Token, u.length(4))
 		at = s.Start
 		for j := range s.Tokens {
 			kind, size := u.number(), u.number()
@@ -187,10 +187,11 @@ func (u *unpacker) number() int {
 	return int(v)
 }
 
-// length reads how many things follow, each of which takes a byte at least.
-func (u *unpacker) length() int {
+// length reads how many things follow, each of which takes so many bytes at
+// least.
+func (u *unpacker) length(each int) int {
 	n := u.number()
-	if n > len(u.rest) {
+	if n > len(u.rest)/each {
 		u.bad = true
 		return 0
 	}
@@ -208,7 +209,7 @@ func (u *unpacker) difference(from int) int {
 }
 
 func (u *unpacker) text() string {
-	n := u.length()
+	n := u.length(1)
 	s := string(u.rest[:n])
 	u.rest = u.rest[n:]
 	return s
@@ -221,7 +222,7 @@ func (u *unpacker) flag() bool {
 }
 
 func (u *unpacker) counts() []Count {
-	n := u.length()
+	n := u.length(2)
 	if n == 0 {
 		return nil
 	}

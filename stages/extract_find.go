@@ -26,8 +26,8 @@ type finding struct {
 	date                time.Time
 }
 
-// find runs the mode's library on the page, in a goroutine that is left behind
-// if it takes too long. It returns nil and the reason if there is no finding.
+// find runs the mode's library on the page, for as long as it may take. It
+// returns nil and the reason if there is no finding.
 func (x *Extractor) find(ctx context.Context, d *Document) (*finding, string) {
 	switch {
 	case ctx.Err() != nil:
@@ -39,6 +39,12 @@ func (x *Extractor) find(ctx context.Context, d *Document) (*finding, string) {
 	case x.abandoned.Load() >= x.maxAbandoned():
 		return nil, "too many pages are taking too long"
 	}
+	return x.inTime(ctx, func() (*finding, error) { return x.contained(d) })
+}
+
+// inTime runs search in a goroutine that is left behind, and counted in
+// abandoned until it ends, if it takes too long.
+func (x *Extractor) inTime(ctx context.Context, search func() (*finding, error)) (*finding, string) {
 	type result struct {
 		f   *finding
 		err error
@@ -46,7 +52,7 @@ func (x *Extractor) find(ctx context.Context, d *Document) (*finding, string) {
 	done := make(chan result, 1) // so that an abandoned goroutine ends
 	var finished atomic.Bool     // set by the goroutine at its end and by this one on giving up
 	go func() {
-		f, err := x.contained(d)
+		f, err := search()
 		done <- result{f, err}
 		if finished.Swap(true) {
 			x.abandoned.Add(-1)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 )
@@ -151,20 +152,39 @@ func TestExtractTakesAnyPage(t *testing.T) {
 }
 
 func TestExtractGivesUpInTime(t *testing.T) {
-	x := &Extractor{Timeout: time.Nanosecond, MaxAbandoned: 1000}
+	synctest.Test(t, func(t *testing.T) {
+		x := new(Extractor)
+		began, blocked := time.Now(), make(chan struct{})
+		f, note := x.inTime(t.Context(), func() (*finding, error) {
+			<-blocked
+			return nil, nil
+		})
+		if f != nil || note != "no main text found within "+DefaultExtractTimeout.String() || time.Since(began) != DefaultExtractTimeout {
+			t.Errorf("after %v: %+v, note %q", time.Since(began), f, note)
+		}
+		if n := x.abandoned.Load(); n != 1 {
+			t.Errorf("%d searches are abandoned, want 1", n)
+		}
+		close(blocked)
+		synctest.Wait()
+		if n := x.abandoned.Load(); n != 0 {
+			t.Errorf("%d searches are abandoned after the end of the only one", n)
+		}
+	})
+}
+
+// Where the library is not asked, or not waited for, the text is the page's
+// without its frame.
+func TestExtractWithoutTheLibrary(t *testing.T) {
 	d := ParseDocument([]byte(article), "https://rivers.example/a", nil)
-	got := x.Extract(t.Context(), d, "")
-	if got.Method != "body" || !strings.Contains(got.Note, "within 1ns") && got.Note != "" || !strings.Contains(got.Text, "keeps rivers") && !strings.Contains(got.Text, "keep rivers") {
-		t.Errorf("method %s, note %q", got.Method, got.Note)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got := new(Extractor).Extract(ctx, d, "")
+	if got.Method != "body" || got.Note != "cancelled" || !strings.Contains(got.Text, "keep rivers") {
+		t.Errorf("method %s, note %q, text %q", got.Method, got.Note, got.Text)
 	}
 	if strings.Contains(got.Text, "imprint") {
 		t.Error("the footer is in the text")
-	}
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if got := new(Extractor).Extract(ctx, d, ""); got.Method != "body" || got.Note != "cancelled" {
-		t.Errorf("method %s, note %q", got.Method, got.Note)
 	}
 
 	full := &Extractor{MaxAbandoned: 1}

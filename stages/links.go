@@ -46,12 +46,23 @@ type Link struct {
 // Targets that are no web pages (mailto:, javascript:, a fragment of this page)
 // and hrefs that cannot be resolved are left out. The caller must not change
 // the slice.
-func (d *Document) Links() []Link { return d.links }
+func (d *Document) Links() []Link {
+	d.readLinks.Do(func() {
+		for _, n := range d.hrefs {
+			d.readLink(n)
+		}
+		d.hrefs, d.targets = nil, nil
+	})
+	return d.links
+}
 
 // LinksDropped returns how many links are missing from Links because the page
 // has more than DocumentOptions.MaxLinks. Those that repeat a target of Links
 // do not count.
-func (d *Document) LinksDropped() int { return d.lost }
+func (d *Document) LinksDropped() int {
+	d.Links()
+	return d.lost
+}
 
 // Errors of ResolveURL.
 var (
@@ -122,7 +133,7 @@ func (d *Document) resolve(href string) (string, error) {
 
 func (d *Document) readLink(n *html.Node) {
 	href := attr(n, "href")
-	rel := strings.Fields(strings.ToLower(attr(n, "rel")))
+	rel := relations(n)
 	l := Link{
 		NoFollow: slices.Contains(rel, "nofollow") || slices.Contains(rel, "ugc") || slices.Contains(rel, "sponsored"),
 	}
@@ -155,9 +166,6 @@ func (d *Document) readLink(n *html.Node) {
 		l.Text = clipText(attr(n, "title"), d.opts.MaxLinkText)
 	}
 	l.Lang, l.Type = clipText(attr(n, "hreflang"), 50), clipText(attr(n, "type"), 100)
-	if l.Kind == LinkCanonical && d.Meta.Canonical == "" {
-		d.Meta.Canonical = l.URL
-	}
 	d.links = append(d.links, l)
 }
 
@@ -184,6 +192,8 @@ func (d *Document) hasRoom(target string) bool {
 	d.targets[target] = true
 	return true
 }
+
+func relations(n *html.Node) []string { return strings.Fields(strings.ToLower(attr(n, "rel"))) }
 
 // linkRel returns the kind of a <link>, or "" for one that leads to no page,
 // such as a style sheet.

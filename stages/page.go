@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/PuerkitoBio/goquery"
 	"golang.org/x/net/html"
@@ -30,7 +31,8 @@ const (
 // the defaults.
 type DocumentOptions struct {
 	// Resolve turns an href into an absolute URL, given the page's base URL.
-	// An error means that it is no link to follow. Nil means [ResolveURL].
+	// An error means that it is no link to follow. Nil means [ResolveURL]. It is
+	// called when the page is parsed and by the first call of [Document.Links].
 	Resolve func(base, href string) (string, error)
 	// MaxNodes bounds the tree; [DefaultMaxNodes] if zero. A page that would
 	// grow beyond it is read flat: see [Document.Flat].
@@ -61,13 +63,15 @@ type Document struct {
 	// Meta is what the page says about itself.
 	Meta Meta
 
-	root  *html.Node
-	opts  DocumentOptions
-	base  *url.URL
-	links []Link
-	lost  int
+	root *html.Node
+	opts DocumentOptions
+	base *url.URL
 
-	targets map[string]bool // of links, once there are MaxLinks
+	readLinks sync.Once    // by the first who asks for them
+	hrefs     []*html.Node // elements that may be links
+	links     []Link
+	lost      int
+	targets   map[string]bool // of links, once there are MaxLinks
 }
 
 // Meta is what a page says about itself.
@@ -182,10 +186,10 @@ func nextAfter(n, root *html.Node) *html.Node {
 	return nil
 }
 
-// read walks the tree once for everything but the text.
+// read walks the tree once for everything but links and text.
 func (d *Document) read() {
 	d.setBase(d.URL)
-	var links []*html.Node // elements that may be links; the base comes first
+	var canonical []*html.Node
 	hasBase := false
 	for n := d.root; n != nil; n = next(n, d.root) {
 		d.Nodes++
@@ -212,16 +216,23 @@ func (d *Document) read() {
 		case atom.Meta:
 			d.readMeta(n)
 			if strings.EqualFold(attr(n, "http-equiv"), "refresh") {
-				links = append(links, n)
+				d.hrefs = append(d.hrefs, n)
 			}
 		case atom.Script:
 			d.readJSONLD(n)
-		case atom.A, atom.Area, atom.Link, atom.Iframe, atom.Frame:
-			links = append(links, n)
+		case atom.Link:
+			if linkRel(relations(n)) == LinkCanonical {
+				canonical = append(canonical, n)
+			}
+			d.hrefs = append(d.hrefs, n)
+		case atom.A, atom.Area, atom.Iframe, atom.Frame:
+			d.hrefs = append(d.hrefs, n)
 		}
 	}
-	for _, n := range links {
-		d.readLink(n)
+	for _, n := range canonical { // the page's base may have come after it
+		if d.Meta.Canonical == "" {
+			d.Meta.Canonical, _ = d.resolve(attr(n, "href"))
+		}
 	}
 }
 

@@ -25,6 +25,9 @@
 //	err := pipeline.Seed(ctx, p, lines, "to be", "or not to be")
 //	err = p.Run(ctx)
 //
+// A stage that is better off with many values at once, since it writes to a file
+// or to another database, is wired with [HandleBatch].
+//
 // # Generations
 //
 // Work flows in generations. [Seed] begins generation 0. What a stage emits

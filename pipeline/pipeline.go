@@ -23,6 +23,15 @@ import (
 // an error then goes back uncounted.
 type Func[In any] func(ctx context.Context, in In, out *Out) error
 
+// BatchFunc is a stage that works on several values at once, as one does that
+// writes to a file or to another database. All of them are acknowledged, and
+// what out has collected happens, in one transaction. If it returns an error, or
+// panics, it is called again for each of the values alone, and only what it
+// returns then counts as an attempt of that value: one that cannot be handled
+// does not harm the others. [ErrAgain] and [RetryAfter] are not about a value
+// and hold for all. Out's Attempt and ID are those of the first value.
+type BatchFunc[In any] func(ctx context.Context, in []In, out *Out) error
+
 // Options are the settings of a pipeline. Nil and zero fields mean the defaults
 // given.
 type Options struct {
@@ -88,7 +97,9 @@ type stage struct {
 	config     queue.Config
 	minWorkers int
 	maxWorkers int
-	call       func(ctx context.Context, body []byte, out *Out) error
+	batch      int  // values in a call at most
+	serial     bool // a call ends with its commit
+	call       func(ctx context.Context, bodies [][]byte, out *Out) error
 	limit      *limiter
 }
 
@@ -115,11 +126,29 @@ func Workers(n int) StageOption { return func(s *stage) { s.maxWorkers = n } }
 // there are that many. Default 1.
 func MinWorkers(n int) StageOption { return func(s *stage) { s.minWorkers = n } }
 
+// Serial makes the stage work on one value, or one batch, at a time, and begin
+// with the next only when the transaction of the one before has been committed.
+// Each call then finds in the store what the one before has left there.
+func Serial() StageOption {
+	return func(s *stage) { s.serial, s.minWorkers, s.maxWorkers = true, 1, 1 }
+}
+
 // Handle makes fn the stage that works on an edge. Mistakes are reported by
 // Run.
 func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOption) {
+	var batch BatchFunc[In]
+	if fn != nil {
+		batch = func(ctx context.Context, in []In, out *Out) error { return fn(ctx, in[0], out) }
+	}
+	HandleBatch(p, edge, 1, batch, options...)
+}
+
+// HandleBatch makes fn the stage that works on an edge, with up to n values in
+// each call. A call does not wait for n values: it gets those that are there, so
+// batches grow with the backlog. Mistakes are reported by Run.
+func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], options ...StageOption) {
 	s := &stage{
-		p: p, name: edge.name, config: edge.Config,
+		p: p, name: edge.name, config: edge.Config, batch: n,
 		minWorkers: 1, maxWorkers: 4 * runtime.GOMAXPROCS(0),
 	}
 	for _, o := range options {
@@ -127,10 +156,13 @@ func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOp
 	}
 	slices.Sort(s.feeds)
 	s.feeds = slices.Compact(s.feeds)
-	s.call = func(ctx context.Context, body []byte, out *Out) error {
-		in, err := edge.Value(body)
-		if err != nil {
-			return Permanent(err)
+	s.call = func(ctx context.Context, bodies [][]byte, out *Out) error {
+		in := make([]In, len(bodies))
+		for i, body := range bodies {
+			var err error
+			if in[i], err = edge.Value(body); err != nil {
+				return Permanent(err)
+			}
 		}
 		return fn(ctx, in, out)
 	}
@@ -141,6 +173,10 @@ func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOp
 		p.wiring = append(p.wiring, fmt.Errorf("the stage of %s is nil", edge.name))
 	case s.minWorkers < 1 || s.maxWorkers < s.minWorkers:
 		p.wiring = append(p.wiring, fmt.Errorf("%s has between %d and %d workers", edge.name, s.minWorkers, s.maxWorkers))
+	case s.serial && s.maxWorkers > 1:
+		p.wiring = append(p.wiring, fmt.Errorf("%s is Serial and has %d workers", edge.name, s.maxWorkers))
+	case n < 1:
+		p.wiring = append(p.wiring, fmt.Errorf("%s takes batches of %d values", edge.name, n))
 	case p.stage(edge.name) != nil:
 		p.wiring = append(p.wiring, fmt.Errorf("two stages handle %s", edge.name))
 	}

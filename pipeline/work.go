@@ -4,23 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
 )
 
-// takeAtOnce is how many values a stage takes with one call.
+// takeAtOnce is how many values a stage takes with one call, unless it works on
+// batches.
 const takeAtOnce = 64
 
-// work takes values and starts the stage on each, until taking ends; then it
-// waits for those at work. A slot of the limiter is held while the stage runs,
-// not while its result is committed, so that computing stages do not wait for
-// the disk; the session's prefetch bounds both together.
+// work takes values and starts the stage on each, or on all of a batch, until
+// taking ends; then it waits for those at work. A slot of the limiter is held
+// while the stage runs, and not while its result is committed unless the stage
+// is serial, so that computing stages do not wait for the disk; the session's
+// prefetch bounds both together.
 func (s *stage) work(taking, working context.Context) error {
 	c, err := s.p.store.Subscribe(taking, s.name, &queue.SubscribeOptions{
 		Barriers: queue.NoBarriers,
-		Prefetch: 2*s.maxWorkers + takeAtOnce,
+		Prefetch: 2*s.maxWorkers*s.batch + max(takeAtOnce, s.batch),
 	})
 	if err != nil {
 		if taking.Err() != nil {
@@ -33,21 +36,26 @@ func (s *stage) work(taking, working context.Context) error {
 	defer stop(nil)
 	var group sync.WaitGroup
 	defer group.Wait()
+	slots := takeAtOnce // asked for at a time
+	if s.batch > 1 {
+		slots = 1
+	}
 	for {
-		n, err := s.limit.acquire(ctx, takeAtOnce)
+		n, err := s.limit.acquire(ctx, slots)
 		if err != nil {
 			return failure(ctx, taking)
 		}
-		ds, err := s.take(ctx, c, n)
-		if s.limit.release(n - len(ds)); err != nil {
+		ds, err := s.take(ctx, c, n*s.batch)
+		calls := (len(ds) + s.batch - 1) / s.batch
+		if s.limit.release(n - calls); err != nil {
 			if ctx.Err() != nil {
 				return failure(ctx, taking)
 			}
 			return err
 		}
-		for _, d := range ds {
+		for batch := range slices.Chunk(ds, s.batch) {
 			group.Go(func() {
-				if err := s.handle(working, d); err != nil {
+				if err := s.handle(working, batch); err != nil {
 					stop(err)
 				}
 			})
@@ -78,23 +86,56 @@ func (s *stage) take(ctx context.Context, c *queue.Consumer, n int) ([]*queue.De
 	return c.Receive(ctx, n)
 }
 
-// handle runs the stage on one value and commits what comes of it. It returns
-// an error only if the pipeline cannot go on.
-func (s *stage) handle(working context.Context, d *queue.Delivery) error {
+// handle runs the stage on values and commits what comes of it. It returns an
+// error only if the pipeline cannot go on. It gives back the slot that it holds.
+func (s *stage) handle(working context.Context, ds []*queue.Delivery) error {
+	release := sync.OnceFunc(func() { s.limit.release(1) })
+	defer release()
+	called := release
+	if s.serial {
+		called = func() {}
+	}
+	err := s.attempt(working, ds, called)
+	if !errors.Is(err, errBatch) {
+		return err
+	}
+	for _, d := range ds {
+		if err := s.attempt(working, []*queue.Delivery{d}, func() {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errBatch is returned by attempt for a batch that failed, and that nothing has
+// come of: its values are to be tried one by one.
+var errBatch = errors.New("batch failed")
+
+// attempt is handle for one call of the stage; called is called after it.
+func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called func()) error {
+	first := ds[0]
 	out := &Out{
-		feeds: s.feeds, attempt: d.Attempt, generation: int(d.Epoch), id: d.ID,
-		last: s.lastAttempt(d.Attempt),
+		feeds: s.feeds, attempt: first.Attempt, generation: int(first.Epoch), id: first.ID,
+		last: s.lastAttempt(first.Attempt),
 	}
 	if out.feeds == nil {
 		out.feeds = []string{}
 	}
-	err := protect(func() error { return s.call(working, d.Item.Body, out) })
-	s.limit.release(1)
+	bodies := make([][]byte, len(ds))
+	for i, d := range ds {
+		bodies[i] = d.Item.Body
+	}
+	err := protect(func() error { return s.call(working, bodies, out) })
 	if err == nil {
 		err = out.err
 	}
-	committed, failed := s.commit(working, d, s.settle(working, d, out, err))
-	if err != nil || !committed {
+	if len(ds) > 1 && aboutValues(err) && working.Err() == nil {
+		s.p.log.Debug("batch failed", "stage", s.name, "values", len(ds), "err", err)
+		return errBatch
+	}
+	called()
+	committed, failed := s.commit(working, ds, s.settle(working, ds, out, err))
+	if err != nil || failed != nil || !committed {
 		return failed
 	}
 	return protect(func() error {
@@ -103,6 +144,13 @@ func (s *stage) handle(working context.Context, d *queue.Delivery) error {
 		}
 		return nil
 	})
+}
+
+// aboutValues reports whether the error of a stage may be about one of several
+// values.
+func aboutValues(err error) bool {
+	var retry *retryError
+	return err != nil && !errors.Is(err, ErrAgain) && !errors.As(err, &retry)
 }
 
 func (s *stage) lastAttempt(attempt int) bool {
@@ -117,7 +165,7 @@ func (s *stage) lastAttempt(attempt int) bool {
 }
 
 // settle builds the transaction for what a stage has returned.
-func (s *stage) settle(working context.Context, d *queue.Delivery, out *Out, err error) *queue.Tx {
+func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, err error) *queue.Tx {
 	var permanent *permanentError
 	var retry *retryError
 	switch {
@@ -126,26 +174,28 @@ func (s *stage) settle(working context.Context, d *queue.Delivery, out *Out, err
 		for _, e := range out.emitted {
 			tx.Enqueue(e.queue, e.item)
 		}
-		tx.Ack(d)
+		tx.Ack(ds...)
 		return tx
 	case errors.Is(err, ErrAgain):
 		tx := out.Tx()
-		tx.Release(d)
+		tx.Release(ds...)
 		return tx
 	case working.Err() != nil:
 		var tx queue.Tx
-		tx.Release(d)
+		tx.Release(ds...)
 		return &tx
 	}
-	s.p.log.Debug("attempt failed", "stage", s.name, "id", d.ID, "attempt", d.Attempt, "err", err)
 	tx := out.OnFailure()
-	switch {
-	case errors.As(err, &permanent):
-		tx.Bury(d, err)
-	case errors.As(err, &retry):
-		tx.RetryAfter(d, retry.after, err)
-	default:
-		tx.Retry(d, err)
+	for _, d := range ds {
+		s.p.log.Debug("attempt failed", "stage", s.name, "id", d.ID, "attempt", d.Attempt, "err", err)
+		switch {
+		case errors.As(err, &permanent):
+			tx.Bury(d, err)
+		case errors.As(err, &retry):
+			tx.RetryAfter(d, retry.after, err)
+		default:
+			tx.Retry(d, err)
+		}
 	}
 	return tx
 }
@@ -154,30 +204,34 @@ func (s *stage) settle(working context.Context, d *queue.Delivery, out *Out, err
 // disk.
 const fullPause = time.Second
 
-// commit commits the transaction that settles d, or another that does, whatever
-// it takes. It reports whether it was tx that was committed.
-func (s *stage) commit(working context.Context, d *queue.Delivery, tx *queue.Tx) (committed bool, err error) {
+// commit commits the transaction that settles ds, or another that does, whatever
+// it takes. It reports whether it was tx that was committed. For several
+// deliveries it may return errBatch.
+func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx) (committed bool, err error) {
 	ctx := context.WithoutCancel(working)
 	wanted := tx
 	for {
 		err := s.p.store.Commit(ctx, tx)
+		refused := errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
 		switch {
 		case err == nil:
 			return tx == wanted, nil
+		case refused && len(ds) > 1:
+			return false, errBatch
 		case errors.Is(err, queue.ErrLeaseLost):
 			return false, nil // somebody else has the item by now
-		case errors.Is(err, queue.ErrTooLarge), errors.Is(err, queue.ErrInvalid):
+		case refused:
 			// What the stage wants can never be stored.
-			s.p.log.Warn("item buried", "stage", s.name, "id", d.ID, "err", err)
+			s.p.log.Warn("item buried", "stage", s.name, "id", ds[0].ID, "err", err)
 			tx = new(queue.Tx)
-			tx.Bury(d, err)
+			tx.Bury(ds[0], err)
 		case errors.Is(err, queue.ErrDiskFull):
 			s.p.log.Error("waiting for space on the disk", "stage", s.name, "err", err)
 			select {
 			case <-time.After(fullPause):
 			case <-working.Done():
 				tx = new(queue.Tx)
-				tx.Release(d)
+				tx.Release(ds...)
 			}
 		default:
 			return false, fmt.Errorf("commit for %s: %w", s.name, err)

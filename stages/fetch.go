@@ -48,6 +48,8 @@ type Fetcher struct {
 	// Cut keeps the beginning of a body that is over MaxBody or MaxWire: Fetch
 	// returns it with the error of [ReasonTooLarge].
 	Cut bool
+	// KeepWire fills in the response's RequestHeader and Wire, for an archive.
+	KeepWire bool
 	// MaxRatio bounds how many times larger the body may be than what arrived,
 	// once it is over a mebibyte; 200 if zero.
 	MaxRatio int64
@@ -131,6 +133,13 @@ type FetchResponse struct {
 	Body []byte `json:"-"`
 	// WireSize is the size of the body as it arrived, in bytes.
 	WireSize int64 `json:"wire_size"`
+	// Wire is the body as it arrived, before Content-Encoding is undone, and
+	// RequestHeader the header that was sent. Both are nil without
+	// [Fetcher].KeepWire. Of a status that is not a success Wire has at most
+	// 256 KiB; WireCut says that more of the body was to come.
+	Wire          []byte      `json:"-"`
+	WireCut       bool        `json:"-"`
+	RequestHeader http.Header `json:"-"`
 	// ContentType is the media type with its parameters: the header's, or a
 	// sniffed one where the header is missing, generic, or plainly wrong.
 	ContentType string `json:"content_type,omitempty"`
@@ -205,6 +214,9 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 		URL: req.URL.String(), Status: hr.StatusCode, Proto: hr.Proto, Header: hr.Header,
 		ContentType: hr.Header.Get("Content-Type"), Fetched: start,
 	}
+	if f.KeepWire {
+		resp.RequestHeader = req.Header
+	}
 	err = f.finish(ctx, req, hr, resp, w, idle)
 	tr.into(resp)
 	return resp, err
@@ -217,10 +229,10 @@ func (f *Fetcher) finish(ctx context.Context, req *http.Request, hr *http.Respon
 		resp.NotModified = true
 		return nil
 	case status >= 300 && status < 400:
-		drain(hr.Body, 4<<10)
+		f.passOver(hr, resp, w, idle, 4<<10)
 		return f.redirect(req, hr, resp)
 	case status >= 400:
-		drain(hr.Body, 32<<10)
+		f.passOver(hr, resp, w, idle, 32<<10)
 		return f.statusError(resp)
 	case status < 200:
 		return f.fail(resp.URL, ReasonProtocol, false, fmt.Sprintf("unexpected status %d", status), nil)

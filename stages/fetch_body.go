@@ -28,7 +28,12 @@ type wireReader struct {
 	w    *watch
 	idle time.Duration
 	last time.Time
-	err  error // the first error from r but io.EOF; a decoder may hide it
+	err  error         // the first error from r but io.EOF; a decoder may hide it
+	kept *bytes.Buffer // what arrived, or nil
+}
+
+func newWireReader(hr *http.Response, w *watch, idle time.Duration, limit int64) *wireReader {
+	return &wireReader{r: hr.Body, max: limit, w: w, idle: idle, last: time.Now()}
 }
 
 var errWireTooLarge = errors.New("too much data on the wire")
@@ -39,6 +44,9 @@ func (r *wireReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.r.Read(p)
 	r.n += int64(n)
+	if r.kept != nil {
+		r.kept.Write(p[:n])
+	}
 	if err != nil {
 		if err != io.EOF {
 			r.err = err
@@ -68,15 +76,24 @@ func (f *Fetcher) readBody(hr *http.Response, resp *FetchResponse, w *watch, idl
 		return f.fail(resp.URL, ReasonTooLarge, true, fmt.Sprintf("%d bytes announced, %d allowed", hr.ContentLength, min(maxWire, maxBody)), nil)
 	}
 
-	wire := &wireReader{r: hr.Body, max: maxWire, w: w, idle: idle, last: time.Now()}
+	wire := newWireReader(hr, w, idle, maxWire)
 	var body []byte
 	var err error
 	if len(encodings) == 0 {
 		body, err = readCapped(wire, hr.ContentLength, maxBody)
+		if f.KeepWire {
+			resp.Wire = body
+		}
 	} else {
+		if f.KeepWire {
+			wire.kept = new(bytes.Buffer)
+		}
 		body, err = f.decode(resp.URL, wire, encodings, maxBody)
+		if f.KeepWire {
+			resp.Wire = wire.kept.Bytes()
+		}
 	}
-	resp.WireSize = wire.n
+	resp.WireSize, resp.WireCut = wire.n, err != nil
 	if wire.err != nil && !errors.Is(wire.err, errWireTooLarge) {
 		err = wire.err // a decoder calls every end of data a truncated stream
 	}
@@ -141,6 +158,22 @@ func readAfter(head []byte, r io.Reader, limit int64) ([]byte, error) {
 		return bytes.Clone(buf.Bytes()[:limit]), errTooLarge
 	}
 	return bytes.Clone(buf.Bytes()), err
+}
+
+// maxErrorWire is how much of the body of an error or a redirect is kept.
+const maxErrorWire = 256 << 10
+
+// passOver reads a body that is not a page: a little of it, so that its
+// connection can be used again, or as much as is to be kept.
+func (f *Fetcher) passOver(hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration, little int64) {
+	if !f.KeepWire {
+		drain(hr.Body, little)
+		return
+	}
+	wire := newWireReader(hr, w, idle, maxErrorWire)
+	var err error
+	resp.Wire, err = readCapped(wire, -1, maxErrorWire)
+	resp.WireSize, resp.WireCut = wire.n, err != nil
 }
 
 // drain reads a little of a body that nobody wants, so that its connection can

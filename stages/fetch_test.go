@@ -332,6 +332,43 @@ func TestFetchKeepsWhatArrived(t *testing.T) {
 	}
 }
 
+// With KeepWire a response has what an archive stores.
+func TestFetchKeepsTheWire(t *testing.T) {
+	page := []byte("<!doctype html><title>T</title>" + strings.Repeat("<p>Some text of the page.</p>\n", 500))
+	bodies := map[string][]byte{"/": page, "/gzip": compressed(t, "gzip", page), "/404": []byte("not here"), "/long": make([]byte, 1<<20), "/moved": []byte("there")}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		switch r.URL.Path {
+		case "/gzip":
+			w.Header().Set("Content-Encoding", "gzip")
+		case "/404", "/long":
+			w.WriteHeader(http.StatusNotFound)
+		case "/moved":
+			w.Header().Set("Location", "/")
+			w.WriteHeader(http.StatusFound)
+		}
+		w.Write(bodies[r.URL.Path])
+	})
+	f := local()
+	f.KeepWire = true
+	for path, want := range bodies {
+		resp, _ := f.Fetch(t.Context(), FetchRequest{URL: url + path})
+		if path == "/long" {
+			want = want[:256<<10]
+		}
+		if !bytes.Equal(resp.Wire, want) || resp.WireCut != (path == "/long") {
+			t.Errorf("%s: %d bytes on the wire, cut: %t, want %d", path, len(resp.Wire), resp.WireCut, len(want))
+		}
+		if resp.RequestHeader.Get("User-Agent") == "" {
+			t.Errorf("%s: request header %v", path, resp.RequestHeader)
+		}
+	}
+	resp, err := local().Fetch(t.Context(), FetchRequest{URL: url + "/gzip"})
+	if err != nil || resp.Wire != nil || resp.RequestHeader != nil {
+		t.Errorf("without KeepWire: %d bytes, %v, %v", len(resp.Wire), resp.RequestHeader, err)
+	}
+}
+
 func TestFetchTimeouts(t *testing.T) {
 	release := make(chan struct{})
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -318,8 +319,9 @@ func trimBrackets(s string) string {
 	return s
 }
 
-// digestMatches says whether block has that digest, if it is a SHA-1 in base32
-// or in hexadecimal. Others are not looked at.
+// digestMatches says whether block has that digest, if it is a SHA-1. Those are
+// written in base32, which the standard shows, in hexadecimal or in base64.
+// Digests of other algorithms are not looked at.
 func digestMatches(digest string, block []byte) bool {
 	algorithm, value, ok := strings.Cut(digest, ":")
 	if !ok || !strings.EqualFold(algorithm, "sha1") {
@@ -327,5 +329,6 @@ func digestMatches(digest string, block []byte) bool {
 	}
 	sum := sha1.Sum(block)
 	return strings.EqualFold(value, base32.StdEncoding.EncodeToString(sum[:])) ||
-		strings.EqualFold(value, hex.EncodeToString(sum[:]))
+		strings.EqualFold(value, hex.EncodeToString(sum[:])) ||
+		value == base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -143,6 +143,23 @@ func TestReaderTakesWhatOtherToolsWrite(t *testing.T) {
 	}
 }
 
+func TestDigestsAreComparedInAnyForm(t *testing.T) {
+	for _, digest := range []string{
+		"sha1:VL2MMHO4YXUKFWV63YHTWSBM3GXKSQ2N", "SHA1:vl2mmho4yxukfwv63yhtwsbm3gxksq2n",
+		"sha1:aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d", "sha1:qvTGHdzF6KLavt4PO0gs2a6pQ00=",
+		"", "sha256:not looked at", "no digest",
+	} {
+		if !digestMatches(digest, []byte("hello")) {
+			t.Errorf("%q does not match", digest)
+		}
+	}
+	for _, digest := range []string{"sha1:", "sha1:QVTGHdzF6KLavt4PO0gs2a6pQ00=", Digest([]byte("Hello"))} {
+		if digestMatches(digest, []byte("hello")) {
+			t.Errorf("%q matches", digest)
+		}
+	}
+}
+
 func TestMaxBlockIsALimit(t *testing.T) {
 	file, _ := twoRecords(t, AppendGzip)
 	r := NewReader(bytes.NewReader(file))

@@ -1,0 +1,313 @@
+package warc
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrShort is returned when a file of an archive ends before the position that
+// the archive was to be continued at: bytes are missing that were once synced.
+var ErrShort = errors.New("file of the archive is too short")
+
+const (
+	defaultPrefix  = "weir"
+	defaultMaxSize = 1 << 30
+	suffix         = ".warc.gz"
+)
+
+// Archive writes records to a folder of files, so that what the files hold can
+// be made to agree with a position that is stored elsewhere, in a transaction.
+//
+// The files are named after the prefix, the time of creation in UTC and a
+// number: weir-20250131235959-00001.warc.gz. Files with such names and the
+// prefix of the archive belong to it: see [Archive.Write] for what that means.
+// So no two archives may have the same folder and prefix, and an archive whose
+// position was lost must not be begun anew in its old folder.
+//
+// An Archive is not safe for concurrent use, by other processes neither.
+type Archive struct {
+	// Dir is the folder. It is made if need be.
+	Dir string
+	// Prefix is what file names begin with. Default "weir".
+	Prefix string
+	// MaxSize is the size of a file, in bytes, at which a new one is begun;
+	// pieces are never split, so a file ends up somewhat larger. Default 1 GiB.
+	MaxSize int64
+	// Info is the body of the warcinfo record that each file begins with:
+	// "software", "format", "http-header-user-agent", "robots" and what else
+	// section 6.2 names.
+	Info []Field
+
+	// settled is what the last Write returned, if it succeeded: there is
+	// nothing behind it that would have to be cleared away.
+	settled Position
+}
+
+// Position is where the next record goes. The zero Position is that of an
+// archive without files.
+type Position struct {
+	File   string `json:"file"`   // name in the folder
+	Number int    `json:"number"` // of the file, from 1
+	Offset int64  `json:"offset"` // bytes
+}
+
+// Location is where a record lies.
+type Location struct {
+	File   string `json:"file"`   // name in the folder
+	Offset int64  `json:"offset"` // bytes
+	Length int64  `json:"length"` // of all the bytes given for it
+}
+
+// Write makes the archive end at that position, appends the pieces, which are
+// gzip members, and syncs. It returns where the next piece will go and where
+// each of these lies.
+//
+// The caller stores next together with whatever says that the pieces were
+// written, and gives it to the next Write. Called again with the same position
+// instead, after a crash or a failure, Write cuts off what had been written
+// behind it, removes the files that had been begun after it, and writes anew.
+// So each piece is in the archive exactly once, once its position is stored.
+//
+// A file that has reached MaxSize is followed by a new one. So is a file that
+// is not there any more: finished or not, it may be moved away. A file that
+// is shorter than the position says is an error that wraps [ErrShort].
+//
+// On an error Write returns at itself and no locations; whatever was written
+// is cut off by the next call.
+func (a *Archive) Write(at Position, pieces [][]byte) (next Position, places []Location, err error) {
+	w := writer{archive: a, pos: at}
+	err = w.open()
+	for _, piece := range pieces {
+		if err != nil {
+			break
+		}
+		var place Location
+		if place, err = w.append(piece); err == nil {
+			places = append(places, place)
+		}
+	}
+	if err = errors.Join(err, w.finish(err == nil)); err != nil {
+		a.settled = Position{}
+		return at, nil, fmt.Errorf("warc: write to archive %s: %w", a.Dir, err)
+	}
+	a.settled = w.pos
+	return w.pos, places, nil
+}
+
+func (a *Archive) prefix() string {
+	if a.Prefix == "" {
+		return defaultPrefix
+	}
+	return a.Prefix
+}
+
+func (a *Archive) maxSize() int64 {
+	if a.MaxSize <= 0 {
+		return defaultMaxSize
+	}
+	return a.MaxSize
+}
+
+// writer is one call of Write.
+type writer struct {
+	archive *Archive
+	pos     Position
+	file    *os.File // that pos names; nil if it is not there
+	renamed bool     // names in the folder have changed
+}
+
+// open makes the archive end at w.pos.
+func (w *writer) open() error {
+	a := w.archive
+	if p := a.prefix(); strings.ContainsAny(p, `/\:`) {
+		return fmt.Errorf("prefix %q is not part of a file name", p)
+	}
+	if err := makeDir(a.Dir); err != nil {
+		return err
+	}
+	if w.pos != a.settled || w.pos == (Position{}) {
+		if err := w.removeAfter(w.pos.Number); err != nil {
+			return err
+		}
+	}
+	if w.pos.File == "" {
+		return nil
+	}
+	if filepath.Base(w.pos.File) != w.pos.File || w.pos.Offset < 0 {
+		return fmt.Errorf("%+v is not a position", w.pos)
+	}
+	f, err := os.OpenFile(filepath.Join(a.Dir, w.pos.File), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.file = f
+	return cutAt(f, w.pos.Offset)
+}
+
+// cutAt makes f end at offset, and the next write to f go there.
+func cutAt(f *os.File, offset int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < offset {
+		return fmt.Errorf("%s has %d bytes where %d were written: %w", info.Name(), info.Size(), offset, ErrShort)
+	}
+	if info.Size() > offset {
+		if err := f.Truncate(offset); err != nil {
+			return err
+		}
+	}
+	_, err = f.Seek(offset, 0)
+	return err
+}
+
+// append writes one piece, to a new file if the present one is full.
+func (w *writer) append(piece []byte) (Location, error) {
+	if w.file == nil || w.pos.Offset >= w.archive.maxSize() {
+		if err := w.begin(); err != nil {
+			return Location{}, err
+		}
+	}
+	place := Location{w.pos.File, w.pos.Offset, int64(len(piece))}
+	if _, err := w.file.Write(piece); err != nil {
+		return Location{}, err
+	}
+	w.pos.Offset += place.Length
+	return place, nil
+}
+
+// begin closes the present file and makes the next one.
+func (w *writer) begin() error {
+	if err := w.close(true); err != nil {
+		return err
+	}
+	a, number, now := w.archive, w.pos.Number+1, time.Now().UTC()
+	name := fmt.Sprintf("%s-%s-%05d%s", a.prefix(), now.Format("20060102150405"), number, suffix)
+	info, err := a.infoRecord(name, now)
+	if err != nil {
+		return err
+	}
+	// Files of this number were removed by open, so one that is there now is
+	// somebody else's.
+	w.file, err = os.OpenFile(filepath.Join(a.Dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	w.renamed = true
+	w.pos = Position{File: name, Number: number, Offset: int64(len(info))}
+	_, err = w.file.Write(info)
+	return err
+}
+
+// infoRecord returns the warcinfo record of a file.
+func (a *Archive) infoRecord(name string, now time.Time) ([]byte, error) {
+	var block []byte
+	for _, f := range a.Info {
+		block = appendField(block, f.Name, f.Value)
+	}
+	return AppendGzip(nil, &Record{
+		Type:        "warcinfo",
+		ID:          NewID(),
+		Date:        now,
+		ContentType: "application/warc-fields",
+		Fields:      []Field{{"WARC-Filename", name}},
+		Block:       block,
+	})
+}
+
+// finish closes what is open, and if all went well makes it durable.
+func (w *writer) finish(sync bool) error {
+	err := w.close(sync)
+	if sync && err == nil && w.renamed {
+		err = syncDir(w.archive.Dir)
+	}
+	return err
+}
+
+// close closes the file, if there is one, after syncing it if that is wanted.
+func (w *writer) close(sync bool) error {
+	if w.file == nil {
+		return nil
+	}
+	var err error
+	if sync {
+		err = w.file.Sync()
+	}
+	err = errors.Join(err, w.file.Close())
+	w.file = nil
+	return err
+}
+
+// removeAfter removes the files of the archive with a higher number: they were
+// begun by a Write whose position was never stored.
+func (w *writer) removeAfter(number int) error {
+	entries, err := os.ReadDir(w.archive.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		n, ok := fileNumber(e.Name(), w.archive.prefix())
+		if !ok || n <= number || !e.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(w.archive.Dir, e.Name())); err != nil {
+			return err
+		}
+		w.renamed = true
+	}
+	return nil
+}
+
+// nameEnd is what follows the prefix in the names of files.
+var nameEnd = regexp.MustCompile(`^-[0-9]{14}-([0-9]{5,9})\.warc\.gz$`)
+
+// fileNumber returns the number in the name of a file of an archive, and
+// whether it is such a name.
+func fileNumber(name, prefix string) (int, bool) {
+	end, ok := strings.CutPrefix(name, prefix)
+	if !ok {
+		return 0, false
+	}
+	m := nameEnd.FindStringSubmatch(end)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(m[1])
+	return n, err == nil && n > 0 && fmt.Sprintf("%05d", n) == m[1]
+}
+
+// makeDir makes the folder, and its name durable, if it is not there.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// syncDir makes the names in a folder durable. Windows makes them durable with
+// the file, and cannot sync a folder.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

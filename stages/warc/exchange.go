@@ -1,0 +1,205 @@
+package warc
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// origPrefix precedes the name of a header that the server sent and that does
+// not hold for the body as it is stored.
+const origPrefix = "X-Archive-Orig-"
+
+// Exchange is an HTTP GET request with its response.
+type Exchange struct {
+	// URL is what was asked for, absolute, as it was requested.
+	URL string
+	// Time is when the request began.
+	Time time.Time
+	// IP is the address that answered, or "" if it is not known.
+	IP string
+	// Proto is the protocol of the response, as in http.Response: "HTTP/1.1",
+	// "HTTP/2.0". The records hold HTTP/1.1 text whatever it was, because
+	// that is the only form that they have; which it was is kept in
+	// WARC-Protocol, as "h2" for instance. The zero value means not known.
+	Proto string
+	// Status is the three-digit status. The reason phrase is the usual one.
+	Status int
+	// RequestHeader is what was sent; nil means that no request record is
+	// wanted. A Host field in it takes precedence over the host of the URL.
+	RequestHeader http.Header
+	// Header is what was received.
+	Header http.Header
+	// Body is the body as it arrived: its transfer coding undone, its content
+	// codings not.
+	Body []byte
+	// Truncated says why Body is not complete: "length", "time", "disconnect"
+	// or "unspecified" (section 5.13). The zero value means that it is.
+	Truncated string
+}
+
+// AppendRecords appends a response record and, if there is a request header,
+// a request record that is linked to it by WARC-Concurrent-To, each a gzip
+// member. It returns the longer slice and how many bytes of it the response
+// takes, which comes first, so that it lies where the bytes begin. It fails if
+// the URL cannot be parsed; b is then returned as it was.
+//
+// In the block of the response, headers are sorted by name, one line to each
+// value. Transfer-Encoding is left out and Content-Length is that of Body,
+// because the body is stored without transfer coding. Where this differs from
+// what the server sent, the original is kept under its name with the prefix
+// "X-Archive-Orig-".
+func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error) {
+	u, err := url.Parse(x.URL)
+	if err != nil {
+		return b, 0, fmt.Errorf("warc: exchange: %w", err)
+	}
+	shared := x.sharedFields(u)
+	res := &Record{
+		Type:        "response",
+		ID:          NewID(),
+		Date:        x.Time,
+		TargetURI:   x.URL,
+		ContentType: "application/http; msgtype=response",
+		Fields:      append(slices.Clone(shared), Field{"WARC-Payload-Digest", Digest(x.Body)}),
+		Block:       x.responseBlock(),
+	}
+	if x.Truncated != "" {
+		res.Fields = append(res.Fields, Field{"WARC-Truncated", x.Truncated})
+	}
+	out, err = AppendGzip(b, res)
+	if err != nil {
+		return b, 0, err
+	}
+	response = len(out) - len(b)
+	if x.RequestHeader == nil {
+		return out, response, nil
+	}
+	out, err = AppendGzip(out, &Record{
+		Type:        "request",
+		ID:          NewID(),
+		Date:        x.Time,
+		TargetURI:   x.URL,
+		ContentType: "application/http; msgtype=request",
+		Fields:      append(slices.Clone(shared), Field{"WARC-Concurrent-To", res.ID}),
+		Block:       x.requestBlock(u),
+	})
+	if err != nil {
+		return b, 0, err
+	}
+	return out, response, nil
+}
+
+// sharedFields returns the fields that both records have.
+func (x *Exchange) sharedFields(u *url.URL) []Field {
+	var fields []Field
+	if x.IP != "" {
+		fields = append(fields, Field{"WARC-IP-Address", x.IP})
+	}
+	if p := protocol(x.Proto, u.Scheme); p != "" {
+		fields = append(fields, Field{"WARC-Protocol", p})
+	}
+	return fields
+}
+
+// protocol returns the value of WARC-Protocol, a field that is not in the
+// standard but is proposed for it and in use at Common Crawl and others: the
+// identifier that TLS negotiates for a protocol (RFC 7301).
+func protocol(proto, scheme string) string {
+	switch proto {
+	case "HTTP/1.0", "HTTP/1.1":
+		return strings.ToLower(proto)
+	case "HTTP/2.0", "HTTP/2":
+		if scheme == "http" {
+			return "h2c"
+		}
+		return "h2"
+	case "HTTP/3.0", "HTTP/3":
+		return "h3"
+	}
+	return ""
+}
+
+// responseBlock returns the response as HTTP/1 text.
+func (x *Exchange) responseBlock() []byte {
+	proto := x.Proto
+	if proto != "HTTP/1.0" {
+		proto = "HTTP/1.1"
+	}
+	b := fmt.Appendf(nil, "%s %03d %s\r\n", proto, x.Status, http.StatusText(x.Status))
+	h := canonical(x.Header)
+	if coding, ok := h["Transfer-Encoding"]; ok {
+		delete(h, "Transfer-Encoding")
+		h[origPrefix+"Transfer-Encoding"] = append(h[origPrefix+"Transfer-Encoding"], coding...)
+	}
+	length := []string{strconv.Itoa(len(x.Body))}
+	if sent := h["Content-Length"]; !x.bodiless() && !slices.Equal(sent, length) {
+		if len(sent) > 0 {
+			h[origPrefix+"Content-Length"] = append(h[origPrefix+"Content-Length"], sent...)
+		}
+		h["Content-Length"] = length
+	}
+	b = append(appendLines(b, h), "\r\n"...)
+	return append(b, x.Body...)
+}
+
+// bodiless says whether the response is of a kind that ends with its header,
+// whatever Content-Length says (RFC 9112 section 6.3), and has no body.
+func (x *Exchange) bodiless() bool {
+	noBody := x.Status/100 == 1 || x.Status == http.StatusNoContent || x.Status == http.StatusNotModified
+	return noBody && len(x.Body) == 0
+}
+
+// requestBlock returns the request as HTTP/1.1 text.
+func (x *Exchange) requestBlock(u *url.URL) []byte {
+	h := canonical(x.RequestHeader)
+	host := u.Host
+	if sent := h["Host"]; len(sent) > 0 {
+		host = sent[0]
+	}
+	delete(h, "Host")
+	b := fmt.Appendf(nil, "GET %s HTTP/1.1\r\n", cleanURI(u.RequestURI()))
+	b = appendLines(b, http.Header{"Host": {host}})
+	return append(appendLines(b, h), "\r\n"...)
+}
+
+// canonical returns a copy of h whose names are safe and in canonical form.
+// Values of names that become the same are in the order of the names.
+func canonical(h http.Header) http.Header {
+	c := make(http.Header, len(h))
+	for _, name := range sortedNames(h) {
+		if name == "" {
+			continue
+		}
+		key := http.CanonicalHeaderKey(cleanName(name))
+		c[key] = append(c[key], h[name]...)
+	}
+	return c
+}
+
+// sortedNames returns the names in h in their order.
+func sortedNames(h http.Header) []string {
+	return slices.Sorted(maps.Keys(h))
+}
+
+// lineBreaks replaces what must not be in the value of a header, as RFC 9110
+// section 5.5 says.
+var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
+
+// appendLines appends a line for each value in h.
+func appendLines(b []byte, h http.Header) []byte {
+	for _, name := range sortedNames(h) {
+		for _, value := range h[name] {
+			b = append(b, name...)
+			b = append(b, ": "...)
+			b = append(b, lineBreaks.Replace(value)...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	return b
+}

@@ -1,0 +1,217 @@
+package warc
+
+import (
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// Names of the fields that a Record has members for, or that Append works out.
+const (
+	fieldType          = "WARC-Type"
+	fieldID            = "WARC-Record-ID"
+	fieldDate          = "WARC-Date"
+	fieldTargetURI     = "WARC-Target-URI"
+	fieldContentType   = "Content-Type"
+	fieldContentLength = "Content-Length"
+	fieldBlockDigest   = "WARC-Block-Digest"
+)
+
+// reserved holds those names by their lower-case form.
+var reserved = map[string]string{
+	"warc-type":         fieldType,
+	"warc-record-id":    fieldID,
+	"warc-date":         fieldDate,
+	"warc-target-uri":   fieldTargetURI,
+	"content-type":      fieldContentType,
+	"content-length":    fieldContentLength,
+	"warc-block-digest": fieldBlockDigest,
+}
+
+// recordEnd follows every block (section 4).
+const recordEnd = "\r\n\r\n"
+
+// Field is a named field of a record, in the order written.
+type Field struct{ Name, Value string }
+
+// Record is one WARC record. Its fields are those of section 5 of the standard.
+type Record struct {
+	// Type is the WARC-Type: "warcinfo", "request", "response", "metadata" …
+	Type string
+	// ID is the WARC-Record-ID with its angle brackets, such as [NewID]
+	// returns. A record without one is written with a new one.
+	ID string
+	// Date is the WARC-Date, written in UTC with as many digits of the second
+	// as it has, up to nanoseconds. Its year must be from 0 to 9999.
+	Date time.Time
+	// TargetURI is the WARC-Target-URI, or "". It is written as a URI (RFC 3986):
+	// spaces, control characters and what is not ASCII are percent-encoded.
+	TargetURI string
+	// ContentType is the media type of the block, or "".
+	ContentType string
+	// Fields are the other fields. A record that was read has its
+	// WARC-Block-Digest here; in one that is written, the fields that the
+	// members above stand for, Content-Length and WARC-Block-Digest are left out,
+	// since Append writes its own.
+	Fields []Field
+	// Block is what the record holds; for HTTP, the message with its header.
+	Block []byte
+}
+
+// Get returns the value of the first of r.Fields with that name, in any case,
+// or "".
+func (r *Record) Get(name string) string {
+	for _, f := range r.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// NewID returns a new record ID: a random UUID (RFC 9562, version 4) as a URN
+// in angle brackets.
+func NewID() string {
+	var u [16]byte
+	rand.Read(u[:])         // never fails
+	u[6] = u[6]&0x0f | 0x40 // version 4
+	u[8] = u[8]&0x3f | 0x80 // the variant of RFC 9562
+	return fmt.Sprintf("<urn:uuid:%x-%x-%x-%x-%x>", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// Digest returns the SHA-1 of b in the form that WARC tools write and compare:
+// "sha1:" and base32 in capitals.
+func Digest(b []byte) string {
+	sum := sha1.Sum(b)
+	return "sha1:" + base32.StdEncoding.EncodeToString(sum[:])
+}
+
+// Append appends the record, not compressed, and returns the longer slice. It
+// adds WARC-Block-Digest and Content-Length.
+//
+// Nothing in a value can end its line: control characters become spaces, and
+// what is not UTF-8 becomes U+FFFD. In names, what RFC 9110 does not allow in
+// a token becomes "_"; a field without a name is left out. A [Reader] takes
+// fields of 1 MiB in all.
+func Append(b []byte, r *Record) []byte {
+	b = appendHeader(b, r)
+	b = append(b, r.Block...)
+	return append(b, recordEnd...)
+}
+
+// appendHeader appends all that precedes the block.
+func appendHeader(b []byte, r *Record) []byte {
+	id := r.ID
+	if id == "" {
+		id = NewID()
+	}
+	b = append(b, "WARC/1.1\r\n"...)
+	b = appendField(b, fieldType, r.Type)
+	b = appendField(b, fieldID, id)
+	b = appendField(b, fieldDate, r.Date.UTC().Format(time.RFC3339Nano))
+	if r.TargetURI != "" {
+		b = appendField(b, fieldTargetURI, cleanURI(r.TargetURI))
+	}
+	if r.ContentType != "" {
+		b = appendField(b, fieldContentType, r.ContentType)
+	}
+	for _, f := range r.Fields {
+		if reserved[strings.ToLower(f.Name)] == "" {
+			b = appendField(b, f.Name, f.Value)
+		}
+	}
+	b = appendField(b, fieldBlockDigest, Digest(r.Block))
+	b = appendField(b, fieldContentLength, strconv.Itoa(len(r.Block)))
+	return append(b, "\r\n"...)
+}
+
+// appendField appends one line of named fields, made safe.
+func appendField(b []byte, name, value string) []byte {
+	if name == "" {
+		return b
+	}
+	b = append(b, cleanName(name)...)
+	b = append(b, ": "...)
+	b = append(b, cleanValue(value)...)
+	return append(b, "\r\n"...)
+}
+
+// cleanName replaces what may not be in a token (RFC 9110 section 5.6.2).
+func cleanName(s string) string {
+	clean := []byte(s)
+	for i, c := range clean {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		digit := '0' <= c && c <= '9'
+		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			clean[i] = '_'
+		}
+	}
+	return string(clean)
+}
+
+// cleanValue makes s one line of UTF-8 without white space around it, which
+// readers take off anyway.
+func cleanValue(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return ' '
+		}
+		return c // what is not UTF-8 arrives here as U+FFFD
+	}, s)
+	return strings.Trim(s, " ")
+}
+
+// cleanURI percent-encodes what no URI may hold and what would not be read
+// back: space, control characters, what is not ASCII, and an angle bracket at
+// the beginning, since WARC 1.0 allowed a URI to be put in a pair of them.
+func cleanURI(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || i == 0 && c == '<' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// gzipWriters holds *gzip.Writer between records, since each has large tables.
+var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
+
+// sliceWriter is an io.Writer that appends.
+type sliceWriter []byte
+
+func (s *sliceWriter) Write(p []byte) (int, error) {
+	*s = append(*s, p...)
+	return len(p), nil
+}
+
+// AppendGzip appends the record that [Append] would, as one gzip member, and
+// returns the longer slice. On an error, which only the compressor could
+// cause, b is returned as it was. It may be called from several goroutines.
+func AppendGzip(b []byte, r *Record) ([]byte, error) {
+	out := sliceWriter(b)
+	w := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(w)
+	w.Reset(&out)
+	defer w.Reset(io.Discard) // the pool must not hold on to out
+	for _, part := range [][]byte{appendHeader(nil, r), r.Block, []byte(recordEnd)} {
+		if _, err := w.Write(part); err != nil {
+			return b, fmt.Errorf("warc: compress record %s: %w", r.ID, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return b, fmt.Errorf("warc: compress record %s: %w", r.ID, err)
+	}
+	return out, nil
+}

@@ -24,9 +24,27 @@ type Out struct {
 	id         uint64
 }
 
+// emission is an item for a queue, or a record for a table.
 type emission struct {
 	queue string
 	item  queue.Item
+
+	table, key string
+	value      []byte
+}
+
+func (e *emission) add(tx *queue.Tx) {
+	if e.table != "" {
+		tx.Put(e.table, e.key, e.value)
+		return
+	}
+	tx.Enqueue(e.queue, e.item)
+}
+
+// mayPrecede reports whether the emission does no harm if it happens twice, or
+// without the rest.
+func (e *emission) mayPrecede() bool {
+	return e.table != "" || e.item.Key != "" && e.item.Mode == queue.Once
 }
 
 // NewOut returns an Out for calling a stage in a test: attempt 1, not the last,
@@ -39,7 +57,15 @@ func (o *Out) Enqueue(e AnyEdge, item queue.Item) {
 		o.fail(fmt.Errorf("%w: %s", ErrUndeclared, e.Name()))
 		return
 	}
-	o.emitted = append(o.emitted, emission{e.Name(), item})
+	o.emitted = append(o.emitted, emission{queue: e.Name(), item: item})
+}
+
+// PutAhead is Emit for a record of a table. It is for records that there are
+// many of, and that do no harm without the rest of what the stage wants: where
+// all of it is more than a transaction can hold, they are stored first, as are
+// items that enter their queue once.
+func (o *Out) PutAhead(table, key string, value []byte) {
+	o.emitted = append(o.emitted, emission{table: table, key: key, value: value})
 }
 
 func (o *Out) fail(err error) {

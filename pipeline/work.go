@@ -134,7 +134,11 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		return errBatch
 	}
 	called()
-	committed, failed := s.commit(working, ds, s.settle(working, ds, out, err))
+	var smaller func() (*queue.Tx, error)
+	if err == nil {
+		smaller = func() (*queue.Tx, error) { return s.divide(working, ds, out) }
+	}
+	committed, failed := s.commit(working, ds, s.settle(working, ds, out, err), smaller)
 	if err != nil || failed != nil || !committed {
 		return failed
 	}
@@ -170,12 +174,7 @@ func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, 
 	var retry *retryError
 	switch {
 	case err == nil:
-		tx := out.Tx()
-		for _, e := range out.emitted {
-			tx.Enqueue(e.queue, e.item)
-		}
-		tx.Ack(ds...)
-		return tx
+		return success(ds, out, out.emitted)
 	case errors.Is(err, ErrAgain):
 		tx := out.Tx()
 		tx.Release(ds...)
@@ -204,14 +203,78 @@ func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, 
 // disk.
 const fullPause = time.Second
 
+// success is the transaction of a stage that has returned nil.
+func success(ds []*queue.Delivery, out *Out, emitted []emission) *queue.Tx {
+	tx := new(queue.Tx)
+	tx.Append(out.Tx())
+	for i := range emitted {
+		emitted[i].add(tx)
+	}
+	tx.Ack(ds...)
+	return tx
+}
+
+// spillAtOnce is how many emissions divide commits in one transaction, if they fit.
+const spillAtOnce = 1024
+
+// divide is for a success that is larger than a transaction can be: a page with
+// ten thousand links, say. It commits ahead what can do no harm, and returns the
+// transaction of the rest, or nil if there is no such thing. Items whose key
+// makes them enter their queue once can do no harm: if the process dies before
+// the rest is committed, the stage emits them again, and the queue drops those
+// that it has. They lie in the generation that they belong to, since the one
+// before it cannot end while ds are not acknowledged.
+func (s *stage) divide(working context.Context, ds []*queue.Delivery, out *Out) (*queue.Tx, error) {
+	var ahead, rest []emission
+	for _, e := range out.emitted {
+		if e.mayPrecede() {
+			ahead = append(ahead, e)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	if len(ahead) == 0 {
+		return nil, nil
+	}
+	for n := spillAtOnce; len(ahead) > 0; {
+		n = min(n, len(ahead))
+		var tx queue.Tx
+		tx.WaitIfFull()
+		for i := range ahead[:n] {
+			ahead[i].add(&tx)
+		}
+		switch err := s.p.store.Commit(working, &tx); {
+		case errors.Is(err, queue.ErrTooLarge) && n > 1:
+			n /= 2
+		case errors.Is(err, queue.ErrTooLarge):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		default:
+			ahead = ahead[n:]
+		}
+	}
+	return success(ds, out, rest), nil
+}
+
 // commit commits the transaction that settles ds, or another that does, whatever
-// it takes. It reports whether it was tx that was committed. For several
-// deliveries it may return errBatch.
-func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx) (committed bool, err error) {
-	ctx := context.WithoutCancel(working)
+// it takes. If tx is too large it asks for a smaller one, unless smaller is nil.
+// It reports whether what the stage wanted was committed. For several deliveries
+// it may return errBatch.
+func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx, smaller func() (*queue.Tx, error)) (committed bool, err error) {
 	wanted := tx
 	for {
-		err := s.p.store.Commit(ctx, tx)
+		err := s.p.store.Commit(context.WithoutCancel(working), tx)
+		if errors.Is(err, queue.ErrTooLarge) && len(ds) == 1 && smaller != nil {
+			var next *queue.Tx
+			if next, err = smaller(); err == nil {
+				smaller = nil
+				if next != nil {
+					tx, wanted = next, next
+				}
+				continue
+			}
+		}
 		refused := errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
 		switch {
 		case err == nil:
@@ -233,6 +296,9 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 				tx = new(queue.Tx)
 				tx.Release(ds...)
 			}
+		case smaller != nil && working.Err() != nil: // in divide
+			tx, smaller = new(queue.Tx), nil
+			tx.Release(ds...)
 		default:
 			return false, fmt.Errorf("commit for %s: %w", s.name, err)
 		}

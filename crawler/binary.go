@@ -51,6 +51,29 @@ func (d *Doc) UnmarshalBinary(b []byte) error {
 	return u.end()
 }
 
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (c captured) MarshalBinary() ([]byte, error) {
+	head, err := json.Marshal(c.Capture)
+	if err != nil {
+		return nil, err
+	}
+	b := make(packed, 0, len(head)+len(c.records)+8)
+	b.text(string(head))
+	return append(b, c.records...), nil
+}
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (c *captured) UnmarshalBinary(b []byte) error {
+	u := unpacker{rest: b}
+	head := u.text()
+	c.records, u.rest = u.rest, nil
+	if err := u.end(); err != nil {
+		return err
+	}
+	c.Capture = Capture{}
+	return json.Unmarshal([]byte(head), &c.Capture)
+}
+
 // MarshalBinary implements encoding.BinaryMarshaler. The forms of all words
 // stand together, which compresses best, and tags are numbers in a list.
 func (t Tags) MarshalBinary() ([]byte, error) {

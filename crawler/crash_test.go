@@ -51,7 +51,9 @@ func crawlChild(dir string) int {
 		if err != nil {
 			return err
 		}
-		c, err := crawler.New(context.Background(), store, job.Settings, []string{job.Seed}, nil)
+		c, err := crawler.New(context.Background(), store, job.Settings, []string{job.Seed}, &crawler.Options{
+			ArchiveDir: filepath.Join(dir, "warc"), ArchiveFileSize: 64 << 10,
+		})
 		if err != nil {
 			return err
 		}
@@ -70,7 +72,7 @@ func crawlChild(dir string) int {
 // A process that crawls is killed again and again at random moments. Between
 // two runs the store is consistent, what it has recorded is not fetched again,
 // and only what was in the dead process's hands is. In the end the crawl has
-// found what one that nobody disturbs finds.
+// found what one that nobody disturbs finds, and its archive has each answer once.
 func TestCrawlSurvivesKills(t *testing.T) {
 	seed := *crashSeed
 	if seed == 0 {
@@ -88,6 +90,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	job := childJob{web.Seed(), crawler.Settings{
 		Scope: everywhere, Depth: -1, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true,
 		MaxAttempts: 100_000, // a death counts as an attempt
+		Stages:      []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag}, {Name: crawler.StageWARC}},
 	}}
 	b, err := json.Marshal(job)
 	if err != nil {
@@ -119,6 +122,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	store := run.open()
 	defer store.Close()
 	checkCrawl(t, store, web.Expect(-1, 1), true)
+	checkArchive(t, store, filepath.Join(dir, "warc"))
 	t.Logf("%d kills, %d addresses, %d requests repeated, at most %d after one kill", done, len(web.Counts()), run.repeated, run.most)
 }
 

@@ -2,6 +2,7 @@ package crawler_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -153,5 +155,46 @@ func TestStagesOfAnUnfinishedCrawlStay(t *testing.T) {
 		if done, err := c.Done(t.Context()); err != nil || !done {
 			t.Errorf("done is %v, %v", done, err)
 		}
+	}
+}
+
+// A page may have more links, in scope and out of it, than a transaction can
+// hold, and longer ones than a record.
+func TestPageWithManyLinks(t *testing.T) {
+	const links = 9000
+	path := "/" + strings.Repeat("of-a-long-path", 20)
+	var b strings.Builder
+	for i := range links / 2 {
+		fmt.Fprintf(&b, "<a href=%s/%d-%x>link %d</a><a href=http://elsewhere.example%s/%d>far</a>\n", path, i, sha256.Sum256([]byte{byte(i), byte(i >> 8)}), i, path, i)
+	}
+	seed := serveOne(t, "text/html", []byte(b.String()))
+	store, err := badgerqueue.Open(t.TempDir(), &badgerqueue.Options{MemTable: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	c, err := crawler.New(t.Context(), store, crawler.Settings{Delay: -1, AllowPrivate: true, Depth: 1, MaxPages: 1}, []string{seed}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	st, err := crawler.ReadStatus(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Pages != 1 || st.Failures != links/2 || st.Queues[0].Dead != 0 {
+		t.Errorf("%d pages, %d failures, %d dead letters, want 1, %d and none", st.Pages, st.Failures, st.Queues[0].Dead, links/2)
+	}
+	if n := len(records[crawler.Skip](t, store, "skips")); n != links/2 {
+		t.Errorf("%d links are recorded as skipped, want %d", n, links/2)
+	}
+	page := records[crawler.Page](t, store, "pages")[seed]
+	if len(page.Links)+page.Dropped != links || len(page.Links) < 100 {
+		t.Errorf("%d links in the record and %d dropped, want %d in all", len(page.Links), page.Dropped, links)
+	}
+	if page.Title != "" || page.TooLarge {
+		t.Errorf("page %+v", page)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/warc"
 )
 
 // Crawler is a crawl on a store. Make one with [New]; its methods are safe for
@@ -38,6 +39,8 @@ type Crawler struct {
 	pipeline *pipeline.Pipeline
 	requests *pipeline.Edge[Request]
 	docs     []*pipeline.Edge[Doc] // of the stages behind crawl
+	captures *pipeline.Edge[captured]
+	warc     *warc.Archive
 	fetcher  *stages.Fetcher
 
 	// robotFiles takes whatever a server calls its robots.txt.
@@ -69,6 +72,14 @@ type Options struct {
 	// pipeline.Options.
 	OnGeneration func(ctx context.Context, g pipeline.Generation, tx *queue.Tx) error
 
+	// ArchiveDir is the folder for the files of the stage warc, which needs one.
+	// It belongs to the store: only both together are a whole.
+	ArchiveDir string
+
+	// ArchiveFileSize is how large these files grow, in bytes, before the next
+	// one is begun. Default 1 GiB.
+	ArchiveFileSize int64
+
 	// Transport takes the place of the built-in HTTP client, as a proxy or a
 	// test may want. Settings.AllowPrivate has no meaning then.
 	Transport http.RoundTripper
@@ -99,6 +110,9 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	if err != nil {
 		return nil, err
 	}
+	if settings.runs(StageWARC) && opts.ArchiveDir == "" {
+		return nil, fmt.Errorf("%w: the stage warc needs Options.ArchiveDir", ErrSettings)
+	}
 	c := &Crawler{store: store, settings: settings, log: opts.Logger, agent: robots.ProductToken(settings.UserAgent)}
 	c.known.max = 128 << 10
 	all, err := c.addSeeds(ctx, seeds)
@@ -108,6 +122,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	c.fetcher = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: settings.MaxBody,
 		MaxIdlePerHost: max(settings.PerHost, 2), Transport: opts.Transport,
+		KeepWire: settings.runs(StageWARC),
 	}
 	c.robotFiles = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody, Cut: true,
@@ -186,12 +201,20 @@ func (c *Crawler) assemble(opts Options) {
 		MaxAttempts: s.MaxAttempts + deathsAllowed,
 		Groups:      queue.GroupPolicy{MaxInFlight: s.PerHost, MinDelay: max(s.Delay, 0)},
 	}
+	feeds := []pipeline.AnyEdge{c.requests}
+	var chain []Stage // behind crawl, one behind the other
 	for _, st := range s.Stages[1:] {
+		if st.Name == StageWARC {
+			c.captures = pipeline.NewEdge[captured](StageWARC)
+			c.captures.Config.MaxAttempts = -1
+			c.warc = newArchive(opts, &s)
+			feeds = append(feeds, c.captures)
+			continue
+		}
 		edge := pipeline.NewEdge[Doc](st.Name)
 		edge.Config.MaxAttempts = 20
-		c.docs = append(c.docs, edge)
+		c.docs, chain = append(c.docs, edge), append(chain, st)
 	}
-	feeds := []pipeline.AnyEdge{c.requests}
 	if len(c.docs) > 0 {
 		feeds = append(feeds, c.docs[0])
 	}
@@ -204,7 +227,10 @@ func (c *Crawler) assemble(opts Options) {
 			next = c.docs[i+1]
 			options = append(options, pipeline.Feeds(next))
 		}
-		pipeline.Handle(c.pipeline, edge, c.stage(s.Stages[i+1], next), options...)
+		pipeline.Handle(c.pipeline, edge, c.stage(chain[i], next), options...)
+	}
+	if c.captures != nil {
+		pipeline.HandleBatch(c.pipeline, c.captures, archiveBatch, c.archive, pipeline.Serial())
 	}
 }
 

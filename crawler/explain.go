@@ -319,12 +319,19 @@ func WalkDead(ctx context.Context, store *queue.Store, stage string, fn func(Dea
 // ItemURL returns the address that an item of a stage's queue is about, or ""
 // if it is no item of a crawl.
 func ItemURL(stage string, body []byte) string {
-	if stage == StageCrawl {
+	switch stage {
+	case StageCrawl:
 		var r Request
 		if codec.Decode(body, &r) != nil {
 			return ""
 		}
 		return r.URL
+	case StageWARC:
+		var c captured
+		if codec.Decode(body, &c) != nil {
+			return ""
+		}
+		return c.URL
 	}
 	var d Doc
 	if codec.Decode(body, &d) != nil {

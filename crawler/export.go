@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-301537d8/weir/internal/codec"
@@ -29,7 +30,7 @@ func WalkResults(ctx context.Context, store *queue.Store, fn func(*Result) error
 	}
 	var others []string
 	for _, st := range settings.Stages {
-		if st.Name != StageCrawl && st.Name != StageExtract && st.Name != StageTag {
+		if !slices.Contains(BuiltinStages(), st.Name) {
 			others = append(others, st.Name)
 		}
 	}

@@ -32,6 +32,7 @@ const (
 	tableHosts    = "hosts"    // polite.HostState, by host
 	tableTries    = "tries"    // failed tries so far, by address
 	tableDigests  = "digests"  // address of the first page with a content
+	tableCaptures = "captures" // Capture
 )
 
 // Request is an address to fetch, as it waits in the frontier.
@@ -78,7 +79,7 @@ type Page struct {
 	Modified    string        `json:"last_modified,omitempty"`
 	Attempts    int           `json:"attempts"`
 	Links       []Link        `json:"links,omitempty"`
-	Dropped     int           `json:"links_dropped,omitempty"` // over the limit of stages.DefaultMaxLinks
+	Dropped     int           `json:"links_dropped,omitempty"` // from Links, for want of room, or over stages.DefaultMaxLinks
 }
 
 // Link is a link of a page.

@@ -60,8 +60,9 @@ type Settings struct {
 	// Mode is how the extract stage weighs quality against time.
 	Mode stages.Mode `json:"mode,omitempty"`
 
-	// Stages are those that run, in order. The first is crawl. Default: crawl,
-	// extract, tag.
+	// Stages are those that run. The first is crawl, whose pages go through the
+	// others in their order, but for warc, which writes them to an archive
+	// meanwhile. Default: crawl, extract, tag.
 	Stages []Stage `json:"stages,omitempty"`
 
 	// Workers bounds how many pages are being fetched at once. Default 256.
@@ -79,7 +80,7 @@ type Settings struct {
 type Stage struct {
 	Name string `json:"name"`
 	// Command runs the stage as child processes that speak the protocol of
-	// stages.Exec. It is required unless Name is crawl, extract or tag.
+	// stages.Exec. It is required unless the stage is built in.
 	Command []string `json:"command,omitempty"`
 }
 
@@ -88,7 +89,11 @@ const (
 	StageCrawl   = "crawl"
 	StageExtract = "extract"
 	StageTag     = "tag"
+	StageWARC    = "warc" // writes what servers answered to Options.ArchiveDir
 )
+
+// BuiltinStages returns the names of the stages that need no command.
+func BuiltinStages() []string { return []string{StageCrawl, StageExtract, StageTag, StageWARC} }
 
 // Default values of Settings.
 const (
@@ -136,12 +141,14 @@ func (s Settings) withDefaults() (Settings, error) {
 		return bad("%v", err)
 	}
 	for i, st := range s.Stages {
-		builtin := st.Name == StageCrawl || st.Name == StageExtract || st.Name == StageTag
+		builtin := slices.Contains(BuiltinStages(), st.Name)
 		switch {
 		case st.Name == "" || strings.ContainsAny(st.Name, "/ \t\x00"):
 			return bad("a stage has the name %q", st.Name)
 		case !builtin && len(st.Command) == 0:
 			return bad("stage %q is unknown and has no command", st.Name)
+		case st.Name == StageWARC && len(st.Command) > 0:
+			return bad("the stage warc cannot be another program")
 		case slices.ContainsFunc(s.Stages[:i], func(o Stage) bool { return o.Name == st.Name }):
 			return bad("stage %q is there twice", st.Name)
 		}
@@ -150,6 +157,11 @@ func (s Settings) withDefaults() (Settings, error) {
 		return bad("%v", err)
 	}
 	return s, nil
+}
+
+// runs reports whether a stage is among the settings' stages.
+func (s *Settings) runs(stage string) bool {
+	return slices.ContainsFunc(s.Stages, func(st Stage) bool { return st.Name == stage })
 }
 
 // Change is a setting that a run was given and that differs from the stored

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/sitemap"
 	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
@@ -63,6 +64,10 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if stateErr != nil {
 		c.started.Add(-1)
 		return stateErr
+	}
+	if err := c.capture(out, r, resp, err); err != nil {
+		c.started.Add(-1)
+		return err
 	}
 	if err != nil {
 		c.started.Add(-1)
@@ -167,20 +172,43 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 		if err != nil {
 			return err
 		}
-		if page.TooLarge = len(item.Body) > c.store.MaxItem(); !page.TooLarge {
+		if page.TooLarge = len(item.Body) > c.room(); !page.TooLarge {
 			out.Enqueue(c.docs[0], item)
 		}
 	}
 	return c.record(out, page)
 }
 
-// record adds a page's record and counts it.
+// room is how large an item with the whole page may be, in bytes. A transaction
+// takes one and a half times MaxItem: one such item, or two of half the size
+// where there is an archive, and a record of a third.
+func (c *Crawler) room() int {
+	if c.captures != nil {
+		return c.store.MaxItem() / 2
+	}
+	return c.store.MaxItem()
+}
+
+// record adds a page's record and counts it. Links that the record has no room
+// for are followed and not recorded.
 func (c *Crawler) record(out *pipeline.Out, page Page) error {
 	tx := out.Tx()
 	c.forgetTries(page.URL, out)
 	tx.Add(tableCrawl, counterPages, 1)
 	tx.Add(tableCrawl, generationCounter(page.Generation, counterPages), 1)
-	return put(tx, tablePages, recordKey(page.URL), page)
+	for {
+		b, err := codec.Encode(page)
+		if err != nil {
+			return fmt.Errorf("encode record of %s: %w", page.URL, err)
+		}
+		if len(b) <= c.store.MaxItem()/3 || len(page.Links) == 0 {
+			tx.Put(tablePages, recordKey(page.URL), b)
+			return nil
+		}
+		keep := len(page.Links) / 2
+		page.Dropped += len(page.Links) - keep
+		page.Links = page.Links[:keep]
+	}
 }
 
 // linkResolver is weburl's reading of the links of one page, for
@@ -319,7 +347,11 @@ func (c *Crawler) skip(out *pipeline.Out, to weburl.URL, reason, from string) er
 		return nil
 	}
 	c.skips.put(key, true)
-	return put(out.Tx(), tableSkips, key, Skip{URL: to.String(), Reason: reason, From: from})
+	b, err := codec.Encode(Skip{URL: to.String(), Reason: reason, From: from})
+	if err == nil {
+		out.PutAhead(tableSkips, key, b)
+	}
+	return err
 }
 
 // followSitemap enqueues what a sitemap lists, one link deeper than the sitemap.

@@ -44,6 +44,7 @@ type crawlFlags struct {
 	mode         string
 	stages       []string
 	commands     []string // of --stage
+	warc         bool
 }
 
 func (a *app) crawlCommand() *cobra.Command {
@@ -64,6 +65,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 		Example: `  weir crawl https://example.com
   weir crawl --dir docs --depth 3 --allow '/docs/' example.com/docs/
   weir crawl --dir docs                  # go on with it
+  weir crawl --warc https://example.com  # and keep the pages as they came
   weir crawl --stage 'topics=python3 topics.py' https://example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.crawl(cmd.Context(), cmd.Flags(), &f, args) },
 	}
@@ -87,6 +89,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.StringVar(&f.mode, "mode", string(stages.ModeBalanced), "how to find a page's main text: accurate, balanced or fast")
 	fl.StringSliceVar(&f.stages, "stages", []string{"crawl", "extract", "tag"}, "which stages to run, in order")
 	fl.StringArrayVar(&f.commands, "stage", nil, "run a program as a stage: `'name=command args'` (repeatable); behind the others, or in place of extract or tag")
+	fl.BoolVar(&f.warc, "warc", false, "keep what servers answer in WARC files, in the folder warc of --dir; the same as a stage warc")
 	progressFlags(cmd, &f.progress, &f.verbose)
 	complete(cmd, "scope", "host", "domain", "any")
 	complete(cmd, "mode", "accurate", "balanced", "fast")
@@ -222,7 +225,16 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	if _, err := s.Scope.New(nil); err != nil {
 		return &usageError{err}
 	}
-	return f.applyStages(given("stages"), s)
+	if err := f.applyStages(given("stages"), s); err != nil {
+		return err
+	}
+	if given("warc") {
+		s.Stages = slices.DeleteFunc(s.Stages, func(st crawler.Stage) bool { return st.Name == crawler.StageWARC })
+		if f.warc {
+			s.Stages = append(s.Stages, crawler.Stage{Name: crawler.StageWARC})
+		}
+	}
+	return nil
 }
 
 // withoutEmpty makes --deny= take back an earlier --deny.
@@ -253,8 +265,8 @@ func (f *crawlFlags) applyStages(given bool, s *crawler.Settings) error {
 			return usagef("--stage %q is not of the form 'name=command args'", c)
 		case err != nil:
 			return usagef("--stage %s: %v", name, err)
-		case name == crawler.StageCrawl:
-			return usagef("--stage: the stage crawl cannot be another program")
+		case name == crawler.StageCrawl || name == crawler.StageWARC:
+			return usagef("--stage: the stage %s cannot be another program", name)
 		}
 		i := slices.IndexFunc(s.Stages, func(o crawler.Stage) bool { return o.Name == name })
 		switch {
@@ -270,8 +282,8 @@ func (f *crawlFlags) applyStages(given bool, s *crawler.Settings) error {
 		return usagef("--stages must begin with crawl")
 	}
 	for i, st := range s.Stages {
-		if st.Name != crawler.StageCrawl && st.Name != crawler.StageExtract && st.Name != crawler.StageTag && len(st.Command) == 0 {
-			return usagef("stage %q is not known; the stages are crawl, extract and tag, and those that --stage '%s=command' adds", st.Name, st.Name)
+		if !slices.Contains(crawler.BuiltinStages(), st.Name) && len(st.Command) == 0 {
+			return usagef("stage %q is not known; the stages are %s, and those that --stage '%s=command' adds", st.Name, strings.Join(crawler.BuiltinStages(), ", "), st.Name)
 		}
 		if slices.ContainsFunc(s.Stages[:i], func(o crawler.Stage) bool { return o.Name == st.Name }) {
 			return usagef("stage %s is there twice", st.Name)
@@ -383,7 +395,7 @@ func explainTopology(err error, dir string, before []crawler.Stage) error {
 	if !errors.Is(err, pipeline.ErrTopology) {
 		return err
 	}
-	return usagef("the crawl in %s is unfinished, and its stages (%s) cannot change before it is complete; run it without --stages, or begin another with a different --dir", dir, stageNames(before))
+	return usagef("the crawl in %s is unfinished, and its stages (%s) cannot change before it is complete; run it without --stages, --stage and --warc, or begin another with a different --dir", dir, stageNames(before))
 }
 
 func stageNames(all []crawler.Stage) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,9 @@ import (
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
+
+// archiveDir is the folder for WARC files, in the crawl's.
+const archiveDir = "warc"
 
 // drainTime is how long pages in flight may take after Ctrl-C.
 const drainTime = 10 * time.Second
@@ -168,6 +172,7 @@ func stageTexts(all []crawler.Stage) string {
 func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	r.crawler, err = crawler.New(ctx, r.live.store, r.settings, r.seeds, &crawler.Options{
 		Logger: newLogger(r.con, r.verbose), DrainTime: drainTime,
+		ArchiveDir: filepath.Join(r.live.dir, archiveDir),
 	})
 	return err
 }
@@ -234,6 +239,9 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 	next := []string{}
 	if st.Pages > 0 {
 		next = append(next, "weir export"+flag+" pages -o pages.jsonl", "weir export"+flag+" pages --format conllu -o pages.conllu")
+	}
+	if slices.ContainsFunc(r.settings.Stages, func(st crawler.Stage) bool { return st.Name == crawler.StageWARC }) {
+		next = append(next, "ls "+filepath.Join(dir, archiveDir)+"   # what the servers answered", "weir export"+flag+" captures --format cdxj | LC_ALL=C sort > index.cdxj")
 	}
 	if st.Failures > 0 {
 		next = append(next, "weir export"+flag+" failures")

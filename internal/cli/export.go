@@ -19,22 +19,24 @@ import (
 
 // What can be exported, and how.
 var (
-	exportKinds   = []string{"pages", "links", "generations", "failures"}
-	exportFormats = []string{"jsonl", "csv", "conllu"}
+	exportKinds   = []string{"pages", "links", "generations", "failures", "captures"}
+	exportFormats = []string{"jsonl", "csv", "conllu", "cdxj"}
 )
 
 func (a *app) exportCommand() *cobra.Command {
 	var dir, format, file string
 	cmd := &cobra.Command{
-		Use:   "export [flags] pages|links|generations|failures",
-		Short: "Write what a crawl has found, as JSON lines, CSV or CoNLL-U",
+		Use:   "export [flags] pages|links|generations|failures|captures",
+		Short: "Write what a crawl has found, as JSON lines, CSV, CoNLL-U or CDXJ",
 		Long: `Export writes one line for each page, link, generation or failure, also while the
 crawl runs. docs/cli.md describes the fields. CoNLL-U has the tagged sentences of
-each page.`,
+each page. Captures are the answers in the WARC files of a crawl with --warc; as
+CDXJ they are the index that replay tools read, once it is sorted.`,
 		Example: `  weir export pages | jq -r .title | head
   weir export pages --format conllu -o pages.conllu
   weir export failures --format csv -o failures.csv
-  weir export links --dir docs`,
+  weir export links --dir docs
+  weir export captures --format cdxj | LC_ALL=C sort > index.cdxj`,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: exportKinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,6 +45,8 @@ each page.`,
 				return usagef("--format is %q; it must be %s", format, strings.Join(exportFormats, ", "))
 			case format == "conllu" && args[0] != "pages":
 				return usagef("only pages can be exported as conllu")
+			case format == "cdxj" && args[0] != "captures":
+				return usagef("only captures can be exported as cdxj")
 			}
 			return a.toFile(file, func(out io.Writer) error {
 				return a.withStore(cmd.Context(), dir, out, func(ctx context.Context, l *live, out io.Writer) error {
@@ -52,7 +56,7 @@ each page.`,
 		},
 	}
 	dirFlag(cmd, &dir)
-	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl, csv or conllu")
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl, csv, conllu or cdxj")
 	cmd.Flags().StringVarP(&file, "output", "o", "", "write to this `file`, which appears when it is whole (default: standard output)")
 	complete(cmd, "format", exportFormats...)
 	return cmd
@@ -107,6 +111,13 @@ func export(ctx context.Context, store *queue.Store, kind, format string, out io
 		err = crawler.WalkLinks(ctx, store, func(l crawler.LinkRow) error { return write(linkRecord(l)) })
 	case "failures":
 		err = crawler.WalkFailures(ctx, store, func(f *crawler.Failure) error { return write(failureRecord(*f)) })
+	case "captures":
+		err = crawler.WalkCaptures(ctx, store, func(c *crawler.Capture) error {
+			if format == "cdxj" {
+				return writeCDXJ(buf, c)
+			}
+			return write(captureRecord(*c))
+		})
 	case "generations":
 		var st crawler.Status
 		if st, err = crawler.ReadStatus(ctx, store); err == nil {

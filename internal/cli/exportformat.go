@@ -3,8 +3,13 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +27,7 @@ var csvHeads = map[string][]string{
 		"title", "language", "text", "links", "redirect", "duplicate_of", "noindex"},
 	"links":       {"from", "to", "anchor", "generation"},
 	"failures":    {"url", "reason", "detail", "status", "generation", "depth", "referrer", "attempts", "at"},
+	"captures":    {"url", "time", "status", "mime", "digest", "file", "offset", "length"},
 	"generations": {"number", "urls", "fetched", "failed", "started", "finished", "complete"},
 }
 
@@ -62,6 +68,8 @@ func kindOf(r record) string {
 		return "links"
 	case failureRecord:
 		return "failures"
+	case captureRecord:
+		return "captures"
 	}
 	return "generations"
 }
@@ -70,6 +78,7 @@ type (
 	pageRecord       crawler.PageRow
 	linkRecord       crawler.LinkRow
 	failureRecord    crawler.Failure
+	captureRecord    crawler.Capture
 	generationRecord crawler.GenerationStatus
 )
 
@@ -94,6 +103,13 @@ func (f failureRecord) cells() []string {
 	}
 }
 
+func (c captureRecord) cells() []string {
+	return []string{
+		c.URL, stamp(c.Time), strconv.Itoa(c.Status), c.MIME, c.Digest, c.File,
+		strconv.FormatInt(c.Offset, 10), strconv.FormatInt(c.Length, 10),
+	}
+}
+
 func (g generationRecord) cells() []string {
 	finished := ""
 	if g.Finished != nil {
@@ -106,6 +122,55 @@ func (g generationRecord) cells() []string {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// writeCDXJ writes a line of the index that pywb and other replay tools read
+// (https://specs.webrecorder.net/cdxj/0.1.0/): the address with its host turned
+// round, so that a sorted index has a domain in one place, then the time, then
+// what is known as JSON.
+func writeCDXJ(buf *bufio.Writer, c *crawler.Capture) error {
+	line, err := json.Marshal(struct {
+		URL      string `json:"url"`
+		MIME     string `json:"mime,omitempty"`
+		Status   string `json:"status"`
+		Digest   string `json:"digest,omitempty"`
+		Length   string `json:"length"`
+		Offset   string `json:"offset"`
+		Filename string `json:"filename"`
+	}{
+		c.URL, c.MIME, strconv.Itoa(c.Status), c.Digest,
+		strconv.FormatInt(c.Length, 10), strconv.FormatInt(c.Offset, 10), c.File,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(buf, "%s %s %s\n", surt(c.URL), c.Time.UTC().Format("20060102150405"), line)
+	return err
+}
+
+// surt returns the sort-friendly form of an address: com,example)/path?a&b for
+// http://www.example.com/path?b&a, in lower case.
+func surt(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return strings.ReplaceAll(address, " ", "%20")
+	}
+	host := u.Hostname()
+	if _, err := netip.ParseAddr(host); err != nil {
+		labels := strings.Split(strings.TrimPrefix(host, "www."), ".")
+		slices.Reverse(labels)
+		host = strings.Join(labels, ",")
+	}
+	if p := u.Port(); p != "" {
+		host += ":" + p
+	}
+	key := host + ")" + cmp.Or(u.EscapedPath(), "/")
+	if u.RawQuery != "" {
+		arguments := strings.Split(u.RawQuery, "&")
+		slices.Sort(arguments)
+		key += "?" + strings.Join(arguments, "&")
+	}
+	return strings.ToLower(key)
+}
 
 // writeConllu writes the sentences of the n-th page. Sentence ids are unique in
 // the file: the number of the page, then that of the sentence.

@@ -29,8 +29,7 @@ const (
 // The files are named after the prefix, the time of creation in UTC and a
 // number: weir-20250131235959-00001.warc.gz. Files with such names and the
 // prefix of the archive belong to it: see [Archive.Write] for what that means.
-// So no two archives may have the same folder and prefix, and an archive whose
-// position was lost must not be begun anew in its old folder.
+// So no two archives may have the same folder and prefix.
 //
 // An Archive is not safe for concurrent use, by other processes neither.
 type Archive struct {
@@ -73,7 +72,8 @@ type Location struct {
 // The caller stores next together with whatever says that the pieces were
 // written, and gives it to the next Write. Called again with the same position
 // instead, after a crash or a failure, Write cuts off what had been written
-// behind it, removes the files that had been begun after it, and writes anew.
+// behind it, puts aside the files that had been begun after it, under names that
+// end in .orphan, and writes anew.
 // So each piece is in the archive exactly once, once its position is stored.
 //
 // A file that has reached MaxSize is followed by a new one. So is a file that
@@ -134,7 +134,7 @@ func (w *writer) open() error {
 		return err
 	}
 	if w.pos != a.settled || w.pos == (Position{}) {
-		if err := w.removeAfter(w.pos.Number); err != nil {
+		if err := w.putAside(w.pos.Number); err != nil {
 			return err
 		}
 	}
@@ -199,7 +199,7 @@ func (w *writer) begin() error {
 	if err != nil {
 		return err
 	}
-	// Files of this number were removed by open, so one that is there now is
+	// Files of this number were put aside by open, so one that is there now is
 	// somebody else's.
 	w.file, err = os.OpenFile(filepath.Join(a.Dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -250,9 +250,13 @@ func (w *writer) close(sync bool) error {
 	return err
 }
 
-// removeAfter removes the files of the archive with a higher number: they were
-// begun by a Write whose position was never stored.
-func (w *writer) removeAfter(number int) error {
+// orphan is added to the names of files that are put aside.
+const orphan = ".orphan"
+
+// putAside renames the files of the archive with a higher number: they were
+// begun by a Write whose position was never stored. Or they are all there is of
+// an archive whose position was lost, so they are not deleted.
+func (w *writer) putAside(number int) error {
 	entries, err := os.ReadDir(w.archive.Dir)
 	if err != nil {
 		return err
@@ -262,7 +266,8 @@ func (w *writer) removeAfter(number int) error {
 		if !ok || n <= number || !e.Type().IsRegular() {
 			continue
 		}
-		if err := os.Remove(filepath.Join(w.archive.Dir, e.Name())); err != nil {
+		name := filepath.Join(w.archive.Dir, e.Name())
+		if err := os.Rename(name, name+orphan); err != nil {
 			return err
 		}
 		w.renamed = true

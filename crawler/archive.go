@@ -1,0 +1,137 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/warc"
+)
+
+// The stage warc writes what servers answered to WARC files. Where the archive
+// ends is stored in the transaction that acknowledges what was written, and the
+// archive is cut to that place before it is written to: so the files hold each
+// answer that the crawl has settled exactly once.
+
+// Capture is the record of an answer in the archive. Its JSON form is stable.
+type Capture struct {
+	URL    string    `json:"url"`
+	Time   time.Time `json:"time"` // when the request began
+	Status int       `json:"status"`
+	MIME   string    `json:"mime,omitempty"`   // the media type that the server named
+	Digest string    `json:"digest,omitempty"` // sha1:base32 of the body as it arrived
+	File   string    `json:"file"`             // in the archive's folder
+	Offset int64     `json:"offset"`           // of the response record, in bytes
+	Length int64     `json:"length"`           // of the response record, compressed
+}
+
+// archiveKey is the key of the archive's position in tableCrawl.
+const archiveKey = "archive"
+
+// archiveBatch is how many answers are written and synced together at most.
+const archiveBatch = 64
+
+// archiveRetry is how long the stage waits when the archive cannot be written,
+// for want of space perhaps.
+const archiveRetry = time.Second
+
+// captured is an answer on its way to the archive: its place in File is not
+// known yet.
+type captured struct {
+	Capture
+	records []byte // gzip members; the first, of Length bytes, is the response
+}
+
+// capture hands what a server has answered to the archive. A page that was
+// refused for its type or its size was not read, and is not an answer.
+func (c *Crawler) capture(out *pipeline.Out, r Request, resp *stages.FetchResponse, fetchErr error) error {
+	if c.captures == nil || resp == nil || fetchErr != nil && resp.Status < 300 && len(resp.Wire) == 0 {
+		return nil
+	}
+	x := &warc.Exchange{
+		URL: r.URL, Time: resp.Fetched, Proto: resp.Proto, Status: resp.Status,
+		RequestHeader: resp.RequestHeader, Header: resp.Header, Body: resp.Wire,
+	}
+	if host, _, err := net.SplitHostPort(resp.Remote); err == nil {
+		x.IP = host
+	}
+	if resp.WireCut {
+		x.Truncated = "unspecified"
+		if resp.Status >= 300 {
+			x.Truncated = "length" // the fetcher has cut it
+		}
+	}
+	item, err := c.capturedItem(r, resp, x)
+	if err == nil && len(item.Body) > c.room() {
+		// The rest of the item, and what compression may add, fits into a half.
+		x.Body, x.Truncated = x.Body[:min(len(x.Body), c.room()/2)], "length"
+		item, err = c.capturedItem(r, resp, x)
+	}
+	if err != nil {
+		return err
+	}
+	out.Enqueue(c.captures, item)
+	return nil
+}
+
+func (c *Crawler) capturedItem(r Request, resp *stages.FetchResponse, x *warc.Exchange) (queue.Item, error) {
+	records, response, err := x.AppendRecords(nil)
+	if err != nil {
+		return queue.Item{}, fmt.Errorf("capture: %w", err)
+	}
+	return c.captures.Item(captured{Capture{
+		URL: r.URL, Time: resp.Fetched.UTC(), Status: resp.Status, MIME: resp.MediaType(),
+		Digest: warc.Digest(x.Body), Length: int64(response),
+	}, records})
+}
+
+// archive is the stage warc. Another attempt mends whatever keeps it from
+// writing, so it never gives an answer up.
+func (c *Crawler) archive(ctx context.Context, in []captured, out *pipeline.Out) error {
+	var end warc.Position
+	if _, err := get(ctx, c.store, tableCrawl, archiveKey, &end); err != nil {
+		return err
+	}
+	pieces := make([][]byte, len(in))
+	for i := range in {
+		pieces[i] = in[i].records
+	}
+	end, places, err := c.warc.Write(end, pieces)
+	if err != nil {
+		c.log.Error("archive not written; trying again", "pages", len(in), "err", err)
+		return pipeline.RetryAfter(archiveRetry, err)
+	}
+	for i, p := range places {
+		record := in[i].Capture
+		record.File, record.Offset = p.File, p.Offset
+		if err := put(out.Tx(), tableCaptures, recordKey(record.URL), record); err != nil {
+			return err
+		}
+	}
+	return put(out.Tx(), tableCrawl, archiveKey, end)
+}
+
+// newArchive returns the archive of a crawl.
+func newArchive(opts Options, s *Settings) *warc.Archive {
+	robots := "obey"
+	if s.IgnoreRobots {
+		robots = "ignore"
+	}
+	return &warc.Archive{Dir: opts.ArchiveDir, MaxSize: opts.ArchiveFileSize, Info: []warc.Field{
+		{Name: "software", Value: "Weir (https://github.com/seed-301537d8/weir)"},
+		{Name: "format", Value: "WARC File Format 1.1"},
+		{Name: "conformsTo", Value: "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"},
+		{Name: "robots", Value: robots},
+		{Name: "http-header-user-agent", Value: s.UserAgent},
+	}}
+}
+
+// WalkCaptures calls fn with each answer in the archive; see WalkResults. An
+// address that was fetched twice has the place of the last answer.
+func WalkCaptures(ctx context.Context, store *queue.Store, fn func(*Capture) error) error {
+	return walk(ctx, store, tableCaptures, fn)
+}

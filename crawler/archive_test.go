@@ -1,0 +1,254 @@
+package crawler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+	"github.com/seed-301537d8/weir/stages/warc"
+)
+
+var crawlAndWARC = []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC}}
+
+// checkArchive makes sure that the files of an archive hold each answer that the
+// crawl has kept, once, where its record says, and nothing else. It returns the
+// blocks of the answers.
+func checkArchive(t *testing.T, store *queue.Store, dir string) map[string][]byte {
+	t.Helper()
+	blocks := make(map[string][]byte)
+	places := make(map[string]crawler.Capture)
+	files, err := filepath.Glob(filepath.Join(dir, "*.warc.gz"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in %s: %v", dir, err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		r := warc.NewReader(f)
+		for {
+			rec, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if rec.Type != "response" {
+				continue
+			}
+			if _, twice := blocks[rec.TargetURI]; twice {
+				t.Errorf("the answer of %s is in the archive twice", rec.TargetURI)
+			}
+			blocks[rec.TargetURI] = rec.Block
+			places[rec.TargetURI] = crawler.Capture{File: filepath.Base(name), Offset: r.Offset(), Length: r.Size()}
+		}
+	}
+	captures := make(map[string]*crawler.Capture)
+	if err := crawler.WalkCaptures(t.Context(), store, func(c *crawler.Capture) error {
+		captures[c.URL] = c
+		if p := places[c.URL]; p.File != c.File || p.Offset != c.Offset || p.Length != c.Length {
+			t.Errorf("%s is at %+v, and its record says %+v", c.URL, p, c)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for url := range blocks {
+		if captures[url] == nil {
+			t.Errorf("the archive has %s, which has no record", url)
+		}
+	}
+	for url := range records[crawler.Page](t, store, "pages") {
+		if captures[url] == nil {
+			t.Errorf("the page %s is not in the archive", url)
+		}
+	}
+	return blocks
+}
+
+func TestArchive(t *testing.T) {
+	s := newSite(t)
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	settings := crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true, Stages: crawlAndWARC}
+	if _, err := crawler.New(t.Context(), store, settings, []string{s.URL}, nil); !errors.Is(err, crawler.ErrSettings) {
+		t.Errorf("without a folder: %v, want ErrSettings", err)
+	}
+	dir := filepath.Join(t.TempDir(), "warc")
+	c, err := crawler.New(t.Context(), store, settings, []string{s.URL}, &crawler.Options{ArchiveDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	blocks := checkArchive(t, store, dir)
+	for path, want := range map[string]string{
+		"/":        "HTTP/1.1 200 OK\r\n",
+		"/old":     "HTTP/1.1 301 Moved Permanently\r\n",
+		"/missing": "HTTP/1.1 404 Not Found\r\n",
+		"/flaky":   "HTTP/1.1 200 OK\r\n", // and not the 503 before it
+	} {
+		if b := blocks[s.URL+path]; !bytes.HasPrefix(b, []byte(want)) {
+			t.Errorf("%s: answer %.60q, want %q", path, b, want)
+		}
+	}
+	if len(blocks) != 8 {
+		t.Errorf("%d answers, want those of 7 pages and one 404", len(blocks))
+	}
+	if b := blocks[s.URL+"/a"]; !bytes.Contains(b, []byte("\r\n\r\n<html lang=en><title>first</title>")) {
+		t.Errorf("answer of /a: %q", b)
+	}
+}
+
+// A page that is too large for the queue is archived as far as it goes.
+func TestArchiveCutsWhatIsTooLarge(t *testing.T) {
+	const size = 4 << 20
+	noise := make([]byte, size)
+	x := uint64(1)
+	for i := range noise { // that no compression makes small
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		noise[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"[x>>58]
+	}
+	s := serveOne(t, "text/plain", noise)
+	store, err := memqueue.Open(&queue.Options{MaxItem: 256 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	dir := t.TempDir()
+	c, err := crawler.New(t.Context(), store, crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}, []string{s}, &crawler.Options{ArchiveDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	block := checkArchive(t, store, dir)[s]
+	if _, body, ok := bytes.Cut(block, []byte("\r\n\r\n")); !ok || len(body) != 64<<10 || !bytes.HasPrefix(noise, body) {
+		t.Errorf("%d bytes of the body are in the archive", len(body))
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) == 1 {
+		f, err := os.Open(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		r := warc.NewReader(f)
+		for {
+			rec, err := r.Next()
+			if err != nil {
+				t.Fatalf("no response: %v", err)
+			}
+			if rec.Type == "response" {
+				if got := rec.Get("WARC-Truncated"); got != "length" {
+					t.Errorf("WARC-Truncated %q", got)
+				}
+				break
+			}
+		}
+	}
+}
+
+// While the archive cannot be written the crawl waits for it, and says so.
+func TestArchiveThatCannotBeWritten(t *testing.T) {
+	s := newSite(t)
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	blocked := filepath.Join(t.TempDir(), "warc")
+	if err := os.WriteFile(blocked, []byte("in the way"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	said := &saying{what: "archive not written", then: stop}
+	settings := crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true, Stages: crawlAndWARC}
+	c, err := crawler.New(ctx, store, settings, []string{s.URL}, &crawler.Options{ArchiveDir: blocked, Logger: slog.New(slog.NewTextHandler(said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := c.Done(t.Context()); err != nil || done {
+		t.Errorf("done is %t, %v", done, err)
+	}
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	c, err = crawler.New(t.Context(), store, settings, nil, &crawler.Options{ArchiveDir: blocked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkArchive(t, store, blocked)
+}
+
+// saying calls a function when something is written that contains a text.
+type saying struct {
+	what string
+	then func()
+}
+
+func (s *saying) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(s.what)) {
+		s.then()
+	}
+	return len(b), nil
+}
+
+// serveOne serves one page and no robots.txt, and returns its address.
+func serveOne(t *testing.T, contentType string, body []byte) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/page" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/page"
+}
+
+func TestStagesThatCannotBe(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, stages := range [][]crawler.Stage{
+		{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC, Command: []string{"cat"}}},
+		{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC}, {Name: crawler.StageWARC}},
+		{{Name: crawler.StageWARC}},
+	} {
+		_, err := crawler.New(t.Context(), store, crawler.Settings{Stages: stages}, []string{"http://a.example/"}, &crawler.Options{ArchiveDir: t.TempDir()})
+		if !errors.Is(err, crawler.ErrSettings) || errors.Is(err, pipeline.ErrWiring) {
+			t.Errorf("%v: %v, want ErrSettings", stages, err)
+		}
+	}
+}

@@ -10,7 +10,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -197,4 +200,77 @@ func TestPageWithManyLinks(t *testing.T) {
 	if page.Title != "" || page.TooLarge {
 		t.Errorf("page %+v", page)
 	}
+}
+
+// roundTrip is an http.RoundTripper that answers by itself.
+type roundTrip func(path string) (status int, body string)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "text/html")
+	status, body := f(r.URL.Path)
+	w.WriteHeader(status)
+	_, _ = w.WriteString(body)
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+// What a host is not asked for costs no politeness: neither what robots.txt
+// forbids, nor what is left when the limit of pages is reached. And the limit is
+// met exactly, though pages that are being fetched when it is near come to
+// nothing.
+func TestRefusalsTakeNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const links = 300
+		var page strings.Builder
+		for i := range links {
+			fmt.Fprintf(&page, "<a href=/private/%d>no</a><a href=/%d>page</a>\n", i, i)
+		}
+		var asked, pages atomic.Int64
+		site := roundTrip(func(path string) (int, string) {
+			asked.Add(1)
+			switch {
+			case path == "/robots.txt":
+				return http.StatusOK, "User-agent: *\nDisallow: /private\n"
+			case strings.HasSuffix(path, "3"):
+				return http.StatusNotFound, ""
+			}
+			pages.Add(1)
+			return http.StatusOK, page.String()
+		})
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(t.Context(), store, crawler.Settings{
+			Depth: -1, MaxPages: 8, PerHost: 4, Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
+		}, []string{"http://a.example/"}, &crawler.Options{Transport: site})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took, want := time.Since(began), time.Duration(asked.Load())*crawler.DefaultDelay; took > want {
+			t.Errorf("took %v, and %d requests take %v", took, asked.Load(), want)
+		}
+		st, err := crawler.ReadStatus(t.Context(), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const refused = 2*links + 1 - 8
+		if st.Pages != 8 || pages.Load() != 8 || st.Failures != refused {
+			t.Errorf("%d pages of %d served, %d failures, want 8 and %d", st.Pages, pages.Load(), st.Failures, refused)
+		}
+		reasons := make(map[string]int)
+		for _, f := range records[crawler.Failure](t, store, "failures") {
+			reasons[f.Reason]++
+		}
+		if reasons[crawler.ReasonRobots]+reasons[crawler.ReasonMaxPages]+reasons["http_404"] != refused {
+			t.Errorf("reasons %v", reasons)
+		}
+	})
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -48,14 +47,13 @@ type Crawler struct {
 	polite     polite.Options
 	execs      []*stages.Exec
 
-	started   atomic.Int64 // pages fetched or being fetched, for MaxPages
-	robots    cache[*robots.Policy]
-	fetching  singleflight.Group // of robots.txt files, by origin
-	hosts     cache[polite.HostState]
-	hostsMu   sync.Mutex // one update of a host's state at a time
-	skips     cache[bool]
-	known     cache[bool] // by identity, in the queue's seen-set: need not be offered again
-	startedAt time.Time
+	limit    pageLimit
+	robots   cache[*robots.Policy]
+	fetching singleflight.Group // of robots.txt files, by origin
+	hosts    cache[polite.HostState]
+	hostsMu  sync.Mutex // one update of a host's state at a time
+	skips    cache[bool]
+	known    cache[bool] // by identity, in the queue's seen-set: need not be offered again
 }
 
 // Options are what a run of a crawl needs besides its settings. Nil and zero
@@ -136,7 +134,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	if err != nil {
 		return nil, err
 	}
-	c.started.Store(n)
+	c.limit.max, c.limit.fetched = int64(settings.MaxPages), n
 	c.assemble(opts)
 	if err := c.pipeline.Check(ctx); err != nil {
 		return nil, err
@@ -250,7 +248,6 @@ func (c *Crawler) stage(st Stage, next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
 // Run crawls until the crawl is complete or ctx ends; see pipeline.Run. Whether
 // it is complete, [Crawler.Done] tells.
 func (c *Crawler) Run(ctx context.Context) error {
-	c.startedAt = time.Now()
 	defer c.fetcher.CloseIdle()
 	defer c.robotFiles.CloseIdle()
 	requests := make([]Request, len(c.seeds))

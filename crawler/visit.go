@@ -34,10 +34,13 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	}()
 	u, err := weburl.Parse(r.URL)
 	if err != nil {
-		return c.giveUp(out, r, "bad_url", err.Error(), 0)
+		return c.refuse(out, r, "bad_url", err.Error())
 	}
 	// Whoever is visited is in the queue's seen-set, for good.
 	c.known.put(c.identity(r), true)
+	if c.limit.reached() {
+		return c.refuseForLimit(out, r)
+	}
 	if !c.settings.IgnoreRobots {
 		policy, err := c.policy(ctx, u, out)
 		if err != nil {
@@ -49,44 +52,49 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 			out.OnFailure().DelayGroup(StageCrawl, u.Host(), policy.Expires)
 			return pipeline.RetryAfter(time.Until(policy.Expires), fmt.Errorf("robots.txt of %s: %s", u.Origin(), d.Reason))
 		default:
-			return c.giveUp(out, r, ReasonRobots, d.Reason, 0)
+			return c.refuse(out, r, ReasonRobots, d.Reason)
 		}
 	}
-	if !c.reserve() {
-		return c.giveUp(out, r, ReasonMaxPages, fmt.Sprintf("%d pages have been fetched, which is the limit", c.settings.MaxPages), 0)
+	if ok, err := c.limit.begin(ctx); err != nil {
+		return err
+	} else if !ok {
+		return c.refuseForLimit(out, r)
 	}
+	kept := false
+	defer func() { c.limit.end(kept) }()
+	kept, err = c.fetch(ctx, out, r, u)
+	kept = kept && err == nil
+	return err
+}
+
+// fetch fetches an address that may be, and reports whether that gave a page.
+func (c *Crawler) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, err error) {
 	resp, err := c.fetcher.Fetch(ctx, stages.FetchRequest{URL: r.URL})
 	if ctx.Err() != nil {
-		c.started.Add(-1)
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	state, stateErr := c.account(ctx, u.Host(), resp, err, out)
 	if stateErr != nil {
-		c.started.Add(-1)
-		return stateErr
+		return false, stateErr
 	}
 	if err := c.capture(out, r, resp, err); err != nil {
-		c.started.Add(-1)
-		return err
+		return false, err
 	}
 	if err != nil {
-		c.started.Add(-1)
-		return c.failed(ctx, out, r, resp, err, state)
+		return false, c.failed(ctx, out, r, resp, err, state)
 	}
-	if err := c.keep(ctx, out, r, u, resp); err != nil {
-		c.started.Add(-1)
-		return err
-	}
-	return nil
+	return c.keep(ctx, out, r, u, resp)
 }
 
-// reserve counts a page that is about to be fetched against MaxPages.
-func (c *Crawler) reserve() bool {
-	if n := c.started.Add(1); c.settings.MaxPages > 0 && n > int64(c.settings.MaxPages) {
-		c.started.Add(-1)
-		return false
-	}
-	return true
+// refuse gives an address up for which its host was not asked: the host's next
+// address need not wait.
+func (c *Crawler) refuse(out *pipeline.Out, r Request, reason, detail string) error {
+	out.GroupUnused()
+	return c.giveUp(out, r, reason, detail, 0)
+}
+
+func (c *Crawler) refuseForLimit(out *pipeline.Out, r Request) error {
+	return c.refuse(out, r, ReasonMaxPages, fmt.Sprintf("%d pages have been fetched, which is the limit", c.settings.MaxPages))
 }
 
 // failed decides about an address whose fetch failed: another attempt if the
@@ -136,8 +144,9 @@ func (c *Crawler) giveUp(out *pipeline.Out, r Request, reason, detail string, st
 	})
 }
 
-// keep records a page, follows its links and hands it on.
-func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) error {
+// keep records a page, follows its links and hands it on. It reports whether it
+// is a page: a redirect to nowhere is a failure.
+func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) (bool, error) {
 	page := Page{
 		URL: r.URL, Status: resp.Status, Generation: out.Generation(), Depth: r.Depth, Referrer: r.Referrer,
 		FetchedAt: resp.Fetched.UTC(), Took: resp.Timings.Total, FirstByte: resp.Timings.FirstByte, Remote: resp.Remote,
@@ -149,11 +158,11 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 	}
 	page.Digest = "sha256:" + hex.EncodeToString(resp.Digest[:])
 	if err := c.markDuplicate(ctx, out, &page); err != nil {
-		return err
+		return false, err
 	}
 	if r.Sitemap {
 		c.followSitemap(out, r, u, resp.Body)
-		return c.record(out, page)
+		return true, c.record(out, page)
 	}
 	about := robots.ParseHeader(resp.Header.Values("X-Robots-Tag"), c.agent)
 	doc := Doc{URL: r.URL, ContentType: resp.ContentType, Language: resp.Header.Get("Content-Language"), HTML: resp.UTF8()}
@@ -170,13 +179,13 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 	if len(c.docs) > 0 && readable && !page.NoIndex {
 		item, err := c.docs[0].Item(doc)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if page.TooLarge = len(item.Body) > c.room(); !page.TooLarge {
 			out.Enqueue(c.docs[0], item)
 		}
 	}
-	return c.record(out, page)
+	return true, c.record(out, page)
 }
 
 // room is how large an item with the whole page may be, in bytes. A transaction
@@ -264,15 +273,13 @@ func (c *Crawler) markDuplicate(ctx context.Context, out *pipeline.Out, page *Pa
 }
 
 // redirect records a redirect and follows it as a link to another address.
-func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target string, page Page) error {
+func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target string, page Page) (bool, error) {
 	to, err := u.Resolve(target)
 	if err != nil {
-		c.started.Add(-1)
-		return c.giveUp(out, r, string(stages.ReasonRedirect), err.Error(), page.Status)
+		return false, c.giveUp(out, r, string(stages.ReasonRedirect), err.Error(), page.Status)
 	}
 	if r.Redirects >= maxRedirects {
-		c.started.Add(-1)
-		return c.giveUp(out, r, ReasonRedirects, fmt.Sprintf("%d redirects in a row led here, and on to %s", r.Redirects, to), page.Status)
+		return false, c.giveUp(out, r, ReasonRedirects, fmt.Sprintf("%d redirects in a row led here, and on to %s", r.Redirects, to), page.Status)
 	}
 	page.Redirect = to.String()
 	next := Request{URL: to.String(), Depth: r.Depth, Referrer: r.URL, Redirects: r.Redirects + 1, Sitemap: r.Sitemap}
@@ -281,9 +288,9 @@ func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target st
 	if d := c.scope.Decide(to, r.Depth); d.Accepted {
 		c.requests.Emit(out, next)
 	} else if err := c.skip(out, to, d.String(), r.URL); err != nil {
-		return err
+		return false, err
 	}
-	return c.record(out, page)
+	return true, c.record(out, page)
 }
 
 // followLinks enqueues the links of a page that are in scope.

@@ -20,6 +20,7 @@ type Out struct {
 
 	attempt    int
 	last       bool
+	unused     bool // the value's group
 	generation int
 	id         uint64
 }
@@ -94,10 +95,16 @@ func (o *Out) OnFailure() *queue.Tx { return &o.failure }
 // process dies in between, nor if somebody else has the item by now.
 func (o *Out) OnCommit(fn func()) { o.after = append(o.after, fn) }
 
+// GroupUnused says that the stage has asked nothing of the value's group, such
+// as the host of an address that may not be fetched, so that the group's minimum
+// delay, which began when the value was taken, is taken back if the stage
+// succeeds. See [queue.Tx.AckUnused].
+func (o *Out) GroupUnused() { o.unused = true }
+
 // Reset drops what the stage has emitted, put into Tx and registered so far.
 func (o *Out) Reset() {
 	o.tx.Reset()
-	o.emitted, o.after, o.err = nil, nil, nil
+	o.emitted, o.after, o.err, o.unused = nil, nil, nil, false
 }
 
 // Attempt returns how often the item has been delivered, this time included.

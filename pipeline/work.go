@@ -210,7 +210,11 @@ func success(ds []*queue.Delivery, out *Out, emitted []emission) *queue.Tx {
 	for i := range emitted {
 		emitted[i].add(tx)
 	}
-	tx.Ack(ds...)
+	if out.unused {
+		tx.AckUnused(ds...)
+	} else {
+		tx.Ack(ds...)
+	}
 	return tx
 }
 

@@ -102,10 +102,15 @@ type Delivery struct {
 	c     *Consumer
 	ln    *lane
 	ref   ref
+	turn  turn
 	state leaseState // guarded by c.q.mu
 	prev  *Delivery  // held deliveries of c; guarded by c.q.mu
 	next  *Delivery
 }
+
+// turn is what taking a delivery did to its group: from when it could be served,
+// and from when it can be after its minimum delay, both in Unix nanoseconds.
+type turn struct{ before, after int64 }
 
 // leaseState is where a delivery stands between its receipt and its end.
 type leaseState uint8

@@ -199,7 +199,11 @@ func (p *plan) settle(o *op) error {
 		if err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Acked }); err != nil {
 			return err
 		}
-		p.effect(q, effect{kind: effectEnd, d: d})
+		unused := o.explicit && d.ln.group.name != ""
+		p.effect(q, effect{kind: effectEnd, d: d, flag: unused})
+		if unused {
+			return nil
+		}
 	case opBury:
 		if err := p.bury(q, d, o.err); err != nil {
 			return err

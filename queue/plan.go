@@ -88,7 +88,7 @@ func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
 // effect is what publishing does for one op.
 type effect struct {
 	kind  effectKind
-	flag  bool // effectPause: pause; effectBarrier: counted; effectPointer: the lane may leave memory
+	flag  bool // effectEnd: the group was not used; effectPause: pause; effectBarrier: counted; effectPointer: the lane may leave memory
 	d     *Delivery
 	at    loc // effectIdle, effectPointer: of the lane; effectGroup: the group alone
 	r     ref

@@ -95,6 +95,10 @@ func (q *queueState) snapshot() shownCounts {
 func (q *queueState) applyLocked(e *effect, now int64) error {
 	switch e.kind {
 	case effectEnd:
+		if e.flag {
+			q.endUnusedLocked(e.d)
+			break
+		}
 		q.endLocked(e.d, leaseSettled)
 		if e.d.Barrier == nil {
 			q.rescheduleLocked(e.d.ln.group)

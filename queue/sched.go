@@ -127,8 +127,9 @@ func (q *queueState) takeLocked(c *Consumer, n int) ([]*Delivery, error) {
 			if out == nil {
 				out = make([]*Delivery, 0, min(n, 128))
 			}
-			out = append(out, q.leaseLocked(c, l, r))
-			q.servedLocked(l, now)
+			d := q.leaseLocked(c, l, r)
+			out = append(out, d)
+			q.servedLocked(d, now)
 		}
 		if len(out) == n {
 			break
@@ -137,12 +138,14 @@ func (q *queueState) takeLocked(c *Consumer, n int) ([]*Delivery, error) {
 	return out, nil
 }
 
-// servedLocked moves a lane to the end of its turn.
-func (q *queueState) servedLocked(l *lane, now int64) {
-	g := l.group
+// servedLocked moves the lane of a delivery to the end of its turn.
+func (q *queueState) servedLocked(d *Delivery, now int64) {
+	l, g := d.ln, d.ln.group
 	limit, delay := q.limitsLocked(g)
 	if delay > 0 {
+		d.turn.before = g.rec.nextDue
 		g.rec.nextDue = max(g.rec.nextDue, now+delay)
+		d.turn.after = g.rec.nextDue
 	}
 	if limit > 0 || delay > 0 {
 		l.due, l.turn = now, q.nextTurn()
@@ -195,6 +198,22 @@ func (q *queueState) endLocked(d *Delivery, state leaseState) {
 	if _, delay := q.limitsLocked(g); delay > 0 {
 		g.rec.nextDue = max(g.rec.nextDue, q.s.now()+delay)
 	}
+}
+
+// endUnusedLocked ends a lease, and takes back the delay of the group that began
+// with it, unless another has begun since.
+func (q *queueState) endUnusedLocked(d *Delivery) {
+	g := d.ln.group
+	due := g.rec.nextDue
+	if due == d.turn.after {
+		due = d.turn.before
+	}
+	q.endLocked(d, leaseSettled)
+	g.rec.nextDue = due
+	for _, l := range g.lanes { // behind those who wait already
+		l.due, l.turn = q.s.now(), q.nextTurn()
+	}
+	q.rescheduleLocked(g)
 }
 
 // giveBackLocked returns an item to its place, with the attempt not counted.

@@ -61,7 +61,7 @@ const (
 // op is one change. Which fields it uses depends on its kind.
 type op struct {
 	kind     opKind
-	explicit bool          // opRetry: delay was given; opPause: pause, not resume
+	explicit bool          // opAck: group not used; opRetry: delay was given; opPause: pause, not resume
 	d        *Delivery     // settlements
 	err      error         // opRetry, opBury
 	delay    time.Duration // opRetry
@@ -87,6 +87,15 @@ func (tx *Tx) Ack(ds ...*Delivery) {
 	tx.ops = slices.Grow(tx.ops, len(ds))
 	for _, d := range ds {
 		tx.ops = append(tx.ops, op{kind: opAck, d: d})
+	}
+}
+
+// AckUnused is Ack for items that turned out to ask nothing of their group, as an
+// address does that robots.txt forbids: the group's minimum delay, which began
+// when the item was taken, is taken back.
+func (tx *Tx) AckUnused(ds ...*Delivery) {
+	for _, d := range ds {
+		tx.ops = append(tx.ops, op{kind: opAck, d: d, explicit: true})
 	}
 }
 

@@ -131,8 +131,9 @@ func (q *queueState) takeViewLocked(c *Consumer, n int) ([]*Delivery, error) {
 			}
 			k := it.lane
 			q.removeLocked(loc{queue: q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: it.id})
-			out = append(out, q.leaseLocked(c, l, r))
-			q.servedLocked(l, now)
+			d := q.leaseLocked(c, l, r)
+			out = append(out, d)
+			q.servedLocked(d, now)
 		}
 		clear(matched[len(v.matched):])
 		if len(out) == n || v.done || len(v.matched) >= viewItems {

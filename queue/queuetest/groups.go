@@ -101,6 +101,70 @@ var groupPromises = []promise{
 			e.Errorf("three items began within %v", took)
 		}
 	}},
+	{name: "AckUnused takes back the delay that began with the item", check: func(e *env) {
+		c := e.subscribe("q", nil)
+		e.configure("q", queue.Config{Groups: queue.GroupPolicy{MaxInFlight: 1, MinDelay: time.Minute}})
+		e.commit(func(tx *queue.Tx) {
+			for i := range 4 {
+				grouped(tx, "q", "g", fmt.Sprint(i))
+			}
+			grouped(tx, "q", "other", "x")
+			tx.Enqueue("q", item("none"))
+		})
+		ds := e.receive(c, 3)
+		e.none(c, "the groups are busy")
+		e.pass(time.Second)
+		e.commit(func(tx *queue.Tx) { tx.AckUnused(ds...) }) // one without a group among them
+		ds = e.now(c, 10)
+		e.wants("at once", bodies(ds), "1")
+		e.ack(ds...)
+		start := time.Now()
+		d := e.one(c)
+		if took := time.Since(start).Round(time.Second); took != time.Minute {
+			e.Errorf("came %v after one that was acked, want a minute", took)
+		}
+		e.commit(func(tx *queue.Tx) { tx.AckUnused(d) })
+		e.wants("the last", bodies(e.now(c, 10)), "3")
+	}},
+	{name: "AckUnused leaves the delay of an item that was taken later", check: func(e *env) {
+		c := e.subscribe("q", nil)
+		e.configure("q", queue.Config{Groups: queue.GroupPolicy{MinDelay: time.Minute}})
+		e.commit(func(tx *queue.Tx) {
+			for i := range 3 {
+				grouped(tx, "q", "g", fmt.Sprint(i))
+			}
+		})
+		first := e.one(c)
+		second := e.one(c)
+		start := time.Now()
+		e.commit(func(tx *queue.Tx) { tx.AckUnused(first) })
+		e.none(c, "the second was taken just now")
+		e.one(c)
+		if took := time.Since(start).Round(time.Second); took != time.Minute {
+			e.Errorf("the third came %v after the second, want a minute", took)
+		}
+		e.ack(second)
+	}},
+	{name: "a group whose items are not used does not keep others from their turn", check: func(e *env) {
+		c := e.subscribe("q", nil)
+		e.configure("q", queue.Config{Groups: queue.GroupPolicy{MaxInFlight: 1, MinDelay: time.Minute}})
+		e.commit(func(tx *queue.Tx) {
+			for i := range 50 {
+				grouped(tx, "q", "g", fmt.Sprint("g", i))
+			}
+			grouped(tx, "q", "h", "h0")
+		})
+		for i := range 3 {
+			d := e.one(c)
+			if d.Item.Group == "h" {
+				return
+			}
+			if i == 2 {
+				e.Errorf("h has not had its turn after three of g")
+			}
+			e.commit(func(tx *queue.Tx) { tx.AckUnused(d) })
+		}
+	}},
 	{name: "MinDelay survives a crash", check: func(e *env) {
 		c := e.subscribe("q", nil)
 		e.configure("q", queue.Config{Groups: queue.GroupPolicy{MinDelay: time.Minute}})

@@ -274,3 +274,51 @@ func TestRefusalsTakeNoTurn(t *testing.T) {
 		}
 	})
 }
+
+// A host that fails whatever is asked of it does not keep the crawl from its
+// end: after half a day what is left of it is given up, with the reason.
+func TestHostThatIsDownIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const links = 200
+		var page strings.Builder
+		for i := range links {
+			fmt.Fprintf(&page, "<a href=/%d>page</a>\n", i)
+		}
+		var failed atomic.Int64
+		site := roundTrip(func(path string) (int, string) {
+			switch path {
+			case "/robots.txt":
+				return http.StatusNotFound, ""
+			case "/":
+				return http.StatusOK, page.String()
+			}
+			failed.Add(1)
+			return http.StatusInternalServerError, ""
+		})
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(t.Context(), store, crawler.Settings{
+			Depth: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
+		}, []string{"http://a.example/"}, &crawler.Options{Transport: site})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 5*time.Hour || took > 24*time.Hour || failed.Load() > 50 {
+			t.Errorf("took %v and %d requests that failed", took, failed.Load())
+		}
+		reasons := make(map[string]int)
+		for _, f := range records[crawler.Failure](t, store, "failures") {
+			reasons[f.Reason]++
+		}
+		if reasons["http_500"]+reasons[crawler.ReasonHostDown] != links || reasons["http_500"] == 0 {
+			t.Errorf("reasons %v, want %d of two kinds", reasons, links)
+		}
+	})
+}

@@ -106,6 +106,7 @@ const (
 	ReasonRobots    = "robots"             // robots.txt forbids it
 	ReasonMaxPages  = "max_pages"          // Settings.MaxPages had been fetched
 	ReasonRedirects = "too_many_redirects" // more than ten in a row
+	ReasonHostDown  = "host_down"          // its host has failed for half a day, whatever was asked
 	ReasonPanic     = "internal"           // the stage failed at it every time
 )
 

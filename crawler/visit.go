@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +42,11 @@ func (c *Crawler) visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	c.known.put(c.identity(r), true)
 	if c.limit.reached() {
 		return c.refuseForLimit(out, r)
+	}
+	if down, err := c.hostDown(ctx, u.Host()); err != nil {
+		return err
+	} else if down != "" {
+		return c.refuse(out, r, ReasonHostDown, down)
 	}
 	if !c.settings.IgnoreRobots {
 		policy, err := c.policy(ctx, u, out)
@@ -112,7 +119,7 @@ func (c *Crawler) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 	if countErr != nil {
 		return countErr
 	}
-	if e.Permanent || tries >= c.settings.MaxAttempts {
+	if e.Permanent || tries >= c.settings.MaxAttempts || state.GivenUp(&c.polite) {
 		return c.giveUp(out, r, string(e.Reason), detail(e), status)
 	}
 	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
@@ -419,14 +426,26 @@ func (c *Crawler) account(ctx context.Context, host string, resp *stages.FetchRe
 		if err := put(tx, tableHosts, host, after); err != nil {
 			return after, err
 		}
-		if after.NotBefore.After(usual) {
+		if after.NotBefore.After(usual) && !after.GivenUp(&c.polite) {
 			tx.DelayGroup(StageCrawl, host, after.NotBefore)
 		}
 	}
 	return after, nil
 }
 
-// hostState returns what is known of a host.
+// hostDown returns why nothing is asked of a host for now, or "". One request
+// after the time may show that it is back.
+func (c *Crawler) hostDown(ctx context.Context, host string) (string, error) {
+	c.hostsMu.Lock()
+	defer c.hostsMu.Unlock()
+	st, err := c.hostState(ctx, host)
+	if err != nil || !st.GivenUp(&c.polite) || st.Wait(time.Now()) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%s has failed %d times in a row, and is left alone until %s", host, st.Failures, st.NotBefore.UTC().Format(time.RFC3339)), nil
+}
+
+// hostState returns what is known of a host. The caller holds hostsMu.
 func (c *Crawler) hostState(ctx context.Context, host string) (polite.HostState, error) {
 	if st, ok := c.hosts.get(host); ok {
 		return st, nil
@@ -461,6 +480,9 @@ func (c *Crawler) policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if p.Outcome == robots.Unreachable {
+			c.reportUnreachable(ctx, u, p)
+		}
 		c.robots.put(origin, p)
 		return p, nil
 	})
@@ -469,6 +491,20 @@ func (c *Crawler) policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (
 	}
 	policy := v.(*robots.Policy)
 	return policy, c.storePolicy(ctx, u, policy, out)
+}
+
+// reportUnreachable logs that a host has to wait for its robots.txt. That of a
+// seed is what the operator wants to know.
+func (c *Crawler) reportUnreachable(ctx context.Context, u weburl.URL, p *robots.Policy) {
+	level := slog.LevelInfo
+	if slices.ContainsFunc(c.seeds, func(seed weburl.URL) bool { return seed.Origin() == u.Origin() }) {
+		level = slog.LevelWarn
+	}
+	next := "given up"
+	if p.Failures < c.settings.MaxAttempts {
+		next = "tried again in " + time.Until(p.Expires).Round(time.Second).String()
+	}
+	c.log.Log(ctx, level, p.Decide("/").Reason, "origin", u.Origin(), "next", next)
 }
 
 // storePolicy adds fetched rules to the stage's transaction, and returns
@@ -513,7 +549,8 @@ func (c *Crawler) storePolicy(ctx context.Context, u weburl.URL, policy *robots.
 			out.Tx().Enqueue(StageCrawl, item)
 		}
 	}
-	if delay, _ := state.Delay(&c.polite); delay > 0 && policy.Outcome != robots.Unreachable {
+	asked := policy.Status != 0
+	if delay, _ := state.Delay(&c.polite); delay > 0 && asked && policy.Outcome != robots.Unreachable {
 		out.Tx().DelayGroup(StageCrawl, u.Host(), time.Now().Add(delay))
 		return pipeline.ErrAgain
 	}
@@ -527,6 +564,8 @@ func (c *Crawler) fetchRobots(ctx context.Context, origin string) robots.Fetch {
 		resp, err := c.robotFiles.Fetch(ctx, stages.FetchRequest{URL: target})
 		f := robots.Fetch{Time: time.Now(), Err: err}
 		if resp == nil {
+			e := stages.AsError(err)
+			f.NoServer = e != nil && e.Permanent && target == origin+"/robots.txt"
 			return f
 		}
 		f.Status, f.Body = resp.Status, resp.Body

@@ -23,7 +23,7 @@ type Options struct {
 	MaxRetryAfter time.Duration `json:"max_retry_after,omitempty"`
 	// BackoffAfter is how many failures in a row make the crawler back off: 3.
 	BackoffAfter int `json:"backoff_after,omitempty"`
-	// FirstBackoff is how long it backs off then: 1 minute. The time doubles
+	// FirstBackoff is how long it backs off then: 10 seconds. The time doubles
 	// with each further failure. A negative value switches backing off off.
 	FirstBackoff time.Duration `json:"first_backoff,omitempty"`
 	// MaxBackoff is how long it backs off at most: 6 hours.
@@ -38,7 +38,7 @@ const (
 	DefaultMaxFactorDelay = 30 * time.Second
 	DefaultMaxRetryAfter  = 24 * time.Hour
 	DefaultBackoffAfter   = 3
-	DefaultFirstBackoff   = time.Minute
+	DefaultFirstBackoff   = 10 * time.Second
 	DefaultMaxBackoff     = 6 * time.Hour
 )
 
@@ -171,6 +171,15 @@ func (s HostState) Next(e Event, o *Options) HostState {
 		s.NotBefore, s.Reason = t, reason
 	}
 	return s
+}
+
+// GivenUp reports whether a host has failed until it is backed off from for as
+// long as can be: with the defaults, fifteen times within half a day. One
+// request after NotBefore may show that it is back.
+func (s HostState) GivenUp(o *Options) bool {
+	p := o.withDefaults()
+	d := backoff(s.Failures, p)
+	return d > 0 && d >= p.MaxBackoff
 }
 
 // maxFailures is where counting failures ends, so that no state can overflow.

@@ -36,11 +36,11 @@ func TestNext(t *testing.T) {
 		{"Retry-After, shorter than the delay", HostState{}, Event{RetryAfter: s}, &Options{MinDelay: 5 * s}, 5 * s, ByMinDelay},
 		{"Retry-After, capped", HostState{}, Event{RetryAfter: 999 * time.Hour}, nil, 24 * time.Hour, ByRetryAfter},
 		{"second failure", HostState{Failures: 1}, Event{Result: Failure}, nil, s, ByMinDelay},
-		{"third failure", HostState{Failures: 2}, Event{Result: Failure}, nil, time.Minute, ByBackoff},
-		{"fifth failure", HostState{Failures: 4}, Event{Result: Failure}, nil, 4 * time.Minute, ByBackoff},
+		{"third failure", HostState{Failures: 2}, Event{Result: Failure}, nil, 10 * s, ByBackoff},
+		{"fifth failure", HostState{Failures: 4}, Event{Result: Failure}, nil, 40 * s, ByBackoff},
 		{"a thousand failures", HostState{Failures: 1000}, Event{Result: Failure}, nil, 6 * time.Hour, ByBackoff},
 		{"Retry-After beats backing off", HostState{Failures: 2}, Event{Result: Failure, RetryAfter: time.Hour}, nil, time.Hour, ByRetryAfter},
-		{"backing off beats Retry-After", HostState{Failures: 2}, Event{Result: Failure, RetryAfter: 2 * s}, nil, time.Minute, ByBackoff},
+		{"backing off beats Retry-After", HostState{Failures: 2}, Event{Result: Failure, RetryAfter: 2 * s}, nil, 10 * s, ByBackoff},
 		{"success after failures", HostState{Failures: 9}, Event{}, nil, s, ByMinDelay},
 		{"unknown after failures", HostState{Failures: 9}, Event{Result: Unknown}, nil, s, ByMinDelay},
 		{"never brought forward", HostState{NotBefore: noon.Add(time.Hour), Reason: ByRetryAfter}, Event{}, nil, time.Hour, ByRetryAfter},
@@ -190,5 +190,27 @@ func BenchmarkNext(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s = s.Next(e, nil)
+	}
+}
+
+// A host that fails and fails is given up after half a day, until it answers.
+func TestGivenUp(t *testing.T) {
+	var st HostState
+	now := noon
+	for !st.GivenUp(nil) {
+		st = st.Next(Event{Time: now, Result: Failure}, nil)
+		now = st.NotBefore
+		if st.Failures > 100 {
+			t.Fatal("a host that never answers is never given up")
+		}
+	}
+	if took := now.Sub(noon); st.Failures != 15 || took < 10*time.Hour || took > 20*time.Hour {
+		t.Errorf("given up after %d failures, for %v", st.Failures, took)
+	}
+	if st = st.Next(Event{Time: now, Result: Success}, nil); st.GivenUp(nil) {
+		t.Error("given up although it has answered")
+	}
+	if (HostState{Failures: 1000}).GivenUp(&Options{FirstBackoff: -1}) {
+		t.Error("given up though nobody backs off")
 	}
 }

@@ -15,8 +15,9 @@ const (
 	Lifetime = 24 * time.Hour
 
 	// firstRetry is the wait after the first failure to reach a robots.txt;
-	// it doubles with every further one, up to Lifetime.
-	firstRetry = 5 * time.Minute
+	// with every further one it grows by retryGrowth, up to Lifetime.
+	firstRetry  = 2 * time.Second
+	retryGrowth = 3
 
 	// maxDetail bounds what is stored of an error's text.
 	maxDetail = 200
@@ -55,6 +56,9 @@ type Fetch struct {
 	// Err is the failure to connect, resolve, read and so on, or nil. A limit
 	// on the size of the body is no error: MaxBody bytes are enough.
 	Err error
+	// NoServer says that there is none to ask: the host's name does not exist,
+	// say. Pages of that host fail for the same reason.
+	NoServer bool
 	// Status is the status of the last response. A redirect means that the
 	// limit of MaxRedirects was reached or the redirect led nowhere.
 	Status int
@@ -88,9 +92,10 @@ type Policy struct {
 //	3xx, after MaxRedirects            unavailable: all allowed, for 24 hours
 //	4xx but 429                        unavailable: all allowed, for 24 hours
 //	429, 5xx, network failure, others  unreachable: all disallowed, for
-//	                                   5 minutes, then 10, 20 … to 24 hours,
+//	                                   2 seconds, then 6, 18 … to 24 hours,
 //	                                   and at least for RetryAfter (at most
 //	                                   24 hours)
+//	NoServer                           unavailable, for 2 seconds
 //
 // The RFC would permit to go on with old rules, or without any, once a file has
 // been unreachable for a month; Decide does neither.
@@ -106,6 +111,10 @@ func Decide(f Fetch, agent string, previous *Policy) *Policy {
 	case f.Err == nil && 300 <= f.Status && f.Status < 500 && f.Status != 429:
 		p.Outcome = Unavailable
 		p.Rules = &Rules{agent: agent}
+	case f.NoServer:
+		p.Outcome = Unavailable
+		p.Rules = &Rules{agent: agent}
+		p.Expires = f.Time.Add(firstRetry)
 	default:
 		p.Outcome = Unreachable
 		p.Rules = disallowAll(agent)
@@ -118,7 +127,7 @@ func Decide(f Fetch, agent string, previous *Policy) *Policy {
 		if previous != nil && previous.Outcome == Unreachable {
 			p.Failures = previous.Failures + 1
 			for range min(previous.Failures, 10) {
-				wait = min(2*wait, Lifetime)
+				wait = min(retryGrowth*wait, Lifetime)
 			}
 		}
 		p.Expires = f.Time.Add(max(wait, min(f.RetryAfter, Lifetime)))

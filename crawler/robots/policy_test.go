@@ -27,14 +27,15 @@ func TestDecide(t *testing.T) {
 		{"redirects without end", Fetch{Status: 302, Body: body}, Unavailable, 24 * time.Hour, true, false, ""},
 		{"404", Fetch{Status: 404, Body: body}, Unavailable, 24 * time.Hour, true, false, ""},
 		{"401", Fetch{Status: 401}, Unavailable, 24 * time.Hour, true, false, ""},
-		{"429", Fetch{Status: 429}, Unreachable, 5 * time.Minute, false, true, "robots.txt is unreachable: status 429"},
+		{"429", Fetch{Status: 429}, Unreachable, 2 * time.Second, false, true, "robots.txt is unreachable: status 429"},
 		{"429 with Retry-After", Fetch{Status: 429, RetryAfter: time.Hour}, Unreachable, time.Hour, false, true, "robots.txt is unreachable: status 429"},
 		{"Retry-After too long", Fetch{Status: 503, RetryAfter: 1000 * time.Hour}, Unreachable, 24 * time.Hour, false, true, "robots.txt is unreachable: status 503"},
-		{"500", Fetch{Status: 500, Body: body}, Unreachable, 5 * time.Minute, false, true, "robots.txt is unreachable: status 500"},
-		{"network", Fetch{Err: io.ErrUnexpectedEOF}, Unreachable, 5 * time.Minute, false, true, "robots.txt is unreachable: unexpected EOF"},
-		{"network within the body", Fetch{Status: 200, Err: io.ErrUnexpectedEOF, Body: body}, Unreachable, 5 * time.Minute, false, true, "robots.txt is unreachable: unexpected EOF"},
-		{"no final status", Fetch{Status: 103}, Unreachable, 5 * time.Minute, false, true, "robots.txt is unreachable: status 103"},
-		{"nothing at all", Fetch{}, Unreachable, 5 * time.Minute, false, true, "robots.txt is unreachable: status 0"},
+		{"500", Fetch{Status: 500, Body: body}, Unreachable, 2 * time.Second, false, true, "robots.txt is unreachable: status 500"},
+		{"network", Fetch{Err: io.ErrUnexpectedEOF}, Unreachable, 2 * time.Second, false, true, "robots.txt is unreachable: unexpected EOF"},
+		{"network within the body", Fetch{Status: 200, Err: io.ErrUnexpectedEOF, Body: body}, Unreachable, 2 * time.Second, false, true, "robots.txt is unreachable: unexpected EOF"},
+		{"no final status", Fetch{Status: 103}, Unreachable, 2 * time.Second, false, true, "robots.txt is unreachable: status 103"},
+		{"no server", Fetch{Err: io.ErrUnexpectedEOF, NoServer: true}, Unavailable, 2 * time.Second, true, false, ""},
+		{"nothing at all", Fetch{}, Unreachable, 2 * time.Second, false, true, "robots.txt is unreachable: status 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +80,7 @@ func TestDecideWaitsLongerEachTime(t *testing.T) {
 		p = Decide(Fetch{Time: noon, Status: 500}, "Weir", p)
 		got = append(got, p.Expires.Sub(noon).String())
 	}
-	want := "5m0s 10m0s 20m0s 40m0s 1h20m0s 2h40m0s 5h20m0s 10h40m0s 21h20m0s 24h0m0s 24h0m0s"
+	want := "2s 6s 18s 54s 2m42s 8m6s 24m18s 1h12m54s 3h38m42s 10h56m6s 24h0m0s"
 	if s := strings.Join(got, " "); s != want {
 		t.Errorf("waits %s\nwant  %s", s, want)
 	}

@@ -47,7 +47,9 @@ func openRaw(tb testing.TB) *rawBadger {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithBaseTableSize(8 << 20).
-		WithBaseLevelSize(5 * 64 << 20).
+		WithNumLevelZeroTables(10).
+		WithNumLevelZeroTablesStall(20).
+		WithBaseLevelSize(10 * 64 << 20).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(64 << 20).

@@ -105,6 +105,9 @@ func (d *store) openFiles() error {
 
 func (d *store) badgerDir() string { return filepath.Join(d.dir, badgerDir) }
 
+// level0 is how many tables, each of a memtable, wait to be compacted together.
+const level0 = 10
+
 func (d *store) badgerOptions() badger.Options {
 	opts := badger.DefaultOptions(d.badgerDir()).
 		WithSyncWrites(true).
@@ -117,7 +120,11 @@ func (d *store) badgerOptions() badger.Options {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithBaseTableSize(max(d.opts.MemTable/8, 1<<20)).
-		WithBaseLevelSize(5 * d.opts.MemTable). // as large as what level 0 may hold: fewer levels to rewrite
+		// Level 1 is rewritten with what level 0 holds, so the more that is, the
+		// less often; and a level 1 as large as that makes fewer levels.
+		WithNumLevelZeroTables(level0).
+		WithNumLevelZeroTablesStall(2 * level0).
+		WithBaseLevelSize(level0 * d.opts.MemTable).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
 		WithValueLogFileSize(max(d.opts.MemTable, 2<<20)).

@@ -108,11 +108,19 @@ func (s *Store) fill(first *request) (held *request) {
 	}
 }
 
-// gather adds requests to the plan as long as Options.CommitDelay says. It
-// returns one that must wait for the next batch.
+// delay is for how long Options.CommitDelay keeps the plan from leaving.
+func (s *Store) delay() time.Duration {
+	if len(s.plan.requests) == 0 || len(s.plan.requests)+s.passengers <= 2 {
+		return 0
+	}
+	return time.Until(s.departed.Add(s.opts.CommitDelay))
+}
+
+// gather adds requests to the plan until it leaves. It returns one that must
+// wait for the next batch.
 func (s *Store) gather(held *request) *request {
-	wait := time.Until(s.departed.Add(s.opts.CommitDelay))
-	if held != nil || wait <= 0 || len(s.plan.requests) == 0 || len(s.plan.requests)+s.passengers <= 2 {
+	wait := s.delay()
+	if held != nil || wait <= 0 {
 		return held
 	}
 	timer := time.NewTimer(wait)
@@ -169,6 +177,12 @@ func (s *Store) launch() {
 		s.answer(p)
 		return
 	}
+	s.takeOff()
+}
+
+// takeOff hands the plan to the writer.
+func (s *Store) takeOff() {
+	p := s.plan
 	p.finish()
 	s.departed, s.passengers = time.Now(), len(p.requests)
 	s.flying, s.plan = p, s.spare
@@ -186,14 +200,14 @@ func (s *Store) writeLoop() {
 // whileFlying plans ahead, if it may, until the batch that is being written has
 // landed. It returns a request that must wait until then.
 func (s *Store) whileFlying(held *request) *request {
-	for s.flying != nil {
+	for flying := s.flying; flying == s.flying; {
 		var requests <-chan *request // nil if nothing may be planned
 		if held == nil && s.mayPlanAhead() {
 			requests = s.requests
 		}
 		select {
 		case err := <-s.landed:
-			s.land(err)
+			s.land(err, held)
 		case r := <-requests:
 			if s.plan.number == 0 {
 				s.plan.reset(time.Now())
@@ -216,8 +230,10 @@ func (s *Store) mayPlanAhead() bool {
 	return s.flying.plain && (s.plan.number > 0 || !s.crowdedOut && !s.housekeepingDue())
 }
 
-// land ends the flight of a batch.
-func (s *Store) land(err error) {
+// land ends the flight of a batch. If the next one has been planned it leaves
+// first, and is written while the effects of this one are published; unless it
+// has yet to wait, or to take on the request that is held.
+func (s *Store) land(err error, held *request) {
 	p := s.flying
 	s.flying, s.spare = nil, p
 	if err != nil {
@@ -225,6 +241,9 @@ func (s *Store) land(err error) {
 	} else {
 		s.written += int64(p.size)
 		s.sequence.Store(p.number)
+		if s.plan.number > 0 && held == nil && s.delay() <= 0 && s.plan.durable() {
+			s.takeOff()
+		}
 	}
 	s.answer(p)
 }

@@ -293,6 +293,25 @@ func BenchmarkTakeAck(b *testing.B) {
 	}
 }
 
+// BenchmarkRawDelete deletes known keys, a thousand in each synced transaction:
+// how fast this machine is, whatever Weir does.
+func BenchmarkRawDelete(b *testing.B) {
+	const batch = 1000
+	r := openRaw(b)
+	r.fill(b, b.N*batch)
+	var next atomic.Int64
+	parallel(b, 1, batch, "items/s", func(int) {
+		from := next.Add(batch) - batch
+		req := rawRequest{dels: make([][]byte, batch)}
+		for i := range req.dels {
+			req.dels[i] = rawKey(uint64(from) + uint64(i))
+		}
+		if err := r.commit(req); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
 // fill enqueues n items, spread over groups if groups > 0.
 func fill(tb testing.TB, s *queue.Store, name string, n, groups int) {
 	tb.Helper()

@@ -108,7 +108,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	if err != nil {
 		return nil, err
 	}
-	if settings.runs(StageWARC) && opts.ArchiveDir == "" {
+	if settings.Runs(StageWARC) && opts.ArchiveDir == "" {
 		return nil, fmt.Errorf("%w: the stage warc needs Options.ArchiveDir", ErrSettings)
 	}
 	c := &Crawler{store: store, settings: settings, log: opts.Logger, agent: robots.ProductToken(settings.UserAgent)}
@@ -120,7 +120,7 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	c.fetcher = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: settings.MaxBody,
 		MaxIdlePerHost: max(settings.PerHost, 2), Transport: opts.Transport,
-		KeepWire: settings.runs(StageWARC),
+		KeepWire: settings.Runs(StageWARC),
 	}
 	c.robotFiles = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody, Cut: true,

@@ -159,8 +159,8 @@ func (s Settings) withDefaults() (Settings, error) {
 	return s, nil
 }
 
-// runs reports whether a stage is among the settings' stages.
-func (s *Settings) runs(stage string) bool {
+// Runs reports whether a stage is among the settings' stages.
+func (s *Settings) Runs(stage string) bool {
 	return slices.ContainsFunc(s.Stages, func(st Stage) bool { return st.Name == stage })
 }
 

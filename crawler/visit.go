@@ -175,7 +175,9 @@ func (c *Crawler) keep(ctx context.Context, out *pipeline.Out, r Request, u webu
 		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
 		meta := d.Meta.Robots(c.agent)
 		about = about.Merge(robots.Directives{NoIndex: meta.NoIndex, NoFollow: meta.NoFollow})
-		c.followLinks(out, r, d, &links, about.NoFollow && !c.settings.IgnoreRobots, &page)
+		if err := c.followLinks(out, r, d, &links, about.NoFollow && !c.settings.IgnoreRobots, &page); err != nil {
+			return false, err
+		}
 	}
 	page.NoIndex = !about.MayIndex(time.Now()) && !c.settings.IgnoreRobots
 	readable := resp.IsHTML() || resp.MediaType() == "text/plain"
@@ -297,7 +299,7 @@ func (c *Crawler) redirect(out *pipeline.Out, r Request, u weburl.URL, target st
 }
 
 // followLinks enqueues the links of a page that are in scope.
-func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, resolver *linkResolver, nofollow bool, page *Page) {
+func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, resolver *linkResolver, nofollow bool, page *Page) error {
 	listed := make(map[string]bool)
 	queued := make(map[string]bool)
 	var offered []string // identities
@@ -307,7 +309,8 @@ func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, 
 			continue
 		}
 		target := to.String()
-		if !listed[target] {
+		first := !listed[target]
+		if first {
 			listed[target] = true
 			page.Links = append(page.Links, Link{To: target, Anchor: l.Text})
 		}
@@ -327,8 +330,10 @@ func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, 
 			}
 		}
 		if refused != "" {
-			if err := c.skip(out, to, refused, r.URL); err != nil {
-				c.log.Warn("skip not recorded", "url", target, "err", err)
+			if first {
+				if err := c.skip(out, to, refused, r.URL); err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -345,6 +350,7 @@ func (c *Crawler) followLinks(out *pipeline.Out, r Request, d *stages.Document, 
 			c.known.put(identity, true)
 		}
 	})
+	return nil
 }
 
 func (c *Crawler) decide(u weburl.URL, depth int) scope.Decision { return c.scope.Decide(u, depth) }
@@ -356,12 +362,13 @@ func (c *Crawler) skip(out *pipeline.Out, to weburl.URL, reason, from string) er
 	if _, ok := c.skips.get(key); ok {
 		return nil
 	}
-	c.skips.put(key, true)
 	b, err := codec.Encode(Skip{URL: to.String(), Reason: reason, From: from})
-	if err == nil {
-		out.PutAhead(tableSkips, key, b)
+	if err != nil {
+		return fmt.Errorf("encode record of %s/%s: %w", tableSkips, key, err)
 	}
-	return err
+	out.PutAhead(tableSkips, key, b)
+	out.OnCommit(func() { c.skips.put(key, true) })
+	return nil
 }
 
 // followSitemap enqueues what a sitemap lists, one link deeper than the sitemap.

@@ -18,8 +18,8 @@ const takeAtOnce = 64
 // work takes values and starts the stage on each, or on all of a batch, until
 // taking ends; then it waits for those at work. A slot of the limiter is held
 // while the stage runs, and not while its result is committed unless the stage
-// is serial, so that computing stages do not wait for the disk; the session's
-// prefetch bounds both together.
+// is serial or works on batches, so that computing stages do not wait for the
+// disk; the session's prefetch bounds both together.
 func (s *stage) work(taking, working context.Context) error {
 	c, err := s.p.store.Subscribe(taking, s.name, &queue.SubscribeOptions{
 		Barriers: queue.NoBarriers,
@@ -92,7 +92,7 @@ func (s *stage) handle(working context.Context, ds []*queue.Delivery) error {
 	release := sync.OnceFunc(func() { s.limit.release(1) })
 	defer release()
 	called := release
-	if s.serial {
+	if s.serial || s.batch > 1 { // the values of a batch may have to be tried again
 		called = func() {}
 	}
 	err := s.attempt(working, ds, called)

@@ -241,7 +241,7 @@ func (s *Store) land(err error, held *request) {
 	} else {
 		s.written += int64(p.size)
 		s.sequence.Store(p.number)
-		if s.plan.number > 0 && held == nil && s.delay() <= 0 && s.plan.durable() {
+		if s.plan.number > 0 && held == nil && s.delay() <= 0 && s.failure.Load() == nil && s.plan.durable() {
 			s.takeOff()
 		}
 	}

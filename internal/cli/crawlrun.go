@@ -240,7 +240,7 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 	if st.Pages > 0 {
 		next = append(next, "weir export"+flag+" pages -o pages.jsonl", "weir export"+flag+" pages --format conllu -o pages.conllu")
 	}
-	if slices.ContainsFunc(r.settings.Stages, func(st crawler.Stage) bool { return st.Name == crawler.StageWARC }) {
+	if r.settings.Runs(crawler.StageWARC) {
 		next = append(next, "ls "+filepath.Join(dir, archiveDir)+"   # what the servers answered", "weir export"+flag+" captures --format cdxj | LC_ALL=C sort > index.cdxj")
 	}
 	if st.Failures > 0 {

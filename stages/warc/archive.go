@@ -80,8 +80,8 @@ type Location struct {
 // is not there any more: finished or not, it may be moved away. A file that
 // is shorter than the position says is an error that wraps [ErrShort].
 //
-// On an error Write returns at itself and no locations; whatever was written
-// is cut off by the next call.
+// On an error Write returns at itself and no locations; files that it made are
+// removed, and whatever was written to another is cut off by the next call.
 func (a *Archive) Write(at Position, pieces [][]byte) (next Position, places []Location, err error) {
 	w := writer{archive: a, pos: at}
 	err = w.open()
@@ -95,6 +95,7 @@ func (a *Archive) Write(at Position, pieces [][]byte) (next Position, places []L
 		}
 	}
 	if err = errors.Join(err, w.finish(err == nil)); err != nil {
+		err = errors.Join(err, w.undo())
 		a.settled = Position{}
 		return at, nil, fmt.Errorf("warc: write to archive %s: %w", a.Dir, err)
 	}
@@ -109,6 +110,8 @@ func (a *Archive) prefix() string {
 	return a.Prefix
 }
 
+func (a *Archive) path(name string) string { return filepath.Join(a.Dir, name) }
+
 func (a *Archive) maxSize() int64 {
 	if a.MaxSize <= 0 {
 		return defaultMaxSize
@@ -122,6 +125,7 @@ type writer struct {
 	pos     Position
 	file    *os.File // that pos names; nil if it is not there
 	renamed bool     // names in the folder have changed
+	begun   []string // files that were made
 }
 
 // open makes the archive end at w.pos.
@@ -144,7 +148,7 @@ func (w *writer) open() error {
 	if filepath.Base(w.pos.File) != w.pos.File || w.pos.Offset < 0 {
 		return fmt.Errorf("%+v is not a position", w.pos)
 	}
-	f, err := os.OpenFile(filepath.Join(a.Dir, w.pos.File), os.O_RDWR, 0)
+	f, err := os.OpenFile(a.path(w.pos.File), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -201,11 +205,11 @@ func (w *writer) begin() error {
 	}
 	// Files of this number were put aside by open, so one that is there now is
 	// somebody else's.
-	w.file, err = os.OpenFile(filepath.Join(a.Dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	w.file, err = os.OpenFile(a.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	w.renamed = true
+	w.renamed, w.begun = true, append(w.begun, a.path(name))
 	w.pos = Position{File: name, Number: number, Offset: int64(len(info))}
 	_, err = w.file.Write(info)
 	return err
@@ -225,6 +229,16 @@ func (a *Archive) infoRecord(name string, now time.Time) ([]byte, error) {
 		Fields:      []Field{{"WARC-Filename", name}},
 		Block:       block,
 	})
+}
+
+// undo removes the files that a failed call has made, so that one that is tried
+// again and again, on a full disk say, leaves no trail.
+func (w *writer) undo() error {
+	var errs []error
+	for _, name := range w.begun {
+		errs = append(errs, os.Remove(name))
+	}
+	return errors.Join(errs...)
 }
 
 // finish closes what is open, and if all went well makes it durable.
@@ -266,7 +280,7 @@ func (w *writer) putAside(number int) error {
 		if !ok || n <= number || !e.Type().IsRegular() {
 			continue
 		}
-		name := filepath.Join(w.archive.Dir, e.Name())
+		name := w.archive.path(e.Name())
 		if err := os.Rename(name, name+orphan); err != nil {
 			return err
 		}

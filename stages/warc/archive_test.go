@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -296,6 +297,28 @@ func TestWriteRefusesNamesOutsideOfItsFolder(t *testing.T) {
 	if _, _, err := (&Archive{Dir: dir, Prefix: "../x"}).Write(Position{}, nil); err == nil {
 		t.Error("a prefix with a slash was taken")
 	}
+}
+
+// A write that fails behind the beginning of a file leaves no file behind,
+// however often it is tried.
+func TestWriteThatFailsLeavesNoFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // where the time in names stands still
+		dir := t.TempDir()
+		now := time.Now().UTC().Format("20060102150405")
+		inTheWay := "weir-" + now + "-00002.warc.gz"
+		if err := os.Mkdir(filepath.Join(dir, inTheWay), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		a := &Archive{Dir: dir, MaxSize: 1}
+		for range 3 {
+			if _, _, err := a.Write(Position{}, [][]byte{[]byte("a"), []byte("b")}); err == nil {
+				t.Fatal("the second file was made")
+			}
+			if got := fileNames(t, dir); !slices.Equal(got, []string{inTheWay}) {
+				t.Errorf("the folder holds %q", got)
+			}
+		}
+	})
 }
 
 func TestWriteThatFailsCanBeRepeated(t *testing.T) {

@@ -62,16 +62,19 @@ func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit 
 		start := prefix
 		if after != nil {
 			key := after.at.appendKey(nil)
-			if key[0] == kind {
+			switch {
+			case key[0] == kind && after.at.block != 0:
+				start = after.at.appendStart(nil)
+			case key[0] == kind:
 				start = keyAfter(key)
-			} else if kind == kindReady {
+			case kind == kindReady:
 				continue
 			}
 		}
 		if len(page) == limit {
 			break
 		}
-		more, err := q.browse(ctx, start, prefixEnd(prefix), limit-len(page))
+		more, err := q.browse(ctx, start, prefixEnd(prefix), after, limit-len(page))
 		if err != nil {
 			return nil, fmt.Errorf("browse %s: %w", queue, err)
 		}
@@ -111,13 +114,16 @@ func (q *queueState) findItem(ctx context.Context, markKey []byte) (Waiting, err
 		if err != nil {
 			return Waiting{}, err
 		}
-		key := m.at.appendKey(nil)
-		page, err := q.browse(ctx, key, keyAfter(key), 1)
+		r, found, err := q.s.readItem(ctx, m.at)
 		if err != nil {
 			return Waiting{}, err
 		}
-		if len(page) == 1 {
-			return page[0], nil
+		if found {
+			w, err := q.waiting(m.at, r)
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.markLeasedLocked(&w)
+			return w, err
 		}
 		if bytes.Equal(value, before) {
 			return Waiting{}, ErrNotFound
@@ -126,29 +132,25 @@ func (q *queueState) findItem(ctx context.Context, markKey []byte) (Waiting, err
 	}
 }
 
-func (q *queueState) browse(ctx context.Context, start, end []byte, limit int) ([]Waiting, error) {
+// browse returns the items with keys in [start, end), less those of after's block
+// that are not behind it. after may be nil.
+func (q *queueState) browse(ctx context.Context, start, end []byte, after *Waiting, limit int) ([]Waiting, error) {
 	var page []Waiting
-	err := q.s.scan(ctx, start, end, func(key, value []byte) error {
-		at, err := parseLoc(key)
-		if err != nil {
-			return err
-		}
-		item, err := decodeItem(at, slices.Clone(value))
-		if err != nil {
-			return err
-		}
-		w := Waiting{
-			Queue: q.name, ID: at.id, Epoch: at.epoch, Attempts: item.attempts,
-			Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: at,
-		}
-		if at.due != 0 {
-			w.State, w.Due = StateDelayed, time.UnixMilli(at.due)
-		}
-		page = append(page, w)
-		if len(page) == limit {
-			return errStop
-		}
-		return nil
+	err := q.s.scanEntries(ctx, start, end, func(e *entry) error {
+		return e.each(func(at loc, r ref) error {
+			if after != nil && at.block != 0 && at.block == after.at.block && at.id <= after.at.id {
+				return nil
+			}
+			w, err := q.waiting(at, r.clone())
+			if err != nil {
+				return err
+			}
+			page = append(page, w)
+			if len(page) == limit {
+				return errStop
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -156,11 +158,28 @@ func (q *queueState) browse(ctx context.Context, start, end []byte, limit int) (
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range page {
-		if q.inflight[page[i].ID] != nil {
-			page[i].State = StateLeased
-		}
+		q.markLeasedLocked(&page[i])
 	}
 	return page, nil
+}
+
+// waiting describes the unsettled item at a place.
+func (q *queueState) waiting(at loc, r ref) (Waiting, error) {
+	item, err := decodeItem(at, r.value)
+	w := Waiting{
+		Queue: q.name, ID: at.id, Epoch: at.epoch, Attempts: item.attempts,
+		Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: at,
+	}
+	if at.due != 0 {
+		w.State, w.Due = StateDelayed, time.UnixMilli(at.due)
+	}
+	return w, err
+}
+
+func (q *queueState) markLeasedLocked(w *Waiting) {
+	if q.inflight[w.ID] != nil {
+		w.State = StateLeased
+	}
 }
 
 // Held says what the present barrier of a queue waits for.
@@ -239,14 +258,12 @@ func (q *queueState) holding(ctx context.Context) (Held, error) {
 	}
 	slices.SortFunc(busy, func(a, b *Delivery) int { return cmp.Compare(a.ref.id, b.ref.id) })
 	for _, d := range busy[:min(len(busy), holdingItems)] {
-		item, err := decodeItem(d.at(), d.ref.value)
+		w, err := q.waiting(d.at(), d.ref)
 		if err != nil {
 			return h, err
 		}
-		h.Oldest = append(h.Oldest, Waiting{
-			Queue: q.name, ID: d.ref.id, Epoch: open, State: StateLeased, Attempts: item.attempts,
-			Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: d.at(),
-		})
+		w.State = StateLeased
+		h.Oldest = append(h.Oldest, w)
 	}
 	for _, kind := range []byte{kindReady, kindDelayed} {
 		prefix := appendEpoch(nil, kind, q.id, open)
@@ -254,7 +271,7 @@ func (q *queueState) holding(ctx context.Context) (Held, error) {
 		if kind == kindReady {
 			limit += len(busy) // those are stored among the ready ones
 		}
-		page, err := q.browse(ctx, prefix, prefixEnd(prefix), limit)
+		page, err := q.browse(ctx, prefix, prefixEnd(prefix), nil, limit)
 		if err != nil {
 			return h, err
 		}

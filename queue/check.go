@@ -84,11 +84,7 @@ func (c *checker) readyItems() error {
 	var low uint64
 	var hasLane bool
 	first := true
-	return c.scan(kindReady, func(key, value []byte) error {
-		at, r, err := c.item(key, value)
-		if err != nil {
-			return err
-		}
+	return c.items(kindReady, func(at loc, r ref) error {
 		if k := at.lane(); first || k != lane {
 			first, lane = false, k
 			due, found, err := c.s.lookUp(appendLaneKey(nil, c.q.id, k))
@@ -108,7 +104,7 @@ func (c *checker) readyItems() error {
 				low, _ = binary.Uvarint(p)
 			}
 		}
-		if hasLane && at.id < low {
+		if hasLane && r.floor() < low {
 			if err := c.find("item %d lies below its lane's low id %d", at.id, low); err != nil {
 				return err
 			}
@@ -152,11 +148,7 @@ func (c *checker) inMemory(l *lane, r ref) error {
 }
 
 func (c *checker) delayedItems() error {
-	return c.scan(kindDelayed, func(key, value []byte) error {
-		at, _, err := c.item(key, value)
-		if err != nil || c.epochs[at.epoch] == nil {
-			return err
-		}
+	return c.items(kindDelayed, func(at loc, r ref) error {
 		c.epochs[at.epoch].delayed++
 		if at.epoch == c.q.open && at.due < c.q.nextDue {
 			return c.find("item %d is due at %d, and the next is expected at %d", at.id, at.due, c.q.nextDue)
@@ -165,47 +157,78 @@ func (c *checker) delayedItems() error {
 	})
 }
 
-// item checks what is true of every item, and counts it.
-func (c *checker) item(key, value []byte) (loc, ref, error) {
-	at, err := parseLoc(key)
-	if err != nil {
-		return at, ref{}, c.find("%w", err)
+// items calls fn for each item of a kind, having checked it.
+func (c *checker) items(kind byte, fn func(at loc, r ref) error) error {
+	prefix := appendQueue(nil, kind, c.q.id)
+	end := uint64(0) // of the block that was read last
+	var lane laneKey
+	err := c.s.scanEntries(c.ctx, prefix, prefixEnd(prefix), func(e *entry) error {
+		if k := e.at.lane(); k != lane {
+			lane, end = k, 0
+		}
+		if e.block != nil {
+			if e.block.first <= end {
+				if err := c.find("block %d begins before the end of the one before it, at %d", e.block.first, end); err != nil {
+					return err
+				}
+			}
+			end = e.block.last
+			if set, ok := c.s.settled.get(e.block.first); ok && set != e.block.settled {
+				if err := c.find("of block %d items %b are settled, stored are %b", e.block.first, set, e.block.settled); err != nil {
+					return err
+				}
+			}
+		}
+		e.value = bytes.Clone(e.value)
+		return e.each(func(at loc, r ref) error {
+			if err := c.item(at, r); err != nil {
+				return err
+			}
+			return fn(at, r)
+		})
+	})
+	if errors.Is(err, ErrCorrupt) {
+		return c.find("%w", err)
 	}
+	return err
+}
+
+// item checks what is true of every item, and counts it.
+func (c *checker) item(at loc, r ref) error {
 	e := c.epochs[at.epoch]
 	if e == nil {
 		e = new(epochCounts)
 		c.epochs[at.epoch] = e
 	}
 	e.live++
-	c.bytes += int64(len(value))
-	item, err := decodeItem(at, value)
+	c.bytes += int64(len(r.value))
+	item, err := decodeItem(at, r.value)
 	if err != nil {
-		return at, ref{}, c.find("%w", err)
-	}
-	r, err := makeRef(at.id, bytes.Clone(value))
-	if err != nil {
-		return at, r, c.find("%w", err)
+		return c.find("%w", err)
 	}
 	if at.id >= c.s.nextID {
 		if err := c.find("item %d has an id that was not given out", at.id); err != nil {
-			return at, r, err
+			return err
 		}
 	}
 	if r.keyed {
 		if err := c.keyed(at, item); err != nil {
-			return at, r, err
+			return err
 		}
+	}
+	if at.block != 0 && !packable(at, r) {
+		return c.find("item %d should be stored alone, and is in block %d", at.id, at.block)
 	}
 	if r.expires != 0 {
 		where, found, err := c.s.lookUp(appendExpiryKey(nil, c.q.id, r.expires, at.id))
 		if err != nil {
-			return at, r, err
+			return err
 		}
-		if !found || !bytes.Equal(where, key) {
-			return at, r, c.find("item %d expires, and the expiry index does not say where it is", at.id)
+		if !found || !bytes.Equal(where, at.appendKey(nil)) {
+			return c.find("item %d expires, and the expiry index does not say where it is", at.id)
 		}
 	}
-	return at, r, nil
+	return nil
 }
 
 // keyed checks an item's mark. A later item may have taken the key of one in
@@ -387,7 +410,7 @@ func (c *checker) memory() error {
 				return err
 			}
 		}
-		if _, found, err := c.s.lookUp(d.at().appendKey(nil)); err != nil {
+		if _, found, err := c.s.readItem(c.ctx, d.at()); err != nil {
 			return err
 		} else if !found {
 			if err := c.find("item %d is in flight and not stored", id); err != nil {
@@ -418,8 +441,7 @@ func (c *checker) memory() error {
 					return err
 				}
 			}
-			at := loc{queue: q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: r.id}
-			if _, found, err := c.s.lookUp(at.appendKey(nil)); err != nil {
+			if _, found, err := c.s.readItem(c.ctx, r.at(q.id, k)); err != nil {
 				return err
 			} else if !found {
 				if err := c.find("item %d is in memory and not stored", r.id); err != nil {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sort"
@@ -223,9 +224,36 @@ type ref struct {
 	id       uint64
 	attempts int32 // deliveries so far
 	keyed    bool
-	live     bool  // has a mark that goes with it
-	expires  int64 // Unix milliseconds, or 0
+	live     bool   // has a mark that goes with it
+	index    uint8  // in block
+	block    *block // nil if the item is stored alone
+	expires  int64  // Unix milliseconds, or 0
 	value    []byte
+}
+
+// clone returns the ref with bytes of its own.
+func (f ref) clone() ref {
+	f.value = bytes.Clone(f.value)
+	return f
+}
+
+// at returns where a ready item of a lane is stored.
+func (f ref) at(queue uint16, k laneKey) loc {
+	at := k.loc()
+	at.queue, at.id = queue, f.id
+	if f.block != nil {
+		at.block = f.block.first
+	}
+	return at
+}
+
+// floor returns an id that a scan of the lane must begin at, or before, to find
+// the item.
+func (f ref) floor() uint64 {
+	if f.block != nil {
+		return f.block.first
+	}
+	return f.id
 }
 
 // makeRef reads the head of a stored item.
@@ -261,13 +289,24 @@ type mark struct {
 	at   loc // the queue is that of the mark
 }
 
+const (
+	markEver  = 1 << iota // enqueued with mode Once
+	markBlock             // the item is in a block
+)
+
 func (m mark) append(b []byte) []byte {
 	var flags byte
 	if m.ever {
-		flags = 1
+		flags = markEver
+	}
+	if m.at.block != 0 {
+		flags |= markBlock
 	}
 	b = append(b, flags, byte(m.at.prio))
 	b = binary.AppendUvarint(b, m.at.id)
+	if m.at.block != 0 {
+		b = binary.AppendUvarint(b, m.at.id-m.at.block)
+	}
 	b = binary.AppendUvarint(b, uint64(m.at.epoch))
 	b = binary.AppendUvarint(b, uint64(m.at.due))
 	return append(b, m.at.group...)
@@ -275,10 +314,14 @@ func (m mark) append(b []byte) []byte {
 
 func decodeMark(q uint16, b []byte) (mark, error) {
 	r := reader{b: b}
-	m := mark{ever: r.byte()&1 != 0}
+	flags := r.byte()
+	m := mark{ever: flags&markEver != 0}
 	m.at.queue = q
 	m.at.prio = int8(r.byte())
 	m.at.id = r.uvarint()
+	if flags&markBlock != 0 {
+		m.at.block = m.at.id - r.uvarint()
+	}
 	m.at.epoch = uint32(r.uvarint())
 	m.at.due = int64(r.uvarint())
 	m.at.group = string(r.b)

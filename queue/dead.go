@@ -69,6 +69,7 @@ func (p *plan) buryItem(q *queueState, at loc, r ref, cause error) error {
 	if err := p.leave(q, at, r, func(t *Totals) *int64 { return &t.Buried }); err != nil {
 		return err
 	}
+	at.block = 0
 	rec := deadRecord{at: at, attempts: int(r.attempts) + 1, buried: p.nowMS(), value: r.value}
 	rec.reason, rec.stack = reason(cause)
 	value := rec.append(nil)

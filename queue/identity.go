@@ -1,6 +1,9 @@
 package queue
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // markID names a mark: a queue and the hash of a key.
 type markID struct {
@@ -52,14 +55,15 @@ func (p *plan) delMark(id markID) {
 	p.s.recent.set(id, markState{}, p.number, p.s.sequence.Load())
 }
 
-// identify decides whether a keyed item is stored, and plans its mark.
-func (p *plan) identify(q *queueState, o *op, r *request, at loc) (stored bool, err error) {
+// identify decides whether a keyed item is stored. If it is, the mark is to be
+// put when its place is known.
+func (p *plan) identify(q *queueState, o *op, r *request) (m mark, stored bool, err error) {
 	id := markID{q.id, o.hash}
 	st, err := p.mark(id, o, r)
 	if err != nil {
-		return false, err
+		return m, false, err
 	}
-	m := mark{ever: o.item.Mode == Once, at: at}
+	m.ever = o.item.Mode == Once
 	if st.present {
 		switch o.item.Mode {
 		case Once:
@@ -69,20 +73,20 @@ func (p *plan) identify(q *queueState, o *op, r *request, at loc) (stored bool, 
 				p.putMark(id, st.mark)
 			}
 			p.duplicate(q)
-			return false, nil
+			return m, false, nil
 		case OnceLive:
 			live, err := p.lives(q, st.mark.at)
 			if err != nil {
-				return false, err
+				return m, false, err
 			}
 			if live {
 				p.duplicate(q)
-				return false, nil
+				return m, false, nil
 			}
 		case ReplaceLive:
 			replaced, err := p.removeIfWaiting(q, st.mark.at, func(t *Totals) *int64 { return &t.Dropped })
 			if err != nil {
-				return false, err
+				return m, false, err
 			}
 			if replaced {
 				p.result.Replaced++
@@ -90,8 +94,7 @@ func (p *plan) identify(q *queueState, o *op, r *request, at loc) (stored bool, 
 		}
 		m.ever = st.mark.ever
 	}
-	p.putMark(id, m)
-	return true, nil
+	return m, true, nil
 }
 
 func (p *plan) duplicate(q *queueState) {
@@ -105,7 +108,7 @@ func (p *plan) lives(q *queueState, at loc) (bool, error) {
 	if alive, known := p.fate(q, at.id); known {
 		return alive, nil
 	}
-	_, found, err := p.s.lookUp(at.appendKey(nil))
+	_, found, err := p.s.readItem(context.Background(), at)
 	return found, err
 }
 

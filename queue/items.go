@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -20,9 +21,11 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 		queue: q.id, epoch: q.counts.tail, due: p.due(it.Delay, it.NotBefore),
 		prio: int8(it.Priority), group: it.Group, id: p.s.nextID,
 	}
+	var m mark
 	if it.Key != "" {
-		stored, err := p.identify(q, o, r, at)
-		if err != nil || !stored {
+		var stored bool
+		var err error
+		if m, stored, err = p.identify(q, o, r); err != nil || !stored {
 			return err
 		}
 	}
@@ -31,6 +34,13 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 	ref := ref{id: at.id, keyed: it.Key != "", live: it.Key != "" && it.Mode != Once, value: o.value}
 	if !it.Expires.IsZero() {
 		ref.expires = it.Expires.UnixMilli()
+	}
+	if packable(at, ref) {
+		p.pack(q, &at, &ref)
+	}
+	if it.Key != "" {
+		m.at = at
+		p.putMark(markID{q.id, o.hash}, m)
 	}
 	return p.insert(q, at, ref)
 }
@@ -53,7 +63,9 @@ func (p *plan) due(delay time.Duration, notBefore time.Time) int64 {
 
 // insert plans an item that enters the queue at a place.
 func (p *plan) insert(q *queueState, at loc, r ref) error {
-	p.put(p.seal(at.appendKey(p.tail())), r.value)
+	if r.block == nil {
+		p.put(p.seal(at.appendKey(p.tail())), r.value)
+	}
 	if r.expires != 0 {
 		p.putExpiry(q, at, r.expires)
 	}
@@ -243,9 +255,20 @@ func (p *plan) delayGroup(q *queueState, d *Delivery) error {
 	return nil
 }
 
+// vacate plans that an item is not at its place any more.
+func (p *plan) vacate(at loc, r ref) error {
+	if r.block != nil {
+		return p.settleInBlock(at, r)
+	}
+	p.del(p.seal(at.appendKey(p.tail())))
+	return nil
+}
+
 // leave plans that an item is unsettled no more.
 func (p *plan) leave(q *queueState, at loc, r ref, outcome func(*Totals) *int64) error {
-	p.del(p.seal(at.appendKey(p.tail())))
+	if err := p.vacate(at, r); err != nil {
+		return err
+	}
 	if r.expires != 0 {
 		p.del(p.seal(appendExpiryKey(p.tail(), q.id, r.expires, r.id)))
 	}
@@ -282,26 +305,42 @@ func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause erro
 	e := p.count(q, from.epoch, 0, 0, growth)
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
 	to := from
+	to.block = 0
 	if to.due = p.due(delay, time.Time{}); to.due == 0 {
-		p.put(p.seal(to.appendKey(p.tail())), r.value)
+		r, err := p.relocate(q, from, to, r)
 		p.effect(q, effect{kind: effectBack, d: d, at: to, r: r})
-		return nil
+		return err
 	}
 	p.effect(q, effect{kind: effectEnd, d: d})
 	return p.move(q, from, to, r)
 }
 
-// move plans that an unsettled item lies at another place.
-func (p *plan) move(q *queueState, from, to loc, r ref) error {
-	p.del(p.seal(from.appendKey(p.tail())))
+// relocate plans that an unsettled item is stored alone at another place, or with
+// another value.
+func (p *plan) relocate(q *queueState, from, to loc, r ref) (ref, error) {
+	if from != to {
+		if err := p.vacate(from, r); err != nil {
+			return r, err
+		}
+		if r.keyed {
+			if err := p.moveMark(q, r, to); err != nil {
+				return r, err
+			}
+		}
+	}
+	r.block = nil
 	p.put(p.seal(to.appendKey(p.tail())), r.value)
+	return r, nil
+}
+
+// move plans that an unsettled item becomes ready, or delayed.
+func (p *plan) move(q *queueState, from, to loc, r ref) error {
+	r, err := p.relocate(q, from, to, r)
+	if err != nil {
+		return err
+	}
 	if r.expires != 0 {
 		p.putExpiry(q, to, r.expires)
-	}
-	if r.keyed {
-		if err := p.moveMark(q, r, to); err != nil {
-			return err
-		}
 	}
 	var delayed int64
 	if from.due != 0 {
@@ -323,8 +362,8 @@ func (p *plan) move(q *queueState, from, to loc, r ref) error {
 // alone.
 func (p *plan) remove(q *queueState, at loc, outcome func(*Totals) *int64) error {
 	removed, err := p.removeIfWaiting(q, at, outcome)
-	if err == nil && !removed && at.due != 0 {
-		at.due = 0 // its time may have come
+	if err == nil && !removed && (at.due != 0 || at.block != 0) {
+		at.due, at.block = 0, 0 // its time may have come, or it was retried
 		_, err = p.removeIfWaiting(q, at, outcome)
 	}
 	return err
@@ -344,7 +383,7 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 	if busy {
 		return false, nil
 	}
-	value, found, err := p.stored(q, at)
+	r, found, err := p.stored(q, at)
 	if err != nil {
 		return false, err
 	}
@@ -354,10 +393,6 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 		q.mu.Unlock()
 		return false, nil
 	}
-	r, err := makeRef(at.id, value)
-	if err != nil {
-		return false, err
-	}
 	if err := p.leave(q, at, r, outcome); err != nil {
 		return false, err
 	}
@@ -365,15 +400,24 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 	return true, nil
 }
 
-// stored returns an item's bytes as they are after this plan's writes.
-func (p *plan) stored(q *queueState, at loc) ([]byte, bool, error) {
-	if alive, known := p.fate(q, at.id); known {
-		if !alive {
-			return nil, false, nil
-		}
-		return p.storedKey(at.appendKey(nil))
+// stored returns an item as it is after this plan's writes.
+func (p *plan) stored(q *queueState, at loc) (ref, bool, error) {
+	alive, known := p.fate(q, at.id)
+	if known && !alive {
+		return ref{}, false, nil
 	}
-	return p.s.lookUp(at.appendKey(nil))
+	if at.block != 0 {
+		return p.storedInBlock(at)
+	}
+	if !known {
+		return p.s.readItem(context.Background(), at)
+	}
+	value, found, err := p.storedKey(at.appendKey(nil))
+	if err != nil || !found {
+		return ref{}, false, err
+	}
+	r, err := makeRef(at.id, value)
+	return r, true, err
 }
 
 // fate returns what this plan has done to an item of the queue, if anything.

@@ -17,7 +17,7 @@ const (
 	kindEpoch   = 'e' // e queue epoch                          epochCounts
 	kindBarrier = 'b' // b queue epoch                          barrierRecord
 	kindName    = 'n' // n queue name                           nameRecord
-	kindReady   = 'i' // i queue epoch ^prio group 0 id         item
+	kindReady   = 'i' // i queue epoch ^prio group 0 id [form]  item, or see block
 	kindDelayed = 'd' // d queue epoch due ^prio group 0 id     item
 	kindDead    = 'x' // x queue id                             deadRecord
 	kindExpiry  = 'z' // z queue time id                        loc
@@ -28,8 +28,17 @@ const (
 	kindTable   = 't' // t table 0 key                          value
 )
 
-// loc is where an item is stored. It is the whole of the item's key, and with
-// the key it moves when the item does.
+// The keys of ready items end in one of these forms: nothing, for an item that
+// is stored alone, or a byte; see block.
+type keyForm int
+
+const (
+	formSettled keyForm = 0
+	formBlock   keyForm = 1
+	formItem    keyForm = 2
+)
+
+// loc is where an item is stored. It moves when the item does.
 type loc struct {
 	queue uint16
 	epoch uint32
@@ -37,6 +46,7 @@ type loc struct {
 	prio  int8
 	group string
 	id    uint64
+	block uint64 // id of the first item of the item's block, 0 if it is stored alone
 }
 
 // laneKey names a lane: the items of one epoch with one priority and group.
@@ -64,8 +74,11 @@ func appendEpoch(b []byte, kind byte, q uint16, epoch uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendQueue(b, kind, q), epoch)
 }
 
-// appendKey appends the key under which the item is stored.
+// appendKey appends the key under which the item, or its block, is stored.
 func (l loc) appendKey(b []byte) []byte {
+	if l.block != 0 {
+		return append(l.appendBlock(b), byte(formBlock))
+	}
 	if l.due != 0 {
 		b = appendEpoch(b, kindDelayed, l.queue, l.epoch)
 		b = binary.BigEndian.AppendUint64(b, uint64(l.due))
@@ -78,12 +91,66 @@ func (l loc) appendKey(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, l.id)
 }
 
-// parseLoc is the inverse of appendKey.
+// appendBlock appends what the keys of the item's block have in common.
+func (l loc) appendBlock(b []byte) []byte {
+	return binary.BigEndian.AppendUint64(appendLanePrefix(b, l.queue, l.lane()), l.block)
+}
+
+// appendSettledKey appends the key of the settled items of the item's block.
+func (l loc) appendSettledKey(b []byte) []byte {
+	return append(l.appendBlock(b), byte(formSettled))
+}
+
+// appendStart appends the key at which a scan begins that is to find the item
+// with all that is known of it.
+func (l loc) appendStart(b []byte) []byte {
+	if l.block != 0 {
+		return l.appendSettledKey(b)
+	}
+	return l.appendKey(b)
+}
+
+// appendPlace appends a name for the place, different for each item.
+func (l loc) appendPlace(b []byte) []byte {
+	b = l.appendKey(b)
+	if l.block != 0 {
+		b = binary.BigEndian.AppendUint64(b, l.id)
+	}
+	return b
+}
+
+// parsePlace is the inverse of appendPlace.
+func parsePlace(place []byte) (loc, error) {
+	l, form, err := parseKey(place, "")
+	switch n := len(place) - 8; {
+	case err == nil && form == formItem:
+		return l, nil
+	case n > 0:
+		if l, form, err = parseKey(place[:n], ""); err == nil && form == formBlock {
+			l.id = binary.BigEndian.Uint64(place[n:])
+			return l, nil
+		}
+	}
+	return l, fmt.Errorf("%w: place %q", ErrCorrupt, place)
+}
+
+// parseLoc returns where the item lies that is stored alone under a key.
 func parseLoc(key []byte) (loc, error) {
-	var l loc
-	bad := fmt.Errorf("%w: item key %q", ErrCorrupt, key)
+	l, form, err := parseKey(key, "")
+	if err == nil && form != formItem {
+		err = fmt.Errorf("%w: item key %q", ErrCorrupt, key)
+	}
+	return l, err
+}
+
+// parseKey reads the key of a stored item or block. Its id is the item's, or the
+// block's. If the group is the given one it is not copied.
+func parseKey(key []byte, group string) (l loc, form keyForm, err error) {
+	bad := func() (loc, keyForm, error) {
+		return loc{}, 0, fmt.Errorf("%w: item key %q", ErrCorrupt, key)
+	}
 	if len(key) < 7+1+1+8 {
-		return l, bad
+		return bad()
 	}
 	l.queue = binary.BigEndian.Uint16(key[1:])
 	l.epoch = binary.BigEndian.Uint32(key[3:])
@@ -92,21 +159,33 @@ func parseLoc(key []byte) (loc, error) {
 	case kindReady:
 	case kindDelayed:
 		if len(rest) < 8+1+1+8 {
-			return l, bad
+			return bad()
 		}
 		l.due = int64(binary.BigEndian.Uint64(rest))
 		rest = rest[8:]
 	default:
-		return l, bad
+		return bad()
 	}
 	l.prio = bytePrio(rest[0])
-	n := len(rest) - 8
-	if rest[n-1] != 0 || bytes.IndexByte(rest[1:n], 0) != n-2 {
-		return l, bad
+	n := bytes.IndexByte(rest[1:], 0)
+	if n < 0 {
+		return bad()
 	}
-	l.group = string(rest[1 : n-1])
-	l.id = binary.BigEndian.Uint64(rest[n:])
-	return l, nil
+	name, rest := rest[1:1+n], rest[1+n+1:]
+	if l.group = group; string(name) != group {
+		l.group = string(name)
+	}
+	switch form = formItem; {
+	case len(rest) == 9 && key[0] == kindReady && rest[8] <= byte(formBlock):
+		form = keyForm(rest[8])
+	case len(rest) != 8:
+		return bad()
+	}
+	l.id = binary.BigEndian.Uint64(rest)
+	if form != formItem {
+		l.block = l.id
+	}
+	return l, form, nil
 }
 
 // appendLanePrefix appends the common prefix of the ready items of a lane.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"context"
 	"encoding/binary"
@@ -20,7 +21,9 @@ import (
 //	ids                         ^ win[head]       ^ cursor
 //
 // Invariant: every unsettled ready item of a lane in memory is in flight, in
-// the window, or has an id above cursor. complete says that none is above.
+// the window, or has an id above cursor. complete says that none is above. A lane
+// that is not complete has no block with ids on both sides of cursor, so that a
+// scan that begins behind cursor finds the rest.
 // The fields are guarded by the queue's mu.
 type lane struct {
 	key      laneKey
@@ -32,6 +35,7 @@ type lane struct {
 	win      []ref
 	head     int
 	cursor   uint64
+	until    uint64 // the last id of a block that begins before cursor
 	complete bool
 	inflight int
 	onDisk   int64  // the due in the lane's pointer
@@ -197,7 +201,7 @@ func (q *queueState) scheduleLocked(l *lane) {
 	}
 	l.due = max(l.due, l.group.dueLocked())
 	if l.inflight == 0 && l.head < len(l.win) && q.s.itemMem.Load() > int64(q.s.opts.ItemMemory) && l.due > q.s.now() {
-		l.cursor, l.complete = l.win[l.head].id-1, false
+		l.cursor, l.complete = l.lowestWaiting()-1, false
 		q.dropWindowLocked(l)
 	}
 	if l.index >= 0 {
@@ -364,33 +368,33 @@ func (q *queueState) refillLocked(l *lane) error {
 	}
 	prefix := appendLanePrefix(nil, q.id, l.key)
 	start := binary.BigEndian.AppendUint64(bytes.Clone(prefix), l.cursor+1)
-	var bad error
 	size := 0
-	complete := true
+	complete, sorted := true, true
 	var values packer
-	err := q.s.db.Scan(context.Background(), start, prefixEnd(prefix), func(key, value []byte) bool {
-		if len(l.win) >= limit || size >= refillBytes {
+	err := q.s.scanEntries(context.Background(), start, prefixEnd(prefix), func(e *entry) error {
+		if e.at.id > l.cursor && (len(l.win) >= limit || size >= refillBytes) {
 			complete = false
-			return false
+			return errStop
 		}
-		id := binary.BigEndian.Uint64(key[len(prefix):])
-		r, err := makeRef(id, values.clone(value))
-		if err != nil {
-			bad = err
-			return false
+		sorted = sorted && e.at.id > l.cursor
+		l.cursor = max(l.cursor, e.at.id)
+		if e.block != nil {
+			l.cursor, l.until = e.block.last, e.block.last
 		}
-		l.cursor = id
-		if q.inflight[id] == nil { // a filter may have reached ahead
-			l.win = append(l.win, r)
-			size += len(value)
-		}
-		return true
+		e.value = values.clone(e.value)
+		return e.each(func(_ loc, r ref) error {
+			if q.inflight[r.id] == nil { // a filter may have reached ahead
+				l.win = append(l.win, r)
+				size += len(r.value)
+			}
+			return nil
+		})
 	})
-	if err == nil {
-		err = bad
-	}
 	if err != nil {
 		return err
+	}
+	if !sorted { // items stored alone lie between those of a block
+		slices.SortFunc(l.win, func(a, b ref) int { return cmp.Compare(a.id, b.id) })
 	}
 	q.s.itemMem.Add(int64(size))
 	l.complete = complete
@@ -419,18 +423,25 @@ func (p *packer) clone(b []byte) []byte {
 	return p.free[n:len(p.free):len(p.free)]
 }
 
-// lowestLocked returns an id that no unsettled item of the lane is below.
+// lowestLocked returns an id that no unsettled item of the lane is below, nor
+// the first of its block.
 func (q *queueState) lowestLocked(l *lane) uint64 {
-	low := l.cursor + 1
-	if l.head < len(l.win) {
-		low = min(low, l.win[l.head].id)
-	}
+	low := l.lowestWaiting()
 	if l.inflight > 0 {
-		for id, d := range q.inflight {
+		for _, d := range q.inflight {
 			if d.ln == l {
-				low = min(low, id)
+				low = min(low, d.ref.floor())
 			}
 		}
+	}
+	return low
+}
+
+// lowestWaiting is lowestLocked without regard to what is in flight.
+func (l *lane) lowestWaiting() uint64 {
+	low := l.cursor + 1
+	for _, r := range l.win[l.head:] {
+		low = min(low, r.floor())
 	}
 	return low
 }
@@ -474,8 +485,11 @@ func (q *queueState) addReadyLocked(at loc, r ref, fresh *pointer) error {
 	switch {
 	case r.id <= l.cursor:
 		q.insertLocked(l, r)
-	case l.complete && len(l.win)-l.head < windowItems && q.s.itemMem.Load() < int64(q.s.opts.ItemMemory):
+	case l.complete && (r.id <= l.until || len(l.win)-l.head < windowItems && q.s.itemMem.Load() < int64(q.s.opts.ItemMemory)):
 		l.cursor = r.id
+		if r.block != nil {
+			l.until = r.block.last
+		}
 		if l.head >= windowItems {
 			n := copy(l.win, l.win[l.head:])
 			clear(l.win[n:])

@@ -30,6 +30,16 @@ type plan struct {
 	queues   []*queueState               // with changed counts or effects
 	created  map[string]*queueState      // queues made in this plan
 
+	packs      []pack // new blocks
+	packed     []packedItem
+	packOf     map[laneID]int // the open one of each lane
+	lastPack   laneID         // that was last used, with its index
+	lastPackAt int
+
+	settlings    []settling
+	settlingOf   map[uint64]int // by the id of the block
+	lastSettling int
+
 	dropped map[laneID]bool          // lanes whose record this plan deletes
 	lanes   map[laneID]*pointer      // pointers that this plan makes or moves
 	groups  map[groupID]*groupRecord // settings that this plan writes
@@ -99,14 +109,16 @@ type effect struct {
 
 func newPlan(s *Store, slot int) *plan {
 	return &plan{
-		s:       s,
-		slot:    slot,
-		created: make(map[string]*queueState),
-		dropped: make(map[laneID]bool),
-		lanes:   make(map[laneID]*pointer),
-		groups:  make(map[groupID]*groupRecord),
-		gone:    make(map[uint64]bool),
-		buried:  make(map[uint64][]byte),
+		s:          s,
+		slot:       slot,
+		created:    make(map[string]*queueState),
+		packOf:     make(map[laneID]int),
+		settlingOf: make(map[uint64]int),
+		dropped:    make(map[laneID]bool),
+		lanes:      make(map[laneID]*pointer),
+		groups:     make(map[groupID]*groupRecord),
+		gone:       make(map[uint64]bool),
+		buried:     make(map[uint64][]byte),
 	}
 }
 
@@ -123,6 +135,12 @@ func (p *plan) reset(now time.Time) {
 	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]
 	p.arena, p.size = p.arena[:0], 0
 	p.events = p.events[:0]
+	clear(p.packs)
+	clear(p.packed)
+	clear(p.settlings)
+	p.packs, p.packed, p.settlings = p.packs[:0], p.packed[:0], p.settlings[:0]
+	clear(p.packOf)
+	clear(p.settlingOf)
 	clear(p.created)
 	clear(p.dropped)
 	clear(p.lanes)
@@ -133,7 +151,8 @@ func (p *plan) reset(now time.Time) {
 
 // used is how much of a batch the plan takes up.
 func (p *plan) used() (writes, bytes int) {
-	return len(p.writes), p.size + len(p.writes)*p.s.limits.Overhead
+	writes = len(p.writes) + len(p.packs) + 2*len(p.settlings)
+	return writes, p.size + writes*p.s.limits.Overhead
 }
 
 // roomy reports whether housekeeping may take another item into the batch,
@@ -426,6 +445,8 @@ func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
 // and the number of the batch.
 func (p *plan) finish() {
 	p.show()
+	p.writePacks()
+	p.writeSettlings()
 	p.s.counters.flush(p)
 	for _, q := range p.queues {
 		if !p.part(q).changed {

@@ -13,8 +13,9 @@ import (
 	"github.com/seed-301537d8/weir/queue/driver"
 )
 
-// formatVersion is the version of the stored layout.
-const formatVersion = 1
+// formatVersion is the version of the stored layout. Version 1 had no blocks; what
+// it wrote is read as it is.
+const formatVersion = 2
 
 // recover reads the durable state, or makes it if the store is new. Items are
 // not read: their number does not matter.
@@ -28,8 +29,13 @@ func (s *Store) recover(ctx context.Context) error {
 		if err := s.create(ctx); err != nil {
 			return err
 		}
-	} else if v, n := binary.Uvarint(value); n <= 0 || v != formatVersion {
+	} else if v, n := binary.Uvarint(value); n <= 0 || v == 0 || v > formatVersion {
 		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", ErrVersion, v, formatVersion)
+	} else if v < formatVersion {
+		// From now on an older program would not understand the store.
+		if err := s.db.Commit(ctx, []driver.Write{formatWrite()}); err != nil {
+			return err
+		}
 	}
 	if value, found, err = s.lookUp(metaKey("secret")); err != nil {
 		return err
@@ -49,7 +55,7 @@ func (s *Store) recover(ctx context.Context) error {
 			return err
 		}
 	}
-	s.recent.since = s.sequence.Load()
+	s.recent.since, s.settled.since = s.sequence.Load(), s.sequence.Load()
 	if err := s.recoverQueues(ctx); err != nil {
 		return err
 	}
@@ -71,9 +77,13 @@ func (s *Store) create(ctx context.Context) error {
 		return err
 	}
 	return s.db.Commit(ctx, []driver.Write{
-		{Key: metaKey("format"), Value: binary.AppendUvarint(nil, formatVersion)},
+		formatWrite(),
 		{Key: metaKey("secret"), Value: key},
 	})
+}
+
+func formatWrite() driver.Write {
+	return driver.Write{Key: metaKey("format"), Value: binary.AppendUvarint(nil, formatVersion)}
 }
 
 // recoverQueues reads the queues with their counts and durable names.
@@ -217,28 +227,27 @@ func (s *Store) recoverNotes(ctx context.Context) error {
 
 // interrupted plans that an item's attempt-th delivery was cut short.
 func (p *plan) interrupted(key string, attempt int) (bool, error) {
-	at, err := parseLoc([]byte(key))
+	at, err := parsePlace([]byte(key))
 	if err != nil || int(at.queue) > len(p.s.byID) || at.queue == 0 {
 		return false, nil // notes are checked by length only; this one is of no use
 	}
-	value, found, err := p.s.lookUp([]byte(key))
-	if err != nil || !found {
-		return false, err // it was settled
-	}
-	r, err := makeRef(at.id, value)
-	if err != nil || int(r.attempts) >= attempt {
-		return false, err
+	r, found, err := p.s.readItem(context.Background(), at)
+	if err != nil || !found || int(r.attempts) >= attempt {
+		return false, err // not found: it was settled
 	}
 	q := p.s.byID[at.queue-1]
 	if !q.config.attemptsLeft(attempt) {
 		r.attempts = int32(attempt - 1)
 		return true, p.buryItem(q, at, r, errInterrupted)
 	}
-	r.value = withAttempts(value, attempt)
-	p.put(p.seal(at.appendKey(p.tail())), r.value)
-	e := p.count(q, at.epoch, 0, 0, int64(len(r.value)-len(value)))
+	before := len(r.value)
+	r.value = withAttempts(r.value, attempt)
+	e := p.count(q, at.epoch, 0, 0, int64(len(r.value)-before))
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
-	return true, nil
+	to := at
+	to.block = 0
+	_, err = p.relocate(q, at, to, r)
+	return true, err
 }
 
 // errInterrupted is the reason of a dead letter whose last delivery ended with

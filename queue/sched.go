@@ -178,8 +178,7 @@ func (q *queueState) leaseLocked(c *Consumer, l *lane, r ref) *Delivery {
 
 // at returns where the delivery's item is stored: in its lane.
 func (d *Delivery) at() loc {
-	k := d.ln.key
-	return loc{queue: d.c.q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: d.ref.id}
+	return d.ref.at(d.c.q.id, d.ln.key)
 }
 
 // endLocked ends a lease whatever became of it.
@@ -262,8 +261,8 @@ func (q *queueState) noteReleasedLocked(ds []*Delivery) error {
 }
 
 func appendNotedKey(b []byte, at loc) []byte {
-	var buf [7 + 1 + MaxGroup + 1 + 8]byte
-	key := at.appendKey(buf[:0])
+	var buf [7 + 1 + MaxGroup + 1 + 8 + 1 + 8]byte
+	key := at.appendPlace(buf[:0])
 	b = binary.AppendUvarint(b, uint64(len(key)))
 	return append(b, key...)
 }

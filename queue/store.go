@@ -60,6 +60,7 @@ type Store struct {
 	launched    chan *plan // to the writer
 	landed      chan error // from the writer
 	recent      recent[markID, markState]
+	settled     recent[uint64, uint64] // items of blocks, by the block's id
 	counters    counterCache
 	freeChecked time.Time
 	freeBytes   int64
@@ -91,7 +92,7 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
 		s.opts.MaxItem = limit
 	}
-	s.recent.max = recentMarksMax
+	s.recent.max, s.settled.max = recentMarksMax, settledBlocksMax
 	s.plan, s.spare = newPlan(s, 0), newPlan(s, 1)
 	if err := s.recover(ctx); err != nil {
 		return nil, fmt.Errorf("recover store: %w", err)

@@ -22,8 +22,15 @@ type view struct {
 }
 
 type viewItem struct {
-	id   uint64
-	lane laneKey
+	id    uint64
+	lane  laneKey
+	block uint64 // 0 if the item is stored alone
+}
+
+func (it viewItem) loc(queue uint16) loc {
+	at := it.lane.loc()
+	at.queue, at.id, at.block = queue, it.id, it.block
+	return at
 }
 
 // compareViewItems orders what a consumer with a filter receives.
@@ -51,7 +58,7 @@ func (v *view) add(at loc, r ref) {
 		v.waiting = make(map[uint64]ref)
 	}
 	v.waiting[r.id] = r
-	it := viewItem{r.id, at.lane()}
+	it := viewItem{r.id, at.lane(), at.block}
 	if i, found := slices.BinarySearchFunc(v.matched, it, compareViewItems); !found {
 		v.matched = slices.Insert(v.matched, i, it)
 	}
@@ -66,8 +73,7 @@ func (v *view) shrink(queue uint16) {
 			continue
 		}
 		v.forget(last.id)
-		k := last.lane
-		key := loc{queue: queue, epoch: k.epoch, prio: k.prio, group: k.group, id: last.id}.appendKey(nil)
+		key := last.loc(queue).appendStart(nil)
 		if v.done || bytes.Compare(key, v.next) < 0 {
 			v.next, v.done = key, false
 		}
@@ -90,7 +96,7 @@ func (q *queueState) offerLocked(at loc, r ref) {
 		if err != nil || !ok {
 			continue // an item that does not decode is met by whoever takes it
 		}
-		if !v.done && bytes.Compare(at.appendKey(nil), v.next) >= 0 {
+		if !v.done && bytes.Compare(at.appendStart(nil), v.next) >= 0 {
 			continue // the pass will come to it
 		}
 		v.add(at, r)
@@ -129,8 +135,7 @@ func (q *queueState) takeViewLocked(c *Consumer, n int) ([]*Delivery, error) {
 				}
 				continue
 			}
-			k := it.lane
-			q.removeLocked(loc{queue: q.id, epoch: k.epoch, prio: k.prio, group: k.group, id: it.id})
+			q.removeLocked(it.loc(q.id))
 			d := q.leaseLocked(c, l, r)
 			out = append(out, d)
 			q.servedLocked(d, now)
@@ -173,28 +178,22 @@ func (q *queueState) passLocked(v *view) error {
 	end := prefixEnd(prefix)
 	seen := 0
 	done := true
-	err := q.s.scan(context.Background(), v.next, end, func(key, value []byte) error {
-		if seen == viewChunk || len(v.matched) >= viewItems {
-			v.next, done = bytes.Clone(key), false
+	err := q.s.scanEntries(context.Background(), v.next, end, func(e *entry) error {
+		if seen >= viewChunk || len(v.matched) >= viewItems {
+			v.next, done = e.at.appendStart(nil), false
 			return errStop
 		}
-		seen++
-		at, err := parseLoc(key)
-		if err != nil {
+		return e.each(func(at loc, r ref) error {
+			seen++
+			if q.inflight[at.id] != nil {
+				return nil
+			}
+			ok, err := v.matches(at, r.value)
+			if ok {
+				v.add(at, r.clone())
+			}
 			return err
-		}
-		if q.inflight[at.id] != nil {
-			return nil
-		}
-		ok, err := v.matches(at, value)
-		if err != nil || !ok {
-			return err
-		}
-		r, err := makeRef(at.id, slices.Clone(value))
-		if err == nil {
-			v.add(at, r)
-		}
-		return err
+		})
 	})
 	if err != nil {
 		return err

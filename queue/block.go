@@ -1,0 +1,364 @@
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+)
+
+// A block is up to 64 items of one lane that were enqueued in one batch. They
+// are stored as one record, and the set of those that are settled as a second,
+// which comes before it in the order of keys:
+//
+//	i queue epoch ^prio group 0 first 0   settled items, a bit each
+//	i queue epoch ^prio group 0 first 1   the items
+//
+// where first is the id of the first item. When the last item is settled both
+// go. So a consumer that acks its items in order writes some bytes for each
+// batch of acks, and deletes one record for 64 items.
+//
+// What may have to be found and moved by itself is stored alone, as the record
+// "… 0 id": items that are delayed, expire, or have a key of mode OnceLive or
+// ReplaceLive. An item of a block that is retried is settled in the block and
+// stored alone from then on, so a block never changes.
+//
+// Invariant: the ids of two blocks of one lane do not interleave. An item that
+// is stored alone may have an id between those of a block.
+const (
+	blockItems  = 64      // a set of settled ones fits in 64 bits
+	blockBytes  = 8 << 10 // a block with so much takes no more
+	blockFormat = 0x20
+)
+
+// block is what the items of a stored block share in memory. It does not change
+// once its plan is finished.
+type block struct {
+	first   uint64 // the id of the first item, which names the block
+	last    uint64
+	count   int
+	settled uint64 // when it was read; only the committer knows what is
+	read    uint64 // Store.sequence before it was read
+}
+
+// full is the set of all items of the block.
+func (b *block) full() uint64 { return ^uint64(0) >> (blockItems - b.count) }
+
+// A block is stored as its format and for each item
+//
+//	id, as a difference to the one before    length    item
+//
+// appendBlockItem appends one.
+func appendBlockItem(b []byte, step uint64, value []byte) []byte {
+	b = binary.AppendUvarint(b, step)
+	b = binary.AppendUvarint(b, uint64(len(value)))
+	return append(b, value...)
+}
+
+// eachItem calls fn for the items of a stored block, settled ones included. The
+// values share memory with the block's.
+func eachItem(first uint64, value []byte, fn func(index int, id uint64, value []byte) error) error {
+	r := reader{b: value}
+	if r.byte() != blockFormat {
+		return fmt.Errorf("%w: block %d has an unknown format", ErrCorrupt, first)
+	}
+	id := first
+	for i := 0; len(r.b) > 0; i++ {
+		id += r.uvarint()
+		item := r.bytes()
+		if r.bad || i == blockItems {
+			return fmt.Errorf("%w: malformed block %d", ErrCorrupt, first)
+		}
+		if err := fn(i, id, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlock returns what memory needs of a stored block.
+func readBlock(first uint64, value []byte, settled, sequence uint64) (*block, error) {
+	b := &block{first: first, settled: settled, read: sequence}
+	err := eachItem(first, value, func(_ int, id uint64, _ []byte) error {
+		b.count++
+		b.last = id
+		return nil
+	})
+	if err == nil && (b.count == 0 || b.settled&^b.full() != 0 || b.settled == b.full()) {
+		err = fmt.Errorf("%w: block %d has %d items, settled are %b", ErrCorrupt, first, b.count, settled)
+	}
+	return b, err
+}
+
+// An entry is a stored record of ready items: a block, or an item alone.
+type entry struct {
+	at    loc // of its first item
+	block *block
+	value []byte
+}
+
+// each calls fn for the entry's unsettled items.
+func (e *entry) each(fn func(at loc, r ref) error) error {
+	if e.block == nil {
+		r, err := makeRef(e.at.id, e.value)
+		if err != nil {
+			return err
+		}
+		return fn(e.at, r)
+	}
+	at := e.at
+	return eachItem(e.block.first, e.value, func(i int, id uint64, value []byte) error {
+		if e.block.settled&(1<<i) != 0 {
+			return nil
+		}
+		r, err := makeRef(id, value)
+		if err != nil {
+			return err
+		}
+		at.id, r.block, r.index = id, e.block, uint8(i)
+		return fn(at, r)
+	})
+}
+
+// scanEntries calls fn for the records of ready items with keys in [start, end).
+// An entry is valid until fn returns. errStop ends the scan.
+func (s *Store) scanEntries(ctx context.Context, start, end []byte, fn func(*entry) error) error {
+	var e entry
+	var settledOf, settled uint64 // the set that was read and waits for its block
+	stray := func() error {
+		return fmt.Errorf("%w: block %d has a set of settled items and no items", ErrCorrupt, settledOf)
+	}
+	sequence := s.sequence.Load()
+	err := s.scan(ctx, start, end, func(key, value []byte) error {
+		at, form, err := parseKey(key, e.at.group)
+		if err != nil {
+			return err
+		}
+		if settledOf != 0 && (form != formBlock || at.id != settledOf) {
+			return stray()
+		}
+		switch form {
+		case formSettled:
+			r := reader{b: value}
+			settledOf, settled = at.id, r.uvarint()
+			return r.err("set of settled items")
+		case formBlock:
+			b, err := readBlock(at.id, value, settled, sequence)
+			if err != nil {
+				return err
+			}
+			e = entry{at, b, value}
+			settledOf, settled = 0, 0
+		default:
+			e = entry{at, nil, value}
+		}
+		return fn(&e)
+	})
+	if err == nil && settledOf != 0 {
+		err = stray()
+	}
+	return err
+}
+
+// readItem returns the unsettled item at a place, as it is stored. Its bytes
+// are the caller's.
+func (s *Store) readItem(ctx context.Context, at loc) (r ref, found bool, err error) {
+	if at.block == 0 {
+		value, found, err := s.lookUp(at.appendKey(nil))
+		if err != nil || !found {
+			return ref{}, false, err
+		}
+		r, err = makeRef(at.id, value)
+		return r, true, err
+	}
+	start := at.appendStart(nil)
+	err = s.scanEntries(ctx, start, keyAfter(at.appendKey(nil)), func(e *entry) error {
+		return e.each(func(_ loc, item ref) error {
+			if item.id != at.id {
+				return nil
+			}
+			r, found = item.clone(), true
+			return errStop
+		})
+	})
+	return r, found, err
+}
+
+// pack is a block in the making.
+type pack struct {
+	at         loc
+	block      *block
+	head, tail int // in plan.packed
+	size       int
+}
+
+type packedItem struct {
+	id    uint64
+	value []byte
+	next  int // index of the pack's next item, or -1
+}
+
+// packable reports whether an item may be stored in a block.
+func packable(at loc, r ref) bool {
+	return at.due == 0 && r.expires == 0 && !r.live && len(r.value) < blockBytes
+}
+
+// pack plans that a new item is stored in a block, and notes in its place and
+// its ref in which.
+func (p *plan) pack(q *queueState, at *loc, r *ref) {
+	k := p.openPack(q, *at, len(r.value))
+	b := k.block
+	r.block, r.index = b, uint8(b.count)
+	at.block = b.first
+	b.count++
+	b.last = r.id
+	k.size += len(r.value)
+	p.size += len(r.value) + 8
+	n := len(p.packed)
+	p.packed = append(p.packed, packedItem{r.id, r.value, -1})
+	if k.tail >= 0 {
+		p.packed[k.tail].next = n
+	} else {
+		k.head = n
+	}
+	k.tail = n
+}
+
+// openPack returns the block that takes the next item of a lane.
+func (p *plan) openPack(q *queueState, at loc, size int) *pack {
+	lane := laneID{q.id, at.lane()}
+	if p.lastPack != lane || len(p.packs) == 0 {
+		i, ok := p.packOf[lane]
+		if !ok {
+			i = p.newPack(lane, at)
+		}
+		p.lastPack, p.lastPackAt = lane, i
+	}
+	k := &p.packs[p.lastPackAt]
+	if k.block.count == blockItems || k.size > 0 && k.size+size > blockBytes {
+		p.lastPackAt = p.newPack(lane, at)
+		k = &p.packs[p.lastPackAt]
+	}
+	return k
+}
+
+func (p *plan) newPack(lane laneID, at loc) int {
+	at.block = at.id
+	b := &block{first: at.id, read: p.s.sequence.Load()}
+	p.packs = append(p.packs, pack{at: at, block: b, head: -1, tail: -1})
+	p.packOf[lane] = len(p.packs) - 1
+	return len(p.packs) - 1
+}
+
+// storedInBlock returns an item of a block as it is after this plan's writes.
+func (p *plan) storedInBlock(at loc) (ref, bool, error) {
+	r, found, err := p.packedRef(at)
+	if !found && err == nil {
+		r, found, err = p.s.readItem(context.Background(), at)
+	}
+	if i, ok := p.settlingOf[at.block]; ok && p.settlings[i].after&(1<<r.index) != 0 {
+		return ref{}, false, err // it has moved
+	}
+	return r, found, err
+}
+
+// packedRef returns an item that this plan stores in a block.
+func (p *plan) packedRef(at loc) (ref, bool, error) {
+	for i := range p.packs {
+		k := &p.packs[i]
+		if k.block.first != at.block {
+			continue
+		}
+		index := 0
+		for n := k.head; n >= 0; n = p.packed[n].next {
+			if p.packed[n].id == at.id {
+				r, err := makeRef(at.id, p.packed[n].value)
+				r.block, r.index = k.block, uint8(index)
+				return r, true, err
+			}
+			index++
+		}
+	}
+	return ref{}, false, nil
+}
+
+// writePacks adds the writes of the plan's new blocks.
+func (p *plan) writePacks() {
+	for i := range p.packs {
+		k := &p.packs[i]
+		b := append(p.tail(), blockFormat)
+		before := k.block.first
+		for n := k.head; n >= 0; n = p.packed[n].next {
+			it := &p.packed[n]
+			b = appendBlockItem(b, it.id-before, it.value)
+			before = it.id
+		}
+		b = p.seal(b)
+		p.put(p.seal(k.at.appendKey(p.tail())), b)
+		p.size -= k.size + 8*k.block.count // put has counted them again
+	}
+}
+
+// settling is what a plan does to the settled items of a block.
+type settling struct {
+	at            loc
+	block         *block
+	before, after uint64
+}
+
+// settleInBlock plans that an item of a block is settled.
+func (p *plan) settleInBlock(at loc, r ref) error {
+	i, ok := p.lastSettling, p.lastSettling < len(p.settlings) && p.settlings[p.lastSettling].block.first == at.block
+	if !ok {
+		if i, ok = p.settlingOf[at.block]; !ok {
+			set, err := p.settledItems(at, r.block)
+			if err != nil {
+				return err
+			}
+			i = len(p.settlings)
+			p.settlings = append(p.settlings, settling{at, r.block, set, set})
+			p.settlingOf[at.block] = i
+		}
+		p.lastSettling = i
+	}
+	p.settlings[i].after |= 1 << r.index
+	return nil
+}
+
+// settledItems returns which items of a block were settled when the plan began.
+func (p *plan) settledItems(at loc, b *block) (uint64, error) {
+	if set, ok := p.s.settled.get(b.first); ok {
+		return set, nil
+	}
+	if b.read >= p.s.settled.since {
+		return b.settled, nil
+	}
+	value, found, err := p.s.lookUp(at.appendSettledKey(nil))
+	if err != nil || !found {
+		return 0, err
+	}
+	r := reader{b: value}
+	return r.uvarint(), r.err("set of settled items")
+}
+
+// writeSettlings adds the writes that settle items of blocks.
+func (p *plan) writeSettlings() {
+	published := p.s.sequence.Load()
+	for i := range p.settlings {
+		st := &p.settlings[i]
+		key := p.seal(st.at.appendSettledKey(p.tail()))
+		switch {
+		case st.after != st.block.full():
+			p.put(key, p.seal(binary.AppendUvarint(p.tail(), st.after)))
+		case st.before != 0:
+			p.del(key)
+			fallthrough
+		default:
+			p.del(p.seal(st.at.appendKey(p.tail())))
+		}
+		p.s.settled.set(st.block.first, st.after, p.number, published)
+	}
+}
+
+// A store remembers the settled items of this many blocks, or twice as many, so
+// that settling the next one needs no look at the disk.
+const settledBlocksMax = 16 << 10

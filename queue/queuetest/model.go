@@ -216,6 +216,9 @@ func (m *model) unsubscribe(q *refQueue) {
 // receive compares what one session gets with what it may and must get.
 func (m *model) receive(q *refQueue, s *refSession) {
 	n := 1 + m.rnd.IntN(4)
+	if m.rnd.IntN(4) == 0 {
+		n = 100
+	}
 	m.touch(s)
 	now := time.Now()
 	ds := m.now(s.c, n)

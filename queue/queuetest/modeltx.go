@@ -76,10 +76,14 @@ func (m *model) loosen() {
 // reference.
 func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool) (string, func(now time.Time)) {
 	switch n := m.rnd.IntN(100); {
-	case n < 35:
+	case n < 31:
 		return m.enqueue(tx, q)
-	case n < 65:
+	case n < 35:
+		return m.enqueueMany(tx, q)
+	case n < 59:
 		return m.settlement(tx, q, used)
+	case n < 65:
+		return m.ackMany(tx, q, used)
 	case n < 73:
 		m.names++
 		body := fmt.Sprint("b", m.names)
@@ -148,6 +152,51 @@ func (m *model) enqueue(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
 		word += fmt.Sprint(" expires=", it.Expires.Format("05.000"))
 	}
 	return word, func(now time.Time) { q.enqueue(it, serial, now) }
+}
+
+// enqueueMany enqueues more items of one lane than a stored block may hold, or a
+// few, and among them some that are not stored in blocks.
+func (m *model) enqueueMany(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
+	group, prio, n := pick(m.rnd, []string{"", "g1", "g2"}), pick(m.rnd, []int{0, 5}), 2+m.rnd.IntN(100)
+	apart := pick(m.rnd, []int{n + 1, 2, 10})
+	first := m.serial + 1
+	items := make([]queue.Item, n)
+	for i := range items {
+		items[i] = queue.Item{Body: fmt.Append(nil, "i", first+i), Group: group, Priority: prio}
+		if i%apart == 1 {
+			items[i].Expires = time.Now().Add(6 * time.Second)
+		}
+	}
+	m.serial += n
+	tx.Enqueue(q.name, items...)
+	return fmt.Sprintf("enqueue %s %d items from i%d on, group=%s prio=%d, one of %d expires", q.name, n, first, group, prio, apart), func(now time.Time) {
+		for i, it := range items {
+			q.enqueue(it, first+i, now)
+		}
+	}
+}
+
+// ackMany acks some of what is held.
+func (m *model) ackMany(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool) (string, func(time.Time)) {
+	share := 1 + m.rnd.IntN(4)
+	var acked []*refItem
+	var words []string
+	for _, it := range q.inOrder() {
+		if it.holder != nil && !used[it.d] && m.rnd.IntN(4) < share {
+			used[it.d] = true
+			acked, words = append(acked, it), append(words, string(it.Body))
+			tx.Ack(it.d)
+		}
+	}
+	if len(acked) == 0 {
+		return "", nil
+	}
+	return "ack " + strings.Join(words, " "), func(now time.Time) {
+		for _, it := range acked {
+			q.end(it, now, true)
+			q.leave(it, &q.totals.Acked)
+		}
+	}
 }
 
 // settlement settles something that some session holds.

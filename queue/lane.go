@@ -99,6 +99,7 @@ const (
 	refillLimited = 8    // items of a group that is served slowly
 	windowItems   = 1024 // a longer window takes no newly enqueued items
 	loadLanes     = 1024 // lanes brought into memory at a time
+	lowTaken      = 8192 // items taken from a lane between two updates of its low id
 )
 
 // levelLocked returns the level of a priority, made if need be.
@@ -398,9 +399,10 @@ func (q *queueState) refillLocked(l *lane) error {
 	}
 	q.s.itemMem.Add(int64(size))
 	l.complete = complete
-	if l.taken >= 1024+4*len(q.inflight) {
+	if l.taken >= lowTaken+4*len(q.inflight) {
 		q.lows = append(q.lows, l)
 		l.taken = 0
+		q.s.flag(q)
 	}
 	return nil
 }

@@ -393,14 +393,8 @@ var memoryPromises = []promise{
 	}},
 	{name: "an item retried in a long queue survives a crash", check: func(e *env) {
 		c := e.subscribe("q", nil)
-		const n = 4000
-		for i := 0; i < n; i += 1000 {
-			e.commit(func(tx *queue.Tx) {
-				for range 1000 {
-					tx.Enqueue("q", queue.Item{})
-				}
-			})
-		}
+		const n = 20_000
+		e.putNumbered("q", n)
 		d := e.one(c)
 		e.commit(func(tx *queue.Tx) { tx.RetryAfter(d, time.Minute, nil) })
 		for got := 1; got < n-100; {

@@ -46,7 +46,7 @@ func modelSequence(t *testing.T, h Harness, seed uint64) {
 		if rnd.IntN(2) == 0 {
 			opts.GroupMemory, opts.ItemMemory = 1+rnd.IntN(8), 1+rnd.IntN(200)
 		}
-		m := &model{env: newEnv(t, h, opts), rnd: rnd, table: make(map[string]string)}
+		m := &model{env: newEnv(t, h, opts), rnd: rnd, many: rnd.IntN(4) == 0, table: make(map[string]string)}
 		defer func() {
 			m.s.Close()
 			if t.Failed() {
@@ -74,6 +74,7 @@ func modelSequence(t *testing.T, h Harness, seed uint64) {
 type model struct {
 	*env
 	rnd     *rand.Rand
+	many    bool // items may be enqueued many at a time
 	queues  []*refQueue
 	table   map[string]string
 	lost    []*queue.Delivery

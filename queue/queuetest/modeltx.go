@@ -78,8 +78,10 @@ func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool)
 	switch n := m.rnd.IntN(100); {
 	case n < 31:
 		return m.enqueue(tx, q)
-	case n < 35:
+	case n < 35 && m.many:
 		return m.enqueueMany(tx, q)
+	case n < 35:
+		return m.enqueue(tx, q)
 	case n < 59:
 		return m.settlement(tx, q, used)
 	case n < 65:

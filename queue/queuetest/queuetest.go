@@ -378,6 +378,7 @@ func Run(t *testing.T, h Harness) {
 		{"Refuse", refusePromises},
 		{"Memory", memoryPromises},
 		{"Ahead", aheadPromises},
+		{"Together", togetherPromises},
 	} {
 		t.Run(part.name, func(t *testing.T) { runPromises(t, h, part.promises) })
 	}

@@ -320,7 +320,9 @@ func decodeMark(q uint16, b []byte) (mark, error) {
 	m.at.prio = int8(r.byte())
 	m.at.id = r.uvarint()
 	if flags&markBlock != 0 {
-		m.at.block = m.at.id - r.uvarint()
+		if m.at.block = m.at.id - r.uvarint(); m.at.block > m.at.id || m.at.block == 0 {
+			r.bad = true
+		}
 	}
 	m.at.epoch = uint32(r.uvarint())
 	m.at.due = int64(r.uvarint())

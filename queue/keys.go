@@ -127,8 +127,9 @@ func parsePlace(place []byte) (loc, error) {
 		return l, nil
 	case n > 0:
 		if l, form, err = parseKey(place[:n], ""); err == nil && form == formBlock {
-			l.id = binary.BigEndian.Uint64(place[n:])
-			return l, nil
+			if l.id = binary.BigEndian.Uint64(place[n:]); l.id >= l.block {
+				return l, nil
+			}
 		}
 	}
 	return l, fmt.Errorf("%w: place %q", ErrCorrupt, place)
@@ -161,7 +162,9 @@ func parseKey(key []byte, group string) (l loc, form keyForm, err error) {
 		if len(rest) < 8+1+1+8 {
 			return bad()
 		}
-		l.due = int64(binary.BigEndian.Uint64(rest))
+		if l.due = int64(binary.BigEndian.Uint64(rest)); l.due <= 0 {
+			return bad()
+		}
 		rest = rest[8:]
 	default:
 		return bad()
@@ -183,7 +186,9 @@ func parseKey(key []byte, group string) (l loc, form keyForm, err error) {
 	}
 	l.id = binary.BigEndian.Uint64(rest)
 	if form != formItem {
-		l.block = l.id
+		if l.block = l.id; l.id == 0 {
+			return bad()
+		}
 	}
 	return l, form, nil
 }

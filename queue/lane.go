@@ -371,7 +371,7 @@ func (q *queueState) refillLocked(l *lane) error {
 	start := binary.BigEndian.AppendUint64(bytes.Clone(prefix), l.cursor+1)
 	size := 0
 	complete, sorted := true, true
-	var values packer
+	var values slab
 	err := q.s.scanEntries(context.Background(), start, prefixEnd(prefix), func(e *entry) error {
 		if e.at.id > l.cursor && (len(l.win) >= limit || size >= refillBytes) {
 			complete = false
@@ -407,18 +407,18 @@ func (q *queueState) refillLocked(l *lane) error {
 	return nil
 }
 
-// packer copies small values into shared blocks, since a lane's window is many
+// slab copies small values into shared memory, since a lane's window is many
 // of them, and they live about as long as each other.
-type packer struct{ free []byte }
+type slab struct{ free []byte }
 
-const packerBlock = 4 << 10
+const slabSize = 4 << 10
 
-func (p *packer) clone(b []byte) []byte {
-	if len(b) > packerBlock/8 {
+func (p *slab) clone(b []byte) []byte {
+	if len(b) > slabSize/8 {
 		return bytes.Clone(b)
 	}
 	if len(b) > cap(p.free)-len(p.free) {
-		p.free = make([]byte, 0, packerBlock)
+		p.free = make([]byte, 0, slabSize)
 	}
 	n := len(p.free)
 	p.free = append(p.free, b...)

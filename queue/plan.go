@@ -30,15 +30,8 @@ type plan struct {
 	queues   []*queueState               // with changed counts or effects
 	created  map[string]*queueState      // queues made in this plan
 
-	packs      []pack // new blocks
-	packed     []packedItem
-	packOf     map[laneID]int // the open one of each lane
-	lastPack   laneID         // that was last used, with its index
-	lastPackAt int
-
-	settlings    []settling
-	settlingOf   map[uint64]int // by the id of the block
-	lastSettling int
+	packing   packing
+	settlings settlings
 
 	dropped map[laneID]bool          // lanes whose record this plan deletes
 	lanes   map[laneID]*pointer      // pointers that this plan makes or moves
@@ -109,16 +102,16 @@ type effect struct {
 
 func newPlan(s *Store, slot int) *plan {
 	return &plan{
-		s:          s,
-		slot:       slot,
-		created:    make(map[string]*queueState),
-		packOf:     make(map[laneID]int),
-		settlingOf: make(map[uint64]int),
-		dropped:    make(map[laneID]bool),
-		lanes:      make(map[laneID]*pointer),
-		groups:     make(map[groupID]*groupRecord),
-		gone:       make(map[uint64]bool),
-		buried:     make(map[uint64][]byte),
+		s:         s,
+		slot:      slot,
+		created:   make(map[string]*queueState),
+		packing:   packing{open: make(map[laneID]int)},
+		settlings: settlings{of: make(map[uint64]int)},
+		dropped:   make(map[laneID]bool),
+		lanes:     make(map[laneID]*pointer),
+		groups:    make(map[groupID]*groupRecord),
+		gone:      make(map[uint64]bool),
+		buried:    make(map[uint64][]byte),
 	}
 }
 
@@ -135,23 +128,25 @@ func (p *plan) reset(now time.Time) {
 	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]
 	p.arena, p.size = p.arena[:0], 0
 	p.events = p.events[:0]
-	clear(p.packs)
-	clear(p.packed)
-	clear(p.settlings)
-	p.packs, p.packed, p.settlings = p.packs[:0], p.packed[:0], p.settlings[:0]
-	clear(p.packOf)
-	clear(p.settlingOf)
-	clear(p.created)
-	clear(p.dropped)
-	clear(p.lanes)
-	clear(p.groups)
-	clear(p.gone)
-	clear(p.buried)
+	p.packing.reset()
+	p.settlings.reset()
+	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
+	p.gone, p.buried = emptied(p.gone), emptied(p.buried)
+}
+
+// emptied returns an empty map: the given one, unless it has grown so large that
+// every later plan would take notice.
+func emptied[K comparable, V any](m map[K]V) map[K]V {
+	if len(m) > 1024 {
+		return make(map[K]V)
+	}
+	clear(m)
+	return m
 }
 
 // used is how much of a batch the plan takes up.
 func (p *plan) used() (writes, bytes int) {
-	writes = len(p.writes) + len(p.packs) + 2*len(p.settlings)
+	writes = len(p.writes) + len(p.packing.packs) + 2*len(p.settlings.list)
 	return writes, p.size + writes*p.s.limits.Overhead
 }
 

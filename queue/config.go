@@ -29,6 +29,14 @@ type Options struct {
 	// so that taking them needs no read. Default 32 MiB.
 	ItemMemory int
 
+	// SeenMemory is the size in bytes of a filter that knows of most keys that
+	// were never enqueued that they were not, which spares a look at the disk.
+	// One byte for each key that the store has seen is enough, and with a
+	// quarter most are looked up all the same. After an open it is filled in
+	// the background, in some seconds for ten million keys. Default 16 MiB.
+	// Negative means none.
+	SeenMemory int64
+
 	// CommitDelay is how long after the beginning of one batch the next may be
 	// kept back for more transactions to join it, as commit_delay does in
 	// PostgreSQL: fewer syncs and less processor time for a longer wait. A
@@ -64,6 +72,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if opts.ItemMemory <= 0 {
 		opts.ItemMemory = 32 << 20
+	}
+	if opts.SeenMemory == 0 {
+		opts.SeenMemory = 16 << 20
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

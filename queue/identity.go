@@ -48,6 +48,7 @@ func (p *plan) mark(id markID, o *op, r *request) (markState, error) {
 func (p *plan) putMark(id markID, m mark) {
 	p.put(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)), p.seal(m.append(p.tail())))
 	p.s.recent.set(id, markState{m, true}, p.number, p.s.sequence.Load())
+	p.s.filter.add(id)
 }
 
 func (p *plan) delMark(id markID) {

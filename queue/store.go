@@ -44,6 +44,7 @@ type Store struct {
 	failure  atomic.Pointer[error] // set once; makes the store refuse everything
 	sequence atomic.Uint64         // number of the last published batch
 	itemMem  atomic.Int64          // bytes of waiting items in memory
+	filter   *markFilter           // nil if there is none
 
 	eventMu   sync.Mutex // one call of Options.OnEvent at a time
 	notesMu   sync.Mutex
@@ -89,6 +90,7 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 		noteLimit: spareNotes,
 	}
 	s.log = s.opts.Logger
+	s.filter = newMarkFilter(s.opts.SeenMemory)
 	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
 		s.opts.MaxItem = limit
 	}
@@ -115,6 +117,9 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	close(s.stop)
 	<-s.done
+	if s.filter != nil {
+		s.filter.done.Wait()
+	}
 	for _, q := range queues {
 		q.close()
 	}
@@ -293,6 +298,10 @@ func (s *Store) MaxItem() int { return s.opts.MaxItem }
 func (s *Store) lookUpMark(ctx context.Context, o *op) error {
 	q := s.queue(o.name)
 	if q == nil {
+		return nil
+	}
+	if s.filter.begin(s); s.filter.lacks(markID{q.id, o.hash}) {
+		o.markKnown = true
 		return nil
 	}
 	var buf [32]byte

@@ -49,7 +49,14 @@ func (d *Disk) Open(options *queue.Options) (*queue.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := queue.New(context.Background(), db, options)
+	var opts queue.Options
+	if options != nil {
+		opts = *options
+	}
+	if opts.SeenMemory == 0 {
+		opts.SeenMemory = -1 // looking up a key is not dear here
+	}
+	s, err := queue.New(context.Background(), db, &opts)
 	if err != nil {
 		db.Close()
 		return nil, err

@@ -212,6 +212,41 @@ var transactionPromises = []promise{
 
 // identityPromises are about Key and Mode.
 var identityPromises = []promise{
+	{name: "a key is known however many come after it", opts: &queue.Options{SeenMemory: 1 << 16}, check: func(e *env) {
+		const n = 40_000 // more than are remembered
+		offer := func(from, to int) (r queue.Result) {
+			return e.commit(func(tx *queue.Tx) {
+				for i := from; i < to; i++ {
+					tx.Enqueue("q", queue.Item{Key: fmt.Sprint("key", i)})
+				}
+			})
+		}
+		for i := 0; i < n; i += 1000 {
+			if r := offer(i, i+1000); r.Enqueued != 1000 {
+				e.Fatalf("%d of 1,000 new keys were stored", r.Enqueued)
+			}
+		}
+		for _, life := range []string{"first", "second"} {
+			if r := offer(0, 100); r.Enqueued != 0 || r.Duplicates != 100 {
+				e.Errorf("in the %s life %d keys of 100 were stored again", life, r.Enqueued)
+			}
+			if r := offer(5000, 5100); r.Enqueued != 0 {
+				e.Errorf("in the %s life %d of a hundred early keys were stored again", life, r.Enqueued)
+			}
+			if r := offer(n-100, n); r.Enqueued != 0 {
+				e.Errorf("in the %s life %d of the last 100 keys were stored again", life, r.Enqueued)
+			}
+			e.crash()
+		}
+		offer(0, 1) // begins the reading of what is stored
+		e.pass(0)
+		if r := offer(0, 500); r.Enqueued != 0 {
+			e.Errorf("after a while %d keys of 500 were stored again", r.Enqueued)
+		}
+		if r := offer(n, n+500); r.Enqueued != 500 {
+			e.Errorf("%d of 500 new keys were stored", r.Enqueued)
+		}
+	}},
 	{name: "Once enqueues a key at most once in the life of the queue", check: func(e *env) {
 		c := e.subscribe("q", nil)
 		it := queue.Item{Key: "k", Body: []byte("x")}

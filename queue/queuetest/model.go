@@ -46,6 +46,7 @@ func modelSequence(t *testing.T, h Harness, seed uint64) {
 		if rnd.IntN(2) == 0 {
 			opts.GroupMemory, opts.ItemMemory = 1+rnd.IntN(8), 1+rnd.IntN(200)
 		}
+		opts.SeenMemory = pick(rnd, []int64{-1, 64, 4096})
 		m := &model{env: newEnv(t, h, opts), rnd: rnd, many: rnd.IntN(4) == 0, table: make(map[string]string)}
 		defer func() {
 			m.s.Close()
@@ -75,6 +76,7 @@ type model struct {
 	*env
 	rnd     *rand.Rand
 	many    bool // items may be enqueued many at a time
+	several bool // the transaction in the making is one of several
 	queues  []*refQueue
 	table   map[string]string
 	lost    []*queue.Delivery

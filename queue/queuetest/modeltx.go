@@ -16,6 +16,7 @@ func (m *model) transactions() {
 	if m.rnd.IntN(2) == 0 {
 		n, changes = 2+m.rnd.IntN(3), 2
 	}
+	m.several = n > 1
 	txs := make([]queue.Tx, n)
 	var words []string
 	var effects []func(now time.Time)
@@ -230,6 +231,11 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 		tx.RetryAfter(d, delay, errModel)
 		return fmt.Sprintf("retry %s after %v", it.Body, delay), func(now time.Time) { q.retry(it, delay, now) }
 	case 2:
+		if m.several && !it.Expires.IsZero() && !it.Expires.After(time.Now()) {
+			// It expires when it comes back, and whether that is before the next
+			// transaction, which may replace it, is not promised.
+			break
+		}
 		tx.Release(d)
 		return fmt.Sprintf("release %s", it.Body), func(now time.Time) { q.end(it, now, false) }
 	case 3:

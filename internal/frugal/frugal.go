@@ -19,6 +19,6 @@ const GCPercent = 50
 func Options() *badgerqueue.Options {
 	return &badgerqueue.Options{
 		MemTable: 16 << 20,
-		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 4 << 20},
+		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20},
 	}
 }

@@ -248,6 +248,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 func (s *Store) prepare(ctx context.Context, r *request) error {
 	r.sequence = s.sequence.Load()
 	now := time.Now().UnixMilli()
+	var q *queueState // that of the last keyed item
 	for i := range r.ops {
 		o := &r.ops[i]
 		if err := o.validate(s); err != nil {
@@ -261,7 +262,10 @@ func (s *Store) prepare(ctx context.Context, r *request) error {
 			}
 			if o.item.Key != "" {
 				o.hash = s.secret.hash(o.item.Key)
-				if err := s.lookUpMark(ctx, o); err != nil {
+				if q == nil || q.name != o.name {
+					q = s.queue(o.name)
+				}
+				if err := s.lookUpMark(ctx, q, o); err != nil {
 					return err
 				}
 			}
@@ -293,12 +297,11 @@ func (s *Store) groupBytes() int  { return s.limits.Bytes * 3 / 4 }
 // bytes: Options.MaxItem, or less if that is all the backend takes.
 func (s *Store) MaxItem() int { return s.opts.MaxItem }
 
-// lookUpMark reads what is stored under the item's key. The committer uses it
-// if nothing has changed it since.
-func (s *Store) lookUpMark(ctx context.Context, o *op) error {
-	q := s.queue(o.name)
+// lookUpMark reads what is stored under the key of an item that is enqueued to q.
+// The committer uses it if nothing has changed it since.
+func (s *Store) lookUpMark(ctx context.Context, q *queueState, o *op) error {
 	if q == nil {
-		return nil
+		return nil // the transaction makes it
 	}
 	if s.filter.begin(s); s.filter.lacks(markID{q.id, o.hash}) {
 		o.markKnown = true

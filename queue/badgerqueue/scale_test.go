@@ -307,6 +307,8 @@ func BenchmarkMemory(b *testing.B) {
 					b.ReportMetric(float64(heapBytes()-heap)/(1<<20), "heap-MiB")
 					b.ReportMetric(float64(heapBytes()-heap)/float64(n), "heap-B/"+strings.TrimSuffix(c.name, "s"))
 					b.ReportMetric(float64(residentBytes(b)-rss)/(1<<20), "rss-MiB")
+					settle() // full memtables are written to tables
+					b.ReportMetric(float64(heapBytes()-heap)/(1<<20), "settled-heap-MiB")
 					must(b, s.Close())
 				}
 			})

@@ -23,8 +23,8 @@ import (
 // Invariant: every unsettled ready item of a lane in memory is in flight, in
 // the window, or has an id above cursor. complete says that none is above. A lane
 // that is not complete has no block with ids on both sides of cursor, so that a
-// scan that begins behind cursor finds the rest.
-// The fields are guarded by the queue's mu.
+// scan that begins behind cursor finds the rest. The fields are guarded by the
+// queue's mu.
 type lane struct {
 	key      laneKey
 	group    *group

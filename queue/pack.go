@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"slices"
 )
 
 // This file plans what happens to blocks: how new items are packed into them, and
@@ -79,22 +81,22 @@ func (k *packing) begin(lane laneID, at loc, sequence uint64) *pack {
 	return &k.packs[k.lastAt]
 }
 
-// find returns an item of a new block.
+// find returns an item of a new block. The blocks are in order of their ids.
 func (k *packing) find(at loc) (r ref, found bool, err error) {
-	for i := range k.packs {
-		b := k.packs[i].block
-		if b.first != at.block {
-			continue
+	i, found := slices.BinarySearchFunc(k.packs, at.block, func(pk pack, first uint64) int {
+		return cmp.Compare(pk.block.first, first)
+	})
+	if !found {
+		return ref{}, false, nil
+	}
+	index := uint8(0)
+	for n := k.packs[i].head; n >= 0; n = k.items[n].next {
+		if it := &k.items[n]; it.id == at.id {
+			r, err = makeRef(at.id, it.value)
+			r.block, r.index = k.packs[i].block, index
+			return r, true, err
 		}
-		index := uint8(0)
-		for n := k.packs[i].head; n >= 0; n = k.items[n].next {
-			if it := &k.items[n]; it.id == at.id {
-				r, err = makeRef(at.id, it.value)
-				r.block, r.index = b, index
-				return r, true, err
-			}
-			index++
-		}
+		index++
 	}
 	return ref{}, false, nil
 }

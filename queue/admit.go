@@ -23,6 +23,31 @@ func (p *plan) add(r *request) error {
 	return nil
 }
 
+// dropName takes a durable name that no session holds out of memory. From then on
+// a session that wants it has to register it anew.
+func (q *queueState) dropName(name string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, ok := q.names[name]; !ok {
+		return ErrNotFound
+	}
+	if q.heldLocked(name) {
+		return ErrNameInUse
+	}
+	delete(q.names, name)
+	return nil
+}
+
+// heldLocked reports whether a session holds a durable name.
+func (q *queueState) heldLocked(name string) bool {
+	for c := range q.consumers {
+		if c.opts.Durable == name {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *request) onlyReleases() bool {
 	for i := range r.ops {
 		if r.ops[i].kind != opRelease {
@@ -54,10 +79,10 @@ func (p *plan) check(r *request) error {
 			}
 			continue
 		case opDropName:
-			if _, ok := q.names[o.key]; !ok {
-				return ErrNotFound
+			if err := q.dropName(o.key); err != nil {
+				return err
 			}
-			continue
+			continue // the transaction has no other op
 		}
 		if q == nil {
 			if len(p.s.byID)+len(p.created) >= maxQueues {

@@ -261,18 +261,10 @@ func (s *Store) Barriers(ctx context.Context, queue string) ([]Barrier, error) {
 // It returns an error that wraps ErrNameInUse while a session holds it, and
 // ErrNotFound if there is no such name.
 func (s *Store) Unsubscribe(ctx context.Context, queue, name string) error {
-	q, err := s.existing("unsubscribe", queue)
+	_, err := s.existing("unsubscribe", queue)
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
-	for c := range q.consumers {
-		if c.opts.Durable == name {
-			q.mu.Unlock()
-			return fmt.Errorf("unsubscribe %q from %s: %w", name, queue, ErrNameInUse)
-		}
-	}
-	q.mu.Unlock()
 	r := &request{ops: []op{{kind: opDropName, name: queue, key: name}}, done: make(chan error, 1)}
 	if err = s.prepare(ctx, r); err == nil {
 		err = s.submit(ctx, r)

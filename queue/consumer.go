@@ -35,8 +35,9 @@ type SubscribeOptions struct {
 
 	// Lease is for consumers that may vanish without a word, such as remote
 	// ones: the session ends, and its items are retried, when so long passes
-	// without a call of Receive or Heartbeat. Default: no limit. In-process
-	// sessions need none, since they end with the process.
+	// without a call of Heartbeat, nor one of Receive, which counts as long as
+	// it waits. Default: no limit. In-process sessions need none, since they
+	// end with the process.
 	Lease time.Duration
 
 	// Filter restricts the items that the session receives.
@@ -118,26 +119,16 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 			return nil, err
 		}
 	}
-	if c.opts.Durable != "" || s.queue(queue) == nil {
-		// One transaction makes the queue and the name, if they are new.
-		r := &request{ops: []op{{kind: opAddName, name: queue, key: c.opts.Durable}}, done: make(chan error, 1)}
-		if err := s.prepare(ctx, r); err != nil {
-			return nil, err
-		}
-		if err := s.submit(ctx, r); err != nil {
-			return nil, err
-		}
+	q, err := s.register(ctx, queue, c.opts.Durable)
+	if err != nil {
+		return nil, err
 	}
-	q := s.queue(queue)
-	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := s.err(); err != nil {
 		return nil, err
 	}
-	for other := range q.consumers {
-		if c.opts.Durable != "" && other.opts.Durable == c.opts.Durable {
-			return nil, fmt.Errorf("%w: %q", ErrNameInUse, c.opts.Durable)
-		}
+	if c.opts.Durable != "" && q.heldLocked(c.opts.Durable) {
+		return nil, fmt.Errorf("%w: %q", ErrNameInUse, c.opts.Durable)
 	}
 	c.q = q
 	q.consumers[c] = true
@@ -149,6 +140,28 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 	}
 	q.arriveLocked(c)
 	return c, nil
+}
+
+// register makes a queue and a durable name of it, if they are new, in one
+// transaction. It returns the queue locked.
+func (s *Store) register(ctx context.Context, queue, durable string) (*queueState, error) {
+	for {
+		if durable != "" || s.queue(queue) == nil {
+			r := &request{ops: []op{{kind: opAddName, name: queue, key: durable}}, done: make(chan error, 1)}
+			if err := s.prepare(ctx, r); err != nil {
+				return nil, err
+			}
+			if err := s.submit(ctx, r); err != nil {
+				return nil, err
+			}
+		}
+		q := s.queue(queue)
+		q.mu.Lock()
+		if _, ok := q.names[durable]; ok || durable == "" {
+			return q, nil
+		}
+		q.mu.Unlock() // somebody has unsubscribed the name in between
+	}
 }
 
 // Receive returns between 1 and max deliveries, waiting until there is one. A
@@ -192,6 +205,9 @@ func (c *Consumer) receive(ctx context.Context, max int) ([]*Delivery, error) {
 func (q *queueState) leaveLine(w *waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if w.c.ended == nil {
+		w.c.extendLocked()
+	}
 	for i, x := range q.waiters {
 		if x == w {
 			q.waiters = append(q.waiters[:i], q.waiters[i+1:]...)
@@ -326,6 +342,12 @@ func (c *Consumer) expire() {
 	defer q.mu.Unlock()
 	if c.ended != nil || c.s.err() != nil {
 		return
+	}
+	for _, w := range q.waiters {
+		if w.c == c {
+			c.extendLocked() // it is waiting in Receive
+			return
+		}
 	}
 	c.ended = fmt.Errorf("%w: no heartbeat for %v", ErrLeaseLost, c.opts.Lease)
 	c.s.log.Warn("lease lost", "queue", q.name, "items", c.holding, "lease", c.opts.Lease)

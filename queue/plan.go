@@ -324,9 +324,6 @@ func (p *plan) apply(o *op, r *request) error {
 	case opDropName:
 		q := p.find(o.name)
 		p.del(p.seal(appendNameKey(p.tail(), q.id, o.key)))
-		q.mu.Lock()
-		delete(q.names, o.key)
-		q.mu.Unlock()
 		p.touch(q)
 		_, err := p.tryOpen(q)
 		return err

@@ -71,6 +71,28 @@ var aheadPromises = []promise{
 		e.must(<-two)
 		e.wants("what waits at the end", bodies(e.now(c, 10)), "c")
 	}},
+	{name: "a name that is removed while a session takes it is registered again", check: func(e *env) {
+		o := &queue.SubscribeOptions{Durable: "name"}
+		e.must(e.subscribe("q", o).Close())
+		e.gate.shut()
+		var tx queue.Tx
+		tx.Put("t", "k", nil)
+		done := e.submit(&tx)
+		subscribed, removed := make(chan *queue.Consumer), make(chan error)
+		go func() { subscribed <- e.subscribe("q", o) }()
+		synctest.Wait()
+		go func() { removed <- e.s.Unsubscribe(e.ctx, "q", "name") }()
+		synctest.Wait()
+		e.gate.open() // both are in one batch, the removal last
+		e.must(<-done)
+		c := <-subscribed
+		e.must(<-removed)
+		names, err := e.s.Subscriptions(e.ctx, "q")
+		e.must(err)
+		e.wants("names", names, "name")
+		e.barrier("q", "b")
+		e.ack(e.tell(c))
+	}},
 	{name: "a crash between two transactions leaves the first alone", check: func(e *env) {
 		e.put("q", "a")
 		a := e.one(e.subscribe("q", nil))

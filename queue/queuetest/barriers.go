@@ -530,6 +530,24 @@ var subscriptionPromises = []promise{
 		e.must(c.Close())
 		e.subscribe("q", o)
 	}},
+	{name: "a name is registered as long as a session holds it", check: func(e *env) {
+		o := &queue.SubscribeOptions{Durable: "name"}
+		for i := range 200 {
+			if i == 0 {
+				e.must(e.subscribe("q", o).Close())
+			}
+			dropped := make(chan error)
+			go func() { dropped <- e.s.Unsubscribe(e.ctx, "q", "name") }()
+			c := e.subscribe("q", o)
+			if err := <-dropped; err != nil {
+				e.is("Unsubscribe", err, queue.ErrNameInUse)
+			}
+			names, err := e.s.Subscriptions(e.ctx, "q")
+			e.must(err)
+			e.wants("names", names, "name")
+			e.must(c.Close())
+		}
+	}},
 	{name: "a name stays until Unsubscribe", check: func(e *env) {
 		for _, n := range []string{"b", "a"} {
 			e.must(e.subscribe("q", &queue.SubscribeOptions{Durable: n}).Close())

@@ -99,6 +99,24 @@ var sessionPromises = []promise{
 			e.ack(e.one(a))
 		}
 	}},
+	{name: "a lease lasts while Receive waits", check: func(e *env) {
+		a := e.subscribe("q", &queue.SubscribeOptions{Lease: time.Minute})
+		b := e.subscribe("q", nil)
+		e.put("q", "held")
+		e.one(a)
+		ctx, cancel := context.WithCancel(e.ctx)
+		got := make(chan error)
+		go func() { _, err := a.Receive(ctx, 1); got <- err }()
+		e.pass(10*time.Minute + 30*time.Second)
+		e.none(b, "the session waits in Receive")
+		cancel()
+		e.is("Receive", <-got, context.Canceled)
+		e.pass(59 * time.Second)
+		e.none(b, "the lease began when Receive ended")
+		e.pass(2 * time.Second)
+		e.is("Heartbeat", a.Heartbeat(), queue.ErrLeaseLost)
+		e.ack(e.one(b))
+	}},
 	{name: "items of lost leases end in the dead letters too", check: func(e *env) {
 		e.configure("q", queue.Config{MaxAttempts: 2})
 		e.put("q", "x")

@@ -29,8 +29,8 @@ type Func[In any] func(ctx context.Context, in In, out *Out) error
 // panics, it is called again for each of the values alone, and only what it
 // returns then counts as an attempt of that value: one that cannot be handled
 // does not harm the others. [ErrAgain] and [RetryAfter] are not about a value
-// and hold for all. Out's Attempt,
-// LastAttempt and ID are those of the first value.
+// and hold for all. Out's Attempt, LastAttempt and ID are those of the first
+// value.
 type BatchFunc[In any] func(ctx context.Context, in []In, out *Out) error
 
 // Options are the settings of a pipeline. Nil and zero fields mean the defaults

@@ -58,7 +58,8 @@ func (r *request) onlyReleases() bool {
 }
 
 // check finds whatever would make the transaction fail, and claims the
-// deliveries that it settles. If it returns an error it has changed nothing.
+// deliveries that it settles, or the name that it removes. If it returns an error
+// it has changed nothing.
 func (p *plan) check(r *request) error {
 	var barriers map[string]int // placed in each queue
 	for i := range r.ops {

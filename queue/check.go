@@ -63,7 +63,7 @@ func (c *checker) queue(q *queueState) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, step := range []func() error{
-		c.readyItems, c.delayedItems, c.counts, c.laneRecords, c.pointers, c.expiries, c.dead, c.barriers, c.memory,
+		c.readyItems, c.delayedItems, c.counts, c.laneRecords, c.pointers, c.expiries, c.marks, c.dead, c.barriers, c.memory,
 	} {
 		if err := step(); errors.Is(err, errEnough) {
 			return nil
@@ -352,6 +352,23 @@ func (c *checker) expiries() error {
 		}
 		if !found {
 			return c.find("expiry %q points to no item", key)
+		}
+		return nil
+	})
+}
+
+// marks checks that every mark can be read, and that the filter knows of it.
+func (c *checker) marks() error {
+	prefix := len(appendQueue(nil, kindMark, c.q.id))
+	return c.scan(kindMark, func(key, value []byte) error {
+		if len(key) != prefix+len(hash128{}) {
+			return c.find("mark key %q", key)
+		}
+		if _, err := decodeMark(c.q.id, value); err != nil {
+			return c.find("%w %x", err, key[prefix:])
+		}
+		if c.s.filter.lacks(markID{c.q.id, hash128(key[prefix:])}) {
+			return c.find("the filter of keys lacks the mark %x", key[prefix:])
 		}
 		return nil
 	})

@@ -421,6 +421,7 @@ func (q *queueState) wakeLocked() bool {
 		particular := w.c.view != nil || w.c.opts.Barriers == OnlyBarriers || w.c.pendingBarrier()
 		if particular || !plain && !w.c.fullLocked() {
 			plain = plain || !particular
+			w.c.extendLocked() // it may not have the lock before its lease is due
 			w.wake <- struct{}{}
 			continue
 		}

@@ -117,6 +117,27 @@ var sessionPromises = []promise{
 		e.is("Heartbeat", a.Heartbeat(), queue.ErrLeaseLost)
 		e.ack(e.one(b))
 	}},
+	{name: "an item that comes at the moment when a lease would end is received", check: func(e *env) {
+		for range 50 {
+			c := e.subscribe("q", &queue.SubscribeOptions{Lease: time.Minute})
+			got := make(chan error)
+			go func() {
+				ds, err := c.Receive(e.ctx, 1)
+				if err == nil {
+					var tx queue.Tx
+					tx.Ack(ds...)
+					err = e.s.Commit(e.ctx, &tx)
+				}
+				got <- err
+			}()
+			time.Sleep(time.Minute)
+			e.put("q", "x")
+			if err := <-got; err != nil {
+				e.Fatal(err)
+			}
+			e.must(c.Close())
+		}
+	}},
 	{name: "items of lost leases end in the dead letters too", check: func(e *env) {
 		e.configure("q", queue.Config{MaxAttempts: 2})
 		e.put("q", "x")

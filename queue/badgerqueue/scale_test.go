@@ -287,6 +287,37 @@ func BenchmarkOfferAtScale(b *testing.B) {
 	}
 }
 
+// BenchmarkFilterAfterOpen reports the processor time in which the filter of keys
+// reads those of earlier runs, in the background, when the first key is enqueued.
+func BenchmarkFilterAfterOpen(b *testing.B) {
+	for _, n := range sizes()[1:] {
+		dir := sync.OnceValue(func() string {
+			dir := filepath.Join(b.TempDir(), "store")
+			s, err := badgerqueue.Open(dir, nil)
+			must(b, err)
+			must(b, offer(s, 0, n))
+			settle()
+			must(b, s.Close())
+			return dir
+		})
+		b.Run(fmt.Sprintf("seen=%d", n), func(b *testing.B) {
+			var used time.Duration
+			for range b.N {
+				s, err := badgerqueue.Open(dir(), nil)
+				must(b, err)
+				settle()
+				before := cpuTime()
+				must(b, offer(s, n, n+1))
+				settle()
+				used += cpuTime() - before
+				must(b, s.Close())
+			}
+			b.ReportMetric(used.Seconds()/float64(b.N), "cpu-s")
+			b.ReportMetric(used.Seconds()/float64(b.N)/float64(n)*1e6, "cpu-µs/key")
+		})
+	}
+}
+
 // BenchmarkMemory reports what a store takes with so many items, or so many
 // groups with one item each, waiting.
 func BenchmarkMemory(b *testing.B) {

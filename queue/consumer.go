@@ -60,6 +60,7 @@ type Consumer struct {
 	holding int       // items in it, without barriers
 	ended   error     // why the session has ended, or nil
 	lease   *time.Timer
+	leased  time.Time    // until when
 	barrier barrierPhase // of the session, for q.released
 	tries   int          // deliveries of that barrier
 }
@@ -136,6 +137,7 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 		q.views = append(q.views, c.view)
 	}
 	if c.opts.Lease > 0 {
+		c.leased = time.Now().Add(c.opts.Lease)
 		c.lease = time.AfterFunc(c.opts.Lease, c.expire)
 	}
 	q.arriveLocked(c)
@@ -281,6 +283,7 @@ func (c *Consumer) Heartbeat() error {
 
 func (c *Consumer) extendLocked() {
 	if c.lease != nil {
+		c.leased = time.Now().Add(c.opts.Lease)
 		c.lease.Reset(c.opts.Lease)
 	}
 }
@@ -340,8 +343,8 @@ func (c *Consumer) expire() {
 	q := c.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if c.ended != nil || c.s.err() != nil {
-		return
+	if c.ended != nil || c.s.err() != nil || time.Now().Before(c.leased) {
+		return // the last: it was extended while this waited for the lock
 	}
 	for _, w := range q.waiters {
 		if w.c == c {

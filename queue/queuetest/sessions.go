@@ -138,6 +138,23 @@ var sessionPromises = []promise{
 			e.must(c.Close())
 		}
 	}},
+	{name: "a heartbeat at the moment when a lease would end keeps it, or says that it has ended", check: func(e *env) {
+		for range 50 {
+			c := e.subscribe("q", &queue.SubscribeOptions{Lease: time.Minute})
+			e.put("q", "x")
+			d := e.one(c)
+			time.Sleep(time.Minute)
+			kept := c.Heartbeat()
+			_, err := e.try(func(tx *queue.Tx) { tx.Ack(d) })
+			if kept == nil && err != nil {
+				e.Fatal("Ack after a heartbeat in time:", err)
+			}
+			if err != nil {
+				e.ack(e.one(e.subscribe("q", nil)))
+			}
+			e.must(c.Close())
+		}
+	}},
 	{name: "items of lost leases end in the dead letters too", check: func(e *env) {
 		e.configure("q", queue.Config{MaxAttempts: 2})
 		e.put("q", "x")

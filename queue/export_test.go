@@ -1,0 +1,15 @@
+package queue
+
+// FireLate runs what the timer of a session's lease runs when it fires, as it
+// goes if the lease is extended while that waits for the queue's lock.
+func FireLate(c *Consumer) {
+	fired := make(chan struct{})
+	c.q.mu.Lock()
+	go func() {
+		c.expire()
+		close(fired)
+	}()
+	c.extendLocked()
+	c.q.mu.Unlock()
+	<-fired
+}

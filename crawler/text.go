@@ -85,9 +85,6 @@ func (c *Crawler) external(name string, e *stages.Exec, next *pipeline.Edge[Doc]
 		}
 		reply, err := e.Do(ctx, item)
 		if err != nil {
-			if f := stages.AsError(err); f != nil && f.Permanent {
-				return pipeline.Permanent(err)
-			}
 			return err
 		}
 		d.HTML = nil

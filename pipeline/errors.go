@@ -31,6 +31,19 @@ var (
 // something else comes first, and has done that.
 var ErrAgain = errors.New("again")
 
+// A Verdict is an error that says itself what is to become of the item whose
+// stage returned it, as the Error of package stages does. The pipeline looks for one with
+// [errors.As], so it may be wrapped; of several the outermost counts. An error
+// that is none may pass: its item is tried again after the queue's back-off.
+type Verdict interface {
+	error
+
+	// Verdict reports whether no other attempt can mend the error: the item
+	// then goes to the dead letters at once. If another can, notBefore is the
+	// time to wait for; zero means that the queue's back-off decides.
+	Verdict() (permanent bool, notBefore time.Time)
+}
+
 // Permanent marks an error of a stage that no other attempt can mend: the item
 // goes to the dead letters at once. Permanent(nil) is nil.
 func Permanent(err error) error {
@@ -42,8 +55,9 @@ func Permanent(err error) error {
 
 type permanentError struct{ err error }
 
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
+func (e *permanentError) Error() string              { return e.err.Error() }
+func (e *permanentError) Unwrap() error              { return e.err }
+func (e *permanentError) Verdict() (bool, time.Time) { return true, time.Time{} }
 
 // RetryAfter marks an error of a stage whose next attempt should begin after d
 // rather than after the queue's back-off. RetryAfter(d, nil) is nil.
@@ -59,8 +73,18 @@ type retryError struct {
 	err   error
 }
 
-func (e *retryError) Error() string { return e.err.Error() }
-func (e *retryError) Unwrap() error { return e.err }
+func (e *retryError) Error() string              { return e.err.Error() }
+func (e *retryError) Unwrap() error              { return e.err }
+func (e *retryError) Verdict() (bool, time.Time) { return false, time.Now().Add(e.after) }
+
+// verdict returns what an error says about its item.
+func verdict(err error) (permanent bool, notBefore time.Time) {
+	var v Verdict
+	if errors.As(err, &v) {
+		return v.Verdict()
+	}
+	return false, time.Time{}
+}
 
 // PanicError is what a stage that panicked is said to have returned.
 type PanicError struct {

@@ -18,7 +18,7 @@ import (
 
 // Func is a stage: it does something with a value and says what follows from
 // it. Returning an error makes the item be tried again after a back-off; see
-// [Permanent] and [RetryAfter]. The context ends when the pipeline stops and
+// [Permanent], [RetryAfter] and [Verdict]. The context ends when the pipeline stops and
 // the stage has had [Options].DrainTime to finish; an item whose stage returns
 // an error then goes back uncounted.
 type Func[In any] func(ctx context.Context, in In, out *Out) error
@@ -28,8 +28,8 @@ type Func[In any] func(ctx context.Context, in In, out *Out) error
 // what out has collected happens, in one transaction. If it returns an error, or
 // panics, it is called again for each of the values alone, and only what it
 // returns then counts as an attempt of that value: one that cannot be handled
-// does not harm the others. [ErrAgain] and [RetryAfter] are not about a value
-// and hold for all. Out's Attempt, LastAttempt and ID are those of the first
+// does not harm the others. [ErrAgain], [RetryAfter] and a [Verdict] that names
+// a time are not about a value and hold for all. Out's Attempt, LastAttempt and ID are those of the first
 // value.
 type BatchFunc[In any] func(ctx context.Context, in []In, out *Out) error
 

@@ -153,8 +153,11 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 // aboutValues reports whether the error of a stage may be about one of several
 // values.
 func aboutValues(err error) bool {
-	var retry *retryError
-	return err != nil && !errors.Is(err, ErrAgain) && !errors.As(err, &retry)
+	if err == nil || errors.Is(err, ErrAgain) {
+		return false
+	}
+	_, notBefore := verdict(err)
+	return notBefore.IsZero()
 }
 
 func (s *stage) lastAttempt(attempt int) bool {
@@ -170,8 +173,6 @@ func (s *stage) lastAttempt(attempt int) bool {
 
 // settle builds the transaction for what a stage has returned.
 func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, err error) *queue.Tx {
-	var permanent *permanentError
-	var retry *retryError
 	switch {
 	case err == nil:
 		return success(ds, out, out.emitted)
@@ -185,13 +186,14 @@ func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, 
 		return &tx
 	}
 	tx := out.OnFailure()
+	permanent, notBefore := verdict(err)
 	for _, d := range ds {
 		s.p.log.Debug("attempt failed", "stage", s.name, "id", d.ID, "attempt", d.Attempt, "err", err)
 		switch {
-		case errors.As(err, &permanent):
+		case permanent:
 			tx.Bury(d, err)
-		case errors.As(err, &retry):
-			tx.RetryAfter(d, retry.after, err)
+		case !notBefore.IsZero():
+			tx.RetryAfter(d, max(time.Until(notBefore), 0), err)
 		default:
 			tx.Retry(d, err)
 		}

@@ -41,7 +41,8 @@ const (
 
 // An Error is a failure of one item, with what a pipeline needs to decide what
 // to do next. Every error that a stage of this package returns for an item is
-// an *Error; reach it with [errors.As] or [AsError].
+// an *Error; reach it with [errors.As] or [AsError]. A stage of package pipeline
+// may return it as it is, or wrapped: its Verdict is understood there.
 type Error struct {
 	// Op is the stage: "fetch", "exec".
 	Op string
@@ -80,6 +81,11 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Verdict returns Permanent and RetryAfter. Package pipeline acts by it.
+func (e *Error) Verdict() (permanent bool, notBefore time.Time) {
+	return e.Permanent, e.RetryAfter
+}
 
 // Timeout reports whether a time limit of the stage was the reason.
 func (e *Error) Timeout() bool { return e.Reason == ReasonTimeout }

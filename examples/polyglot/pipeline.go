@@ -247,10 +247,9 @@ func ask[T any](ctx context.Context, e *stages.Exec, item any, edge string, c *c
 	}
 	reply, err := e.Do(ctx, body)
 	if err != nil {
-		if f := stages.AsError(err); f != nil && f.Permanent {
-			return value, pipeline.Permanent(err)
+		if !stages.AsError(err).Permanent {
+			c.failed.Add(1)
 		}
-		c.failed.Add(1)
 		return value, err
 	}
 	c.done.Add(1)

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/internal/frugal"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // realPages reads the pages that go-trafilatura's module ships: articles, blogs,
@@ -81,8 +82,8 @@ func extractAlone(string) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	x := new(stages.Extractor)
-	return alone(len(pages), func(i int) { extract(x, pages[i]) })
+	x := new(extract.Extractor)
+	return alone(len(pages), func(i int) { extractText(x, pages[i]) })
 }
 
 // tagAlone is the same for the tag stage.
@@ -91,15 +92,15 @@ func tagAlone(string) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	x := new(stages.Extractor)
-	texts := make([]*stages.Text, len(pages))
-	if _, err := alone(len(pages), func(i int) { texts[i] = extract(x, pages[i]) }); err != nil {
+	x := new(extract.Extractor)
+	texts := make([]*extract.Text, len(pages))
+	if _, err := alone(len(pages), func(i int) { texts[i] = extractText(x, pages[i]) }); err != nil {
 		return result{}, err
 	}
 	return alone(len(texts), func(i int) { crawler.TagText(texts[i].Text, texts[i].Language) })
 }
 
-func extract(x *stages.Extractor, page []byte) *stages.Text {
+func extractText(x *extract.Extractor, page []byte) *extract.Text {
 	return x.Extract(context.Background(), stages.ParseDocument(page, "http://127.5.0.1/real/", nil), "")
 }
 

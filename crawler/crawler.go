@@ -22,6 +22,7 @@ import (
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 	"github.com/seed-301537d8/weir/stages/warc"
 )
 
@@ -240,7 +241,7 @@ func (c *Crawler) stage(st Stage, next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
 		return c.external(st.Name, e, next)
 	}
 	if st.Name == StageExtract {
-		return c.extract(&stages.Extractor{Mode: c.settings.Mode}, next)
+		return c.extract(&extract.Extractor{Mode: c.settings.Mode}, next)
 	}
 	return c.tag(next)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // The tables of a crawl. Keys are addresses, shortened if they are very long;
@@ -117,7 +117,7 @@ type Skip struct {
 	From   string `json:"from"`   // the page it was first found on
 }
 
-// Text is what the extract stage has found. It is that of stages.Extractor, or
+// Text is what the extract stage has found. It is that of extract.Extractor, or
 // of the program in its place.
 type Text struct {
 	Title     string `json:"title,omitempty"`
@@ -262,7 +262,7 @@ func get[T any](ctx context.Context, store *queue.Store, table, key string, v *T
 }
 
 // textOf keeps of an extracted text what is stored.
-func textOf(t *stages.Text) Text {
+func textOf(t *extract.Text) Text {
 	return Text{
 		Title: t.Title, Byline: t.Byline, Site: t.Site, Published: t.Published,
 		Language: t.Language, Text: t.Text, Method: t.Method,

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // Settings are what people choose about a crawl. They are stored with it, and
@@ -58,7 +59,7 @@ type Settings struct {
 	Strict bool `json:"strict,omitempty"`
 
 	// Mode is how the extract stage weighs quality against time.
-	Mode stages.Mode `json:"mode,omitempty"`
+	Mode extract.Mode `json:"mode,omitempty"`
 
 	// Stages are those that run. The first is crawl, whose pages go through the
 	// others in their order, but for warc, which writes them to an archive
@@ -137,7 +138,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	case s.Stages[0].Name != StageCrawl || s.Stages[0].Command != nil:
 		return bad("the first stage is %q, not crawl", s.Stages[0].Name)
 	}
-	if _, err := stages.ParseMode(string(s.Mode)); err != nil {
+	if _, err := extract.ParseMode(string(s.Mode)); err != nil {
 		return bad("%v", err)
 	}
 	for i, st := range s.Stages {

@@ -8,11 +8,12 @@ import (
 
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
 // extract returns the extract stage: it finds a page's main text.
-func (c *Crawler) extract(x *stages.Extractor, next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
+func (c *Crawler) extract(x *extract.Extractor, next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
 	return func(ctx context.Context, d Doc, out *pipeline.Out) error {
 		var kept Text
 		if strings.HasPrefix(d.ContentType, "text/plain") {

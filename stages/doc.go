@@ -1,6 +1,7 @@
 // Package stages holds the work that a crawl pipeline does on one item:
-// fetch a page, read its links, take out its text, hand it to a program in
-// another language.
+// fetch a page, read its links, hand it to a program in another language. The
+// packages below it take out the text of a page (extract), tag its words (tag)
+// and write archives (warc).
 //
 // Every stage is a struct whose zero value works and a method that does the
 // work, so that a test, a script or a pipeline can call it directly:
@@ -14,14 +15,11 @@
 //	for _, link := range doc.Links() {
 //		fmt.Println(link.URL, link.Text)
 //	}
-//	var x stages.Extractor
-//	text := x.Extract(ctx, doc, resp.Header.Get("Content-Language"))
 //
 // The parts:
 //
 //   - [Fetcher] makes one HTTP request with bounded time, size and reach.
-//   - [Document] is one parse of a page; links, metadata and text come from it.
-//   - [Extractor] finds the main text of a page.
+//   - [Document] is one parse of a page; links and metadata come from it.
 //   - [Exec] keeps child processes in any language that answer items in JSON.
 //
 // What goes wrong is an [*Error] that says whether trying again may help, when

@@ -63,24 +63,6 @@ func ExampleParseDocument() {
 	// See the weirs or an advertisement.
 }
 
-func ExampleExtractor() {
-	page := `<html lang="en"><head><title>The flood</title></head><body>
-		<nav><a href="/">Home</a> <a href="/news">News</a></nav>
-		<article><h1>The flood</h1>
-		<p>The river had risen during the night, and by the morning the old mill stood in water up to its windows.</p>
-		<p>The miller carried the sacks of flour up to the loft and tied his boat to the chimney, which made the
-		neighbours laugh until they needed it themselves.</p></article>
-		<footer>All rights reserved</footer></body></html>`
-	x := &stages.Extractor{Mode: stages.ModeFast}
-	text := x.ExtractHTML(context.Background(), []byte(page), "https://example.com/flood", "")
-	fmt.Println(text.Title, text.Language, text.Method)
-	fmt.Println(text.Text)
-	// Output:
-	// The flood en readability
-	// The river had risen during the night, and by the morning the old mill stood in water up to its windows.
-	// The miller carried the sacks of flour up to the loft and tied his boat to the chimney, which made the neighbours laugh until they needed it themselves.
-}
-
 // A worker in any language that reads and writes JSON will do; helpers for
 // Python, Java and Node are in the folder clients.
 func ExampleExec() {

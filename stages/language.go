@@ -26,12 +26,6 @@ const minLanguageText = 200
 // lang attribute decides, then Content-Language if it names one language, then
 // an unreliable detection.
 func DetectLanguage(text, htmlLang, contentLanguage string) string {
-	return decideLanguage(text, "", htmlLang, contentLanguage)
-}
-
-// decideLanguage is DetectLanguage with what a detector has said already, or "".
-// It is not asked again unless its reliability matters.
-func decideLanguage(text, detected, htmlLang, contentLanguage string) string {
 	declared := primaryLanguage(htmlLang)
 	if declared == "" && !strings.Contains(contentLanguage, ",") {
 		declared = primaryLanguage(contentLanguage)
@@ -42,9 +36,6 @@ func decideLanguage(text, detected, htmlLang, contentLanguage string) string {
 	}
 	if len(strings.TrimSpace(sample)) < 20 {
 		return declared
-	}
-	if detected != "" && (declared == "" || sameLanguage(declared, detected)) {
-		return or(declared, detected)
 	}
 	info := whatlanggo.Detect(sample)
 	code := info.Lang.Iso6391()

@@ -117,7 +117,10 @@ func cleanHref(s string) string {
 	return s
 }
 
-func (d *Document) resolve(href string) (string, error) {
+// Resolve returns the absolute URL of an href of the page, by
+// DocumentOptions.Resolve against the page's base. An error means that it leads
+// to no other web page.
+func (d *Document) Resolve(href string) (string, error) {
 	if d.opts.Resolve != nil {
 		href = cleanHref(href)
 		if href == "" || href[0] == '#' {
@@ -153,7 +156,7 @@ func (d *Document) readLink(n *html.Node) {
 		return
 	}
 	var err error
-	if l.URL, err = d.resolve(href); err != nil || !d.hasRoom(l.URL) {
+	if l.URL, err = d.Resolve(href); err != nil || !d.hasRoom(l.URL) {
 		return
 	}
 	switch l.Kind {

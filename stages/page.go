@@ -204,7 +204,7 @@ func (d *Document) read() {
 		case atom.Base:
 			if href := attr(n, "href"); href != "" && !hasBase {
 				hasBase = true
-				if u, err := d.resolve(href); err == nil {
+				if u, err := d.Resolve(href); err == nil {
 					d.setBase(u)
 				}
 			}
@@ -231,7 +231,7 @@ func (d *Document) read() {
 	}
 	for _, n := range canonical { // the page's base may have come after it
 		if d.Meta.Canonical == "" {
-			d.Meta.Canonical, _ = d.resolve(attr(n, "href"))
+			d.Meta.Canonical, _ = d.Resolve(attr(n, "href"))
 		}
 	}
 }

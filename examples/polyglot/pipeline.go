@@ -15,6 +15,7 @@ import (
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
@@ -168,7 +169,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		return keepText(out, "boilerpipe", t)
 	}, append(inChild, feedsTexts)...)
 
-	extractor := &stages.Extractor{Timeout: time.Minute}
+	extractor := &extract.Extractor{Timeout: time.Minute}
 	pipeline.Handle(p, toWeir, func(ctx context.Context, page Page, out *pipeline.Out) error {
 		doc := stages.ParseDocument([]byte(page.HTML), "https://example.com/"+page.Name+".html", nil)
 		found := extractor.Extract(ctx, doc, "")

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // crawlFlags are the flags of weir crawl. Those about the crawl itself become
@@ -86,7 +87,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.BoolVar(&f.ignoreRobots, "ignore-robots", false, "fetch what robots.txt forbids; for your own sites")
 	fl.BoolVar(&f.sitemaps, "sitemaps", false, "also follow the sitemaps that robots.txt names")
 	fl.BoolVar(&f.strict, "strict-generations", false, "finish a generation in every stage before the next begins")
-	fl.StringVar(&f.mode, "mode", string(stages.ModeBalanced), "how to find a page's main text: accurate, balanced or fast")
+	fl.StringVar(&f.mode, "mode", string(extract.ModeBalanced), "how to find a page's main text: accurate, balanced or fast")
 	fl.StringSliceVar(&f.stages, "stages", []string{"crawl", "extract", "tag"}, "which stages to run, in order")
 	fl.StringArrayVar(&f.commands, "stage", nil, "run a program as a stage: `'name=command args'` (repeatable); behind the others, or in place of extract or tag")
 	fl.BoolVar(&f.warc, "warc", false, "keep what servers answer in WARC files, in the folder warc of --dir; the same as a stage warc")
@@ -192,7 +193,7 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	if f.delay < 0 {
 		return usagef("--delay is %s; it must not be negative", f.delay)
 	}
-	if _, err := stages.ParseMode(f.mode); err != nil || f.mode == "" {
+	if _, err := extract.ParseMode(f.mode); err != nil || f.mode == "" {
 		return usagef("--mode is %q; it must be accurate, balanced or fast", f.mode)
 	}
 	if w := scope.Within(f.scope); w != scope.WithinHost && w != scope.WithinDomain && w != scope.WithinAny {
@@ -211,7 +212,7 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 		"strict-generations": func() { s.Strict = f.strict },
 		"ignore-robots":      func() { s.IgnoreRobots = f.ignoreRobots },
 		"sitemaps":           func() { s.Sitemaps = f.sitemaps },
-		"mode":               func() { s.Mode = stages.Mode(f.mode) },
+		"mode":               func() { s.Mode = extract.Mode(f.mode) },
 		"delay": func() {
 			if s.Delay = f.delay; f.delay == 0 {
 				s.Delay = -1

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 func (a *app) extractCommand() *cobra.Command {
@@ -23,11 +23,11 @@ the file's name. The file - is standard input.`,
   weir extract --mode accurate *.html | jq -r .text`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := stages.ParseMode(mode)
+			m, err := extract.ParseMode(mode)
 			if err != nil || mode == "" {
 				return usagef("--mode is %q; it must be accurate, balanced or fast", mode)
 			}
-			x := &stages.Extractor{Mode: m}
+			x := &extract.Extractor{Mode: m}
 			failed := false
 			for _, name := range args {
 				b, err := a.readFile(name)
@@ -38,8 +38,8 @@ the file's name. The file - is standard input.`,
 				}
 				out := struct {
 					File string `json:"file,omitempty"`
-					*stages.Text
-				}{Text: x.ExtractHTML(cmd.Context(), b, url, "")}
+					*extract.Text
+				}{Text: x.HTML(cmd.Context(), b, url, "")}
 				if cmd.Context().Err() != nil {
 					return cmd.Context().Err()
 				}
@@ -56,7 +56,7 @@ the file's name. The file - is standard input.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&mode, "mode", string(stages.ModeBalanced), "accurate, balanced or fast")
+	cmd.Flags().StringVar(&mode, "mode", string(extract.ModeBalanced), "accurate, balanced or fast")
 	cmd.Flags().StringVar(&url, "url", "", "the page's `address`, which relative links need")
 	complete(cmd, "mode", "accurate", "balanced", "fast")
 	return cmd

@@ -1,23 +1,25 @@
-package stages
+package extract
 
 import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/seed-301537d8/weir/stages"
 )
 
 // describe fills the fields that come from metadata: what the library says,
 // else what the page says of itself.
-func (t *Text) describe(d *Document, f *finding) {
+func (t *Text) describe(d *stages.Document, f *finding) {
 	m := &d.Meta
 	t.Title = clipText(firstOf(f.title, m.OpenGraph["og:title"], m.Title), 1000)
 	t.Site = clipText(firstOf(m.OpenGraph["og:site_name"], f.site, m.Fields["application-name"]), 300)
-	t.Byline = clipText(firstOf(m.Fields["author"], m.author(), f.byline, m.Fields["dc.creator"]), 500)
+	t.Byline = clipText(firstOf(m.Fields["author"], author(m), f.byline, m.Fields["dc.creator"]), 500)
 	if len(t.Byline) > 3 && strings.EqualFold(t.Byline[:3], "by ") {
 		t.Byline = strings.TrimSpace(t.Byline[3:])
 	}
 	t.Description = firstOf(t.Description, m.OpenGraph["og:description"])
-	t.Published = m.published()
+	t.Published = published(m)
 	if t.Published == "" && !f.date.IsZero() {
 		t.Published = f.date.Format(time.RFC3339)
 		if strings.HasSuffix(t.Published, "T00:00:00Z") {
@@ -37,10 +39,10 @@ func firstOf(values ...string) string {
 
 // published returns the date of publication that the metadata name: RFC 3339,
 // or a date alone.
-func (m *Meta) published() string {
+func published(m *stages.Meta) string {
 	for _, v := range []string{
 		m.OpenGraph["article:published_time"], m.Fields["article:published_time"], m.OpenGraph["og:published_time"],
-		m.jsonLD("datePublished"), m.Fields["datepublished"], m.Fields["dc.date.issued"], m.Fields["dcterms.created"],
+		jsonLD(m, "datePublished"), m.Fields["datepublished"], m.Fields["dc.date.issued"], m.Fields["dcterms.created"],
 		m.Fields["date"], m.Fields["dc.date"], m.Fields["parsely-pub-date"], m.Fields["citation_publication_date"],
 	} {
 		if s := normalDate(v); s != "" {
@@ -74,7 +76,7 @@ func normalDate(s string) string {
 }
 
 // author returns the names of the authors that JSON-LD names.
-func (m *Meta) author() string {
+func author(m *stages.Meta) string {
 	var names []string
 	for _, raw := range m.JSONLD {
 		eachObject(raw, func(o map[string]any) bool {
@@ -113,7 +115,7 @@ func namesOf(v any) []string {
 
 // jsonLD returns the first string of that name in the page's JSON-LD, at the
 // top or in a @graph.
-func (m *Meta) jsonLD(key string) string {
+func jsonLD(m *stages.Meta, key string) string {
 	found := ""
 	for _, raw := range m.JSONLD {
 		eachObject(raw, func(o map[string]any) bool {

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // moduleDir returns where the go command keeps a module's source.
@@ -136,8 +136,8 @@ func readabilityPages() ([]page, error) {
 			return nil, err
 		}
 		// Too large for its own good, it is given the text of its whole body.
-		whole := &stages.Extractor{MaxNodes: 1}
-		article := whole.ExtractHTML(context.Background(), expected, "", "").Text
+		whole := &extract.Extractor{MaxNodes: 1}
+		article := whole.HTML(context.Background(), expected, "", "").Text
 		pages = append(pages, page{name: filepath.Base(filepath.Dir(src)), url: "http://fakehost/test/page.html", html: html, article: article})
 	}
 	if len(pages) == 0 {

@@ -1,6 +1,14 @@
-package stages
+// Package extract takes the main text out of web pages: what a reader came for,
+// without what stands around it.
+//
+//	doc := stages.ParseDocument(page, url, nil)
+//	var x extract.Extractor
+//	text := x.Extract(ctx, doc, "")
+//	fmt.Println(text.Title, text.Text)
+package extract
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/seed-301537d8/weir/stages"
 )
 
 // A Mode says how an [Extractor] weighs quality against time.
@@ -93,7 +103,7 @@ type Text struct {
 	// for if Extractor.Dates is set.
 	Published string `json:"published,omitempty"`
 	// Language is an ISO 639-1 code, or 639-3 where there is none; see
-	// [DetectLanguage].
+	// [stages.DetectLanguage].
 	Language string `json:"language,omitempty"`
 	// Canonical is the page's canonical URL.
 	Canonical string `json:"canonical,omitempty"`
@@ -104,8 +114,8 @@ type Text struct {
 	// Markdown is the same with headings, lists, emphasis and links marked.
 	Markdown string `json:"markdown,omitempty"`
 	// Links and Images are those within the main text, resolved.
-	Links  []Link  `json:"links,omitempty"`
-	Images []Image `json:"images,omitempty"`
+	Links  []stages.Link `json:"links,omitempty"`
+	Images []Image       `json:"images,omitempty"`
 
 	// Method says what found the text: "trafilatura", "readability" or "body".
 	Method string `json:"method"`
@@ -124,65 +134,65 @@ type Image struct {
 	Alt string `json:"alt,omitempty"`
 }
 
-// ExtractHTML parses a page of any encoding and extracts its text: a [ToUTF8],
-// a [ParseDocument] and an [Extractor.Extract]. url is the page's address, which
+// HTML parses a page of any encoding and extracts its text: a [stages.ToUTF8],
+// a [stages.ParseDocument] and an [Extractor.Extract]. url is the page's address, which
 // relative links need, or "". contentType is the HTTP header, or "".
-func (x *Extractor) ExtractHTML(ctx context.Context, page []byte, url, contentType string) *Text {
-	utf8, _ := ToUTF8(page, contentType)
-	return x.Extract(ctx, ParseDocument(utf8, url, nil), "")
+func (x *Extractor) HTML(ctx context.Context, page []byte, url, contentType string) *Text {
+	utf8, _ := stages.ToUTF8(page, contentType)
+	return x.Extract(ctx, stages.ParseDocument(utf8, url, nil), "")
 }
 
-// ExtractHTML extracts the text of one page with the zero [Extractor] in the
-// mode given; see [Extractor.ExtractHTML].
-func ExtractHTML(ctx context.Context, page []byte, url string, mode Mode) *Text {
+// HTML extracts the text of one page with the zero [Extractor] in the
+// mode given; see [Extractor.HTML].
+func HTML(ctx context.Context, page []byte, url string, mode Mode) *Text {
 	x := &Extractor{Mode: mode}
-	return x.ExtractHTML(ctx, page, url, "")
+	return x.HTML(ctx, page, url, "")
 }
 
 // Extract extracts the text of a parsed page. contentLanguage is the HTTP
 // header Content-Language, or "". It does not change the tree.
 //
 // If ctx ends first, the result is the text of the body.
-func (x *Extractor) Extract(ctx context.Context, d *Document, contentLanguage string) *Text {
+func (x *Extractor) Extract(ctx context.Context, d *stages.Document, contentLanguage string) *Text {
 	t := &Text{
 		URL: d.URL, Title: d.Meta.Title, Description: d.Meta.Description, Canonical: d.Meta.Canonical,
 		OpenGraph: d.Meta.OpenGraph, Fields: d.Meta.Fields, JSONLD: d.Meta.JSONLD,
 	}
 	found, note := x.find(ctx, d)
 	if found == nil || emptyLines(found.lines) {
-		t.Note = or(note, "no main text found")
+		t.Note = cmp.Or(note, "no main text found")
 		found = x.body(d).with(found)
 	}
 	t.Method = found.method
 	lines := withoutTitle(found.lines, found.title, d.Meta.OpenGraph["og:title"], d.Meta.Title)
-	limit := or(x.MaxText, DefaultMaxText)
+	limit := cmp.Or(x.MaxText, DefaultMaxText)
 	var cut bool
 	t.Text, cut = joinLines(lines, limit)
 	t.Text = norm.NFC.String(t.Text)
 	if x.Markdown {
-		t.Markdown, _ = joinLines(markdownLines(found.root, found.method == "body", d.resolve), limit)
+		t.Markdown, _ = joinLines(markdownLines(found.root, found.method == "body", d.Resolve), limit)
 	}
 	if cut {
 		t.Note = strings.TrimPrefix(t.Note+"; the text is cut", "; ")
 	}
 	if x.Links {
-		t.Links = linksIn(found.root, d.resolve)
+		t.Links = linksIn(found.root, d.Resolve)
 	}
 	if x.Images {
-		t.Images = imagesIn(found.root, d.resolve)
+		t.Images = imagesIn(found.root, d.Resolve)
 	}
 	t.describe(d, found)
-	t.Language = decideLanguage(t.Text, found.language, d.Meta.Lang, or(contentLanguage, d.Meta.ContentLanguage))
+	t.Language = stages.DetectLanguage(t.Text, d.Meta.Lang, cmp.Or(contentLanguage, d.Meta.ContentLanguage))
 	return t
 }
 
 // body returns the readable text of the whole body.
-func (x *Extractor) body(d *Document) *finding {
-	f := &finding{method: "body", root: bodyOf(d.root)}
+func (x *Extractor) body(d *stages.Document) *finding {
+	f := &finding{method: "body", root: bodyOf(d.Root())}
 	f.lines = textLines(f.root, true)
 	if emptyLines(f.lines) {
 		// A page that is all navigation or all form still says something.
-		f.lines = textLines(d.root, false)
+		f.lines = textLines(d.Root(), false)
 	}
 	return f
 }
@@ -202,5 +212,5 @@ func withoutTitle(lines []string, titles ...string) []string {
 }
 
 func (x *Extractor) maxAbandoned() int64 {
-	return int64(or(x.MaxAbandoned, runtime.GOMAXPROCS(0)))
+	return int64(cmp.Or(x.MaxAbandoned, runtime.GOMAXPROCS(0)))
 }

@@ -1,6 +1,7 @@
-package stages
+package extract
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 	"github.com/markusmobius/go-trafilatura"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/stages"
 )
 
 // A finding is what a library found in a page. Its tree belongs to it, unless
@@ -22,19 +25,18 @@ type finding struct {
 	root                *html.Node
 	lines               []string
 	title, byline, site string
-	language            string // of the lines as detected, or "" if that is not known
 	date                time.Time
 }
 
 // find runs the mode's library on the page, for as long as it may take. It
 // returns nil and the reason if there is no finding.
-func (x *Extractor) find(ctx context.Context, d *Document) (*finding, string) {
+func (x *Extractor) find(ctx context.Context, d *stages.Document) (*finding, string) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, "cancelled"
 	case d.Flat:
 		return nil, "the page is nested too deep or has too many elements"
-	case d.Nodes > or(x.MaxNodes, DefaultExtractMaxNodes):
+	case d.Nodes > cmp.Or(x.MaxNodes, DefaultExtractMaxNodes):
 		return nil, fmt.Sprintf("the page has %d nodes", d.Nodes)
 	case x.abandoned.Load() >= x.maxAbandoned():
 		return nil, "too many pages are taking too long"
@@ -58,7 +60,7 @@ func (x *Extractor) inTime(ctx context.Context, search func() (*finding, error))
 			x.abandoned.Add(-1)
 		}
 	}()
-	timeout := or(x.Timeout, DefaultExtractTimeout)
+	timeout := cmp.Or(x.Timeout, DefaultExtractTimeout)
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	note := ""
@@ -81,17 +83,17 @@ func (x *Extractor) inTime(ctx context.Context, search func() (*finding, error))
 }
 
 // contained runs the library and turns its panics into errors.
-func (x *Extractor) contained(d *Document) (f *finding, err error) {
+func (x *Extractor) contained(d *stages.Document) (f *finding, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			f, err = nil, fmt.Errorf("the extractor panicked: %v", clip(fmt.Sprint(r), 200))
+			f, err = nil, fmt.Errorf("the extractor panicked: %v", clipText(fmt.Sprint(r), 200))
 		}
 	}()
 	u, _ := url.Parse(d.Base)
 	switch x.Mode {
 	case ModeFast:
 		f, err = x.readability(d, u)
-		if size, expected := f.size(), paragraphText(d.root); size*10 < expected*4 {
+		if size, expected := f.size(), paragraphText(d.Root()); size*10 < expected*4 {
 			f = longer(f, x.trafilatura, d, u, 2)
 		}
 	case ModeAccurate:
@@ -103,7 +105,7 @@ func (x *Extractor) contained(d *Document) (f *finding, err error) {
 			if g, _ := x.readability(d, u); g.size() > 0 {
 				f = g.with(f)
 			}
-		} else if size*2 < paragraphText(d.root) {
+		} else if size*2 < paragraphText(d.Root()) {
 			f = longer(f, x.readability, d, u, 2)
 		}
 	}
@@ -121,7 +123,7 @@ const shortText = 500
 
 // longer runs the other library and returns its finding if that is at least so
 // many times as long as f.
-func longer(f *finding, other func(*Document, *url.URL) (*finding, error), d *Document, u *url.URL, times int) *finding {
+func longer(f *finding, other func(*stages.Document, *url.URL) (*finding, error), d *stages.Document, u *url.URL, times int) *finding {
 	g, err := other(d, u)
 	if err != nil || g.size() < times*f.size() {
 		return f
@@ -178,8 +180,8 @@ func paragraphText(root *html.Node) int {
 // trafilatura leaves the tree as it is: the library works on clones of it, and
 // only reads the original for metadata. The date search, which does not promise
 // that, gets a clone.
-func (x *Extractor) trafilatura(d *Document, u *url.URL) (*finding, error) {
-	res, err := trafilatura.ExtractDocument(d.root, trafilatura.Options{
+func (x *Extractor) trafilatura(d *stages.Document, u *url.URL) (*finding, error) {
+	res, err := trafilatura.ExtractDocument(d.Root(), trafilatura.Options{
 		OriginalURL:     u,
 		EnableFallback:  x.Mode == ModeAccurate,
 		ExcludeComments: true,
@@ -193,16 +195,15 @@ func (x *Extractor) trafilatura(d *Document, u *url.URL) (*finding, error) {
 	f := &finding{
 		method: "trafilatura", root: res.ContentNode,
 		title: res.Metadata.Title, byline: res.Metadata.Author, site: res.Metadata.Sitename,
-		language: res.Metadata.Language,
 	}
 	f.lines = textLines(f.root, false)
 	return f, nil
 }
 
 // readability works on a clone of the tree, which it changes.
-func (x *Extractor) readability(d *Document, u *url.URL) (*finding, error) {
+func (x *Extractor) readability(d *stages.Document, u *url.URL) (*finding, error) {
 	p := readability.NewParser()
-	art, err := p.ParseDocument(d.root, u)
+	art, err := p.ParseDocument(d.Root(), u)
 	if err != nil {
 		return nil, fmt.Errorf("no main text found: %w", err)
 	}
@@ -220,11 +221,11 @@ func (x *Extractor) readability(d *Document, u *url.URL) (*finding, error) {
 	return f, nil
 }
 
-func (x *Extractor) searchDate(d *Document, f *finding) {
-	if !x.Dates || !f.date.IsZero() || d.Meta.published() != "" {
+func (x *Extractor) searchDate(d *stages.Document, f *finding) {
+	if !x.Dates || !f.date.IsZero() || published(&d.Meta) != "" {
 		return
 	}
-	res, err := htmldate.FromDocument(cloneTree(d.root), htmldate.Options{UseOriginalDate: true, SkipExtensiveSearch: x.Mode != ModeAccurate, URL: d.URL})
+	res, err := htmldate.FromDocument(cloneTree(d.Root()), htmldate.Options{UseOriginalDate: true, SkipExtensiveSearch: x.Mode != ModeAccurate, URL: d.URL})
 	if err == nil && !res.IsZero() {
 		f.date = res.DateTime
 	}

@@ -1,7 +1,7 @@
 // Extracteval measures the extractor's modes against annotated pages.
 //
-//	go run ./stages/extracteval            all modes on all sets
-//	go run ./stages/extracteval -mode fast -set snippets -worst 20
+//	go run ./stages/extract/extracteval            all modes on all sets
+//	go run ./stages/extract/extracteval -mode fast -set snippets -worst 20
 //
 // Two sets come with the source of modules that Weir uses anyway, so nothing is
 // downloaded for this:
@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // A page is one annotated page.
@@ -83,7 +84,7 @@ func run(mode, set string, worst, limit int) error {
 		if limit > 0 {
 			pages = pages[:min(limit, len(pages))]
 		}
-		for _, m := range []stages.Mode{stages.ModeFast, stages.ModeBalanced, stages.ModeAccurate} {
+		for _, m := range []extract.Mode{extract.ModeFast, extract.ModeBalanced, extract.ModeAccurate} {
 			if mode == "" || mode == string(m) {
 				measure(s.name, m, pages, worst)
 			}
@@ -92,12 +93,12 @@ func run(mode, set string, worst, limit int) error {
 	return nil
 }
 
-func measure(set string, mode stages.Mode, pages []page, worst int) {
-	x := &stages.Extractor{Mode: mode, Timeout: time.Minute}
+func measure(set string, mode extract.Mode, pages []page, worst int) {
+	x := &extract.Extractor{Mode: mode, Timeout: time.Minute}
 	type one struct {
 		page  page
 		score score
-		text  *stages.Text
+		text  *extract.Text
 	}
 	var all []one
 	var sum score

@@ -1,4 +1,4 @@
-package stages
+package extract
 
 import (
 	"strings"
@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/stages"
 )
 
 // hidden are the elements whose content is never text of a page.
@@ -31,14 +33,6 @@ var blocks = map[atom.Atom]bool{
 	atom.Aside: true, atom.Figure: true, atom.Figcaption: true, atom.Address: true, atom.Details: true, atom.Summary: true,
 	atom.Form: true, atom.Fieldset: true, atom.Legend: true, atom.Dialog: true, atom.Hr: true, atom.Br: true, atom.Body: true,
 	atom.Html: true, atom.Center: true, atom.Option: true, atom.Hgroup: true,
-}
-
-// atomOf returns an element's atom; libraries make elements without it.
-func atomOf(n *html.Node) atom.Atom {
-	if n.DataAtom != 0 {
-		return n.DataAtom
-	}
-	return atom.Lookup([]byte(n.Data))
 }
 
 // bodyOf returns the body element, or the root of a page that has none.
@@ -168,30 +162,6 @@ func isHidden(n *html.Node) bool {
 	return false
 }
 
-// walk calls enter for each node below root in document order, root included,
-// and leave after its descendants. If enter returns false, the descendants and
-// leave are passed over. It needs no stack.
-func walk(root *html.Node, enter func(*html.Node) bool, leave func(*html.Node)) {
-	n := root
-	for n != nil {
-		if enter(n) {
-			if n.FirstChild != nil {
-				n = n.FirstChild
-				continue
-			}
-			leave(n)
-		}
-		for n != root && n.NextSibling == nil {
-			n = n.Parent
-			leave(n)
-		}
-		if n == root {
-			return
-		}
-		n = n.NextSibling
-	}
-}
-
 func emptyLines(lines []string) bool {
 	for _, l := range lines {
 		if l != "" {
@@ -218,12 +188,12 @@ func joinLines(lines []string, limit int) (s string, cut bool) {
 }
 
 // linksIn returns the links below root.
-func linksIn(root *html.Node, resolve func(string) (string, error)) []Link {
-	var out []Link
-	for n := root; n != nil && len(out) < DefaultMaxLinks; n = next(n, root) {
+func linksIn(root *html.Node, resolve func(string) (string, error)) []stages.Link {
+	var out []stages.Link
+	for n := root; n != nil && len(out) < stages.DefaultMaxLinks; n = next(n, root) {
 		if n.Type == html.ElementNode && n.Data == "a" {
 			if u, err := resolve(attr(n, "href")); err == nil {
-				out = append(out, Link{URL: u, Kind: LinkAnchor, Text: nodeText(n, DefaultMaxLinkText, true)})
+				out = append(out, stages.Link{URL: u, Kind: stages.LinkAnchor, Text: nodeText(n, stages.DefaultMaxLinkText)})
 			}
 		}
 	}

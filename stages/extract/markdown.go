@@ -1,4 +1,4 @@
-package stages
+package extract
 
 import (
 	"strconv"
@@ -206,7 +206,7 @@ func (m *markdownWriter) endRow() {
 
 // mark writes the sign that begins or ends an inline element.
 func (m *markdownWriter) mark(n *html.Node, a atom.Atom, open bool) {
-	if m.pre > 0 || n.FirstChild == nil || strings.TrimSpace(nodeText(n, 20, true)) == "" {
+	if m.pre > 0 || n.FirstChild == nil || strings.TrimSpace(nodeText(n, 20)) == "" {
 		return
 	}
 	sign := ""

@@ -1,4 +1,4 @@
-package stages
+package extract
 
 import (
 	"bytes"
@@ -12,14 +12,18 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/net/html"
+
+	"github.com/seed-301537d8/weir/stages"
 )
 
-var update = flag.Bool("update", false, "write the golden files of testdata/extract anew")
+var update = flag.Bool("update", false, "write the golden files of testdata/pages anew")
 
-// TestExtractGolden compares what each page of testdata/extract becomes with
+// TestExtractGolden compares what each page of testdata/pages becomes with
 // the file beside it. Run with -update to write these anew, and read the diff.
 func TestExtractGolden(t *testing.T) {
-	pages, err := filepath.Glob("testdata/extract/*.html")
+	pages, err := filepath.Glob("testdata/pages/*.html")
 	if err != nil || len(pages) < 12 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
@@ -33,7 +37,7 @@ func TestExtractGolden(t *testing.T) {
 			got := make(map[Mode]*Text)
 			for _, m := range []Mode{ModeFast, ModeBalanced, ModeAccurate} {
 				x := &Extractor{Mode: m, Markdown: m == ModeBalanced, Links: true, Images: true}
-				got[m] = x.ExtractHTML(t.Context(), page, "https://example.org/dir/"+name, "")
+				got[m] = x.HTML(t.Context(), page, "https://example.org/dir/"+name, "")
 			}
 			var b bytes.Buffer
 			enc := json.NewEncoder(&b)
@@ -54,7 +58,7 @@ func TestExtractGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(b.Bytes(), want) {
-				t.Errorf("%s differs; to see how: go test ./stages -run TestExtractGolden -update && git diff", golden)
+				t.Errorf("%s differs; to see how: go test ./stages/extract -run TestExtractGolden -update && git diff", golden)
 			}
 		})
 	}
@@ -79,10 +83,10 @@ no other trace of themselves than the posts in the mud of the rivers.</p></artic
 func TestExtractFindsTheArticle(t *testing.T) {
 	for _, m := range []Mode{"", ModeFast, ModeBalanced, ModeAccurate} {
 		x := &Extractor{Mode: m, Markdown: true, Links: true}
-		d := ParseDocument([]byte(article), "https://rivers.example/a", nil)
-		before := renderTree(t, d)
+		d := stages.ParseDocument([]byte(article), "https://rivers.example/a", nil)
+		before := render(t, d.Root())
 		got := x.Extract(t.Context(), d, "")
-		if renderTree(t, d) != before {
+		if render(t, d.Root()) != before {
 			t.Errorf("%q: the tree was changed", m)
 		}
 		if got.Title != "The Weir" || got.Site != "Rivers" || got.Byline != "A. Fisher" || got.Published != "2025-03-04T05:06:07Z" || got.Language != "en" || got.Canonical != "https://rivers.example/weir" {
@@ -118,13 +122,13 @@ func TestExtractFindsTheArticle(t *testing.T) {
 	}
 }
 
-func renderTree(t *testing.T, d *Document) string {
+func render(t *testing.T, n *html.Node) string {
 	t.Helper()
-	s, err := d.Selection().Html()
-	if err != nil {
+	var b strings.Builder
+	if err := html.Render(&b, n); err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return b.String()
 }
 
 // No page is lost: something is always said, and in time.
@@ -139,7 +143,7 @@ func TestExtractTakesAnyPage(t *testing.T) {
 		for _, m := range []Mode{ModeFast, ModeBalanced, ModeAccurate} {
 			t.Run(name+"/"+string(m), func(t *testing.T) {
 				x := &Extractor{Mode: m, Markdown: true, Links: true, Images: true, Dates: true}
-				got := x.ExtractHTML(t.Context(), []byte(page), "http://e.example/", "")
+				got := x.HTML(t.Context(), []byte(page), "http://e.example/", "")
 				if got.Text == "" && name != "empty" && name != "frames" {
 					t.Errorf("no text: %+v", got)
 				}
@@ -176,7 +180,7 @@ func TestExtractGivesUpInTime(t *testing.T) {
 // Where the library is not asked, or not waited for, the text is the page's
 // without its frame.
 func TestExtractWithoutTheLibrary(t *testing.T) {
-	d := ParseDocument([]byte(article), "https://rivers.example/a", nil)
+	d := stages.ParseDocument([]byte(article), "https://rivers.example/a", nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got := new(Extractor).Extract(ctx, d, "")
@@ -196,7 +200,7 @@ func TestExtractWithoutTheLibrary(t *testing.T) {
 
 func TestExtractCapsText(t *testing.T) {
 	x := &Extractor{MaxText: 300}
-	got := x.ExtractHTML(t.Context(), []byte(article), "", "")
+	got := x.HTML(t.Context(), []byte(article), "", "")
 	if len(got.Text) > 300 || !strings.Contains(got.Note, "cut") {
 		t.Errorf("%d bytes, note %q", len(got.Text), got.Note)
 	}
@@ -207,31 +211,8 @@ func TestExtractSearchesDates(t *testing.T) {
 	page = strings.Replace(page, "<h1>The Weir</h1>", `<h1>The Weir</h1><time datetime="2024-05-06">6 May 2024</time>`, 1)
 	for dates, want := range map[bool]string{false: "", true: "2024-05-06"} {
 		x := &Extractor{Dates: dates}
-		if got := x.ExtractHTML(t.Context(), []byte(page), "", "").Published; got != want {
+		if got := x.HTML(t.Context(), []byte(page), "", "").Published; got != want {
 			t.Errorf("Dates %v: published %q, want %q", dates, got, want)
-		}
-	}
-}
-
-func TestDetectLanguage(t *testing.T) {
-	const (
-		german  = "Ein Wehr ist eine Stauanlage, die in einem Fluss das Wasser aufstaut. Es dient dazu, den Wasserstand zu regeln und die Fische zu fangen, die stromabwärts schwimmen. Viele Wehre sind sehr alt und wurden aus Holz oder aus Steinen gebaut."
-		english = "A weir is a barrier across the width of a river that alters the flow of water and usually results in a change in the height of the river level. Weirs are used to control the flow of water for outlets of lakes and ponds."
-	)
-	for _, tc := range []struct{ text, html, header, want string }{
-		{german, "", "", "de"},
-		{german, "de-AT", "", "de"},
-		{german, "en", "", "de"}, // a template's lang
-		{english, "", "fr", "en"},
-		{"Weir", "fr-CA", "", "fr"},
-		{"Weir", "", "nl", "nl"},
-		{"Weir", "", "nl, fr", ""},
-		{"", "x", "", ""},
-		{"Weir", "und", "", ""},
-		{"這是一個很長的中文句子,用來測試語言偵測的功能是否正確。", "", "", "zh"},
-	} {
-		if got := DetectLanguage(tc.text, tc.html, tc.header); got != tc.want {
-			t.Errorf("DetectLanguage(%.20q, %q, %q) = %q, want %q", tc.text, tc.html, tc.header, got, tc.want)
 		}
 	}
 }
@@ -260,9 +241,8 @@ func TestParseMode(t *testing.T) {
 }
 
 func TestCloneTree(t *testing.T) {
-	d := ParseDocument([]byte(article), "", nil)
-	c := &Document{root: cloneTree(d.root)}
-	if renderTree(t, d) != renderTree(t, c) {
+	d := stages.ParseDocument([]byte(article), "", nil)
+	if render(t, d.Root()) != render(t, cloneTree(d.Root())) {
 		t.Error("the clone differs")
 	}
 }
@@ -275,7 +255,7 @@ func FuzzExtract(f *testing.F) {
 	f.Fuzz(func(t *testing.T, page []byte) {
 		for _, m := range []Mode{ModeFast, ModeBalanced} {
 			x := &Extractor{Mode: m, Markdown: true, Links: true, Images: true, MaxNodes: 5000}
-			got := x.ExtractHTML(context.Background(), page, "http://e.example/a", "")
+			got := x.HTML(context.Background(), page, "http://e.example/a", "")
 			if !utf8.ValidString(got.Text) || !utf8.ValidString(got.Markdown) {
 				t.Errorf("not UTF-8: %q", got.Text)
 			}
@@ -293,7 +273,7 @@ func FuzzExtract(f *testing.F) {
 }
 
 func BenchmarkExtract(b *testing.B) {
-	d := ParseDocument([]byte(article), "https://rivers.example/a", nil)
+	d := stages.ParseDocument([]byte(article), "https://rivers.example/a", nil)
 	for _, m := range []Mode{ModeFast, ModeBalanced, ModeAccurate} {
 		b.Run(string(m), func(b *testing.B) {
 			x := &Extractor{Mode: m}

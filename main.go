@@ -10,12 +10,12 @@ import (
 	"syscall"
 
 	"github.com/seed-301537d8/weir/internal/cli"
-	"github.com/seed-301537d8/weir/internal/frugal"
+	"github.com/seed-301537d8/weir/internal/cli/memory"
 )
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(frugal.GCPercent)
+		debug.SetGCPercent(memory.GCPercent)
 	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -21,7 +21,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
-	"github.com/seed-301537d8/weir/internal/frugal"
+	"github.com/seed-301537d8/weir/internal/cli/memory"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
@@ -205,9 +205,9 @@ func weir(seed string, settings crawler.Settings) (result, error) {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
-	debug.SetGCPercent(frugal.GCPercent)
+	debug.SetGCPercent(memory.GCPercent)
 	ctx := context.Background()
-	store, err := badgerqueue.Open(dir, frugal.Options())
+	store, err := badgerqueue.Open(dir, memory.StoreOptions())
 	if err != nil {
 		return result{}, err
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
-	"github.com/seed-301537d8/weir/internal/frugal"
+	"github.com/seed-301537d8/weir/internal/cli/memory"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
 )
@@ -106,7 +106,7 @@ func extractText(x *extract.Extractor, page []byte) *extract.Text {
 
 // alone calls fn with every number below n, on all processors.
 func alone(n int, fn func(int)) (result, error) {
-	debug.SetGCPercent(frugal.GCPercent)
+	debug.SetGCPercent(memory.GCPercent)
 	fn(0) // models and expressions are loaded once
 	start := time.Now()
 	var next atomic.Int64

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // The records of which there are most, or that are longest, have a binary form:
@@ -23,8 +25,8 @@ func (r Request) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (r *Request) UnmarshalBinary(b []byte) error {
-	u := unpacker{rest: b}
-	*r = Request{URL: u.text(), Referrer: u.text(), Depth: u.number(), Redirects: u.number(), Sitemap: u.flag()}
+	u := unpack(b)
+	*r = Request{URL: u.Text(), Referrer: u.Text(), Depth: u.Int(), Redirects: u.Int(), Sitemap: u.Bool()}
 	return u.end()
 }
 
@@ -42,12 +44,12 @@ func (d Doc) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (d *Doc) UnmarshalBinary(b []byte) error {
-	u := unpacker{rest: b}
-	*d = Doc{URL: u.text(), ContentType: u.text(), Language: u.text(), Title: u.text(), Text: u.text()}
-	if results := u.text(); results != "" {
+	u := unpack(b)
+	*d = Doc{URL: u.Text(), ContentType: u.Text(), Language: u.Text(), Title: u.Text(), Text: u.Text()}
+	if results := u.Text(); results != "" {
 		d.Results = json.RawMessage(results)
 	}
-	d.HTML, u.rest = u.rest, nil
+	d.HTML = u.Rest()
 	return u.end()
 }
 
@@ -64,9 +66,9 @@ func (c captured) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (c *captured) UnmarshalBinary(b []byte) error {
-	u := unpacker{rest: b}
-	head := u.text()
-	c.records, u.rest = u.rest, nil
+	u := unpack(b)
+	head := u.Text()
+	c.records = u.Rest()
 	if err := u.end(); err != nil {
 		return err
 	}
@@ -129,23 +131,23 @@ func (t Tags) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (t *Tags) UnmarshalBinary(b []byte) error {
-	u := unpacker{rest: b}
-	*t = Tags{Language: u.text(), Tagged: u.flag()}
-	tags := make([][2]string, u.length(2))
+	u := unpack(b)
+	*t = Tags{Language: u.Text(), Tagged: u.Bool()}
+	tags := make([][2]string, u.Count(2))
 	for i := range tags {
-		tags[i] = [2]string{u.text(), u.text()}
+		tags[i] = [2]string{u.Text(), u.Text()}
 	}
-	forms := u.text()
-	t.Sentences = make([]Sentence, u.length(3))
+	forms := u.Text()
+	t.Sentences = make([]Sentence, u.Count(3))
 	at := 0
 	for i := range t.Sentences {
 		s := &t.Sentences[i]
 		s.Start = u.difference(at)
 		s.End = u.difference(s.Start)
-		s.Tokens = make([]Token, u.length(4))
+		s.Tokens = make([]Token, u.Count(4))
 		at = s.Start
 		for j := range s.Tokens {
-			kind, size := u.number(), u.number()
+			kind, size := u.Int(), u.Int()
 			if kind >= len(tags) || size > len(forms) {
 				return errMalformed
 			}
@@ -171,17 +173,10 @@ func (b *packed) number(n int) { *b = binary.AppendUvarint(*b, uint64(n)) }
 func (b *packed) difference(n, from int) { *b = binary.AppendVarint(*b, int64(n-from)) }
 
 func (b *packed) text(s string) {
-	b.number(len(s))
-	*b = append(*b, s...)
+	*b = wire.AppendString(*b, s)
 }
 
-func (b *packed) flag(set bool) {
-	if set {
-		*b = append(*b, 1)
-	} else {
-		*b = append(*b, 0)
-	}
-}
+func (b *packed) flag(set bool) { *b = wire.AppendBool(*b, set) }
 
 func (b *packed) counts(all []Count) {
 	b.number(len(all))
@@ -193,72 +188,35 @@ func (b *packed) counts(all []Count) {
 
 var errMalformed = errors.New("record is malformed")
 
-// unpacker reads what packed holds. Once it has met something malformed, it
-// returns zeros.
-type unpacker struct {
-	rest []byte
-	bad  bool
-}
+// unpacker reads what packed holds.
+type unpacker struct{ wire.Reader }
 
-func (u *unpacker) number() int {
-	v, n := binary.Uvarint(u.rest)
-	if u.bad || n <= 0 || v > math.MaxInt32 {
-		u.bad = true
-		return 0
-	}
-	u.rest = u.rest[n:]
-	return int(v)
-}
-
-// length reads how many things follow, each of which takes so many bytes at
-// least.
-func (u *unpacker) length(each int) int {
-	n := u.number()
-	if n > len(u.rest)/each {
-		u.bad = true
-		return 0
-	}
-	return n
-}
+func unpack(b []byte) unpacker { return unpacker{wire.NewReader(b)} }
 
 func (u *unpacker) difference(from int) int {
-	v, n := binary.Varint(u.rest)
-	if u.bad || n <= 0 || v > math.MaxInt32 || v < -math.MaxInt32 {
-		u.bad = true
+	v := u.Varint()
+	if v > math.MaxInt32 || v < -math.MaxInt32 {
+		u.Fail()
 		return 0
 	}
-	u.rest = u.rest[n:]
 	return from + int(v)
 }
 
-func (u *unpacker) text() string {
-	n := u.length(1)
-	s := string(u.rest[:n])
-	u.rest = u.rest[n:]
-	return s
-}
-
-func (u *unpacker) flag() bool {
-	n := u.number()
-	u.bad = u.bad || n > 1
-	return n == 1
-}
-
 func (u *unpacker) counts() []Count {
-	n := u.length(2)
+	n := u.Count(2)
 	if n == 0 {
 		return nil
 	}
 	all := make([]Count, n)
 	for i := range all {
-		all[i] = Count{u.text(), u.number()}
+		all[i] = Count{u.Text(), u.Int()}
 	}
 	return all
 }
 
 // end returns an error unless all was well and is read.
 func (u *unpacker) end() error {
-	if u.bad || len(u.rest) > 0 {
+	if !u.Done() {
 		return errMalformed
 	}
 	return nil

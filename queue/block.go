@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // A block is up to 64 items of one lane that were enqueued in one batch. They
@@ -47,6 +49,7 @@ func (b *block) full() uint64 { return ^uint64(0) >> (blockItems - b.count) }
 //
 //	id, as a difference to the one before    length    item
 //
+// where the first id is the block's, and ids grow.
 // appendBlockItem appends one.
 func appendBlockItem(b []byte, step uint64, value []byte) []byte {
 	b = binary.AppendUvarint(b, step)
@@ -57,17 +60,18 @@ func appendBlockItem(b []byte, step uint64, value []byte) []byte {
 // eachItem calls fn for the items of a stored block, settled ones included. The
 // values share memory with the block's.
 func eachItem(first uint64, value []byte, fn func(index int, id uint64, value []byte) error) error {
-	r := reader{b: value}
-	if r.byte() != blockFormat {
+	r := wire.NewReader(value)
+	if r.Byte() != blockFormat {
 		return fmt.Errorf("%w: block %d has an unknown format", ErrCorrupt, first)
 	}
 	id := first
-	for i := 0; len(r.b) > 0; i++ {
-		id += r.uvarint()
-		item := r.bytes()
-		if r.bad || i == blockItems {
+	for i := 0; r.Len() > 0; i++ {
+		step := r.Uvarint()
+		item := r.Bytes()
+		if !r.OK() || i == blockItems || (step == 0) != (i == 0) || id+step < id {
 			return fmt.Errorf("%w: malformed block %d", ErrCorrupt, first)
 		}
+		id += step
 		if err := fn(i, id, item); err != nil {
 			return err
 		}
@@ -138,9 +142,9 @@ func (s *Store) scanEntries(ctx context.Context, start, end []byte, fn func(*ent
 		}
 		switch form {
 		case formSettled:
-			r := reader{b: value}
-			settledOf, settled = at.id, r.uvarint()
-			return r.err("set of settled items")
+			r := wire.NewReader(value)
+			settledOf, settled = at.id, r.Uvarint()
+			return malformed(&r, "set of settled items")
 		case formBlock:
 			b, err := readBlock(at.id, value, settled, sequence)
 			if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dchest/siphash"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // hash128 is the keyed hash of an item's identity.
@@ -42,10 +44,6 @@ const (
 	maxItemHeaders = 64
 )
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
 // appendItem encodes an item that has been delivered attempts times.
 func appendItem(b []byte, it *Item, attempts int, enqueued int64) []byte {
 	flags := byte(itemFormat)
@@ -69,7 +67,7 @@ func appendItem(b []byte, it *Item, attempts int, enqueued int64) []byte {
 	}
 	if flags&flagKey != 0 {
 		b = append(b, byte(it.Mode))
-		b = appendString(b, it.Key)
+		b = wire.AppendString(b, it.Key)
 	}
 	if flags&flagHeaders != 0 {
 		names := make([]string, 0, len(it.Headers))
@@ -79,8 +77,8 @@ func appendItem(b []byte, it *Item, attempts int, enqueued int64) []byte {
 		sort.Strings(names)
 		b = binary.AppendUvarint(b, uint64(len(names)))
 		for _, name := range names {
-			b = appendString(b, name)
-			b = appendString(b, it.Headers[name])
+			b = wire.AppendString(b, name)
+			b = wire.AppendString(b, it.Headers[name])
 		}
 	}
 	return append(b, it.Body...)
@@ -109,62 +107,20 @@ func withAttempts(value []byte, attempts int) []byte {
 	return append(out, value[1+n:]...)
 }
 
-// A reader takes values off the front of stored bytes. After a failure every
-// read returns zero and bad is set, so callers check once, at the end.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.bad = true
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) bytes() []byte {
-	n := r.uvarint()
-	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
+// malformed returns an error that names what was read if any of it could not be.
+func malformed(r *wire.Reader, what string) error {
+	if r.OK() {
 		return nil
 	}
-	s := r.b[:n]
-	r.b = r.b[n:]
-	return s
+	return fmt.Errorf("%w: malformed %s", ErrCorrupt, what)
 }
 
-func (r *reader) string() string { return string(r.bytes()) }
-
-// err returns an error that names what was read if any read failed.
-func (r *reader) err(what string) error {
-	if r.bad {
-		return fmt.Errorf("%w: malformed %s", ErrCorrupt, what)
+// malformedItem is malformed for an item.
+func malformedItem(r *wire.Reader, id uint64) error {
+	if r.OK() {
+		return nil
 	}
-	return nil
+	return malformed(r, fmt.Sprintf("item %d", id))
 }
 
 // storedItem is a decoded item. Body shares memory with what was decoded.
@@ -178,44 +134,37 @@ type storedItem struct {
 // decodeItem decodes a stored item that lies at l.
 func decodeItem(l loc, value []byte) (storedItem, error) {
 	var s storedItem
-	r := reader{b: value}
-	flags := r.byte()
+	r := wire.NewReader(value)
+	flags := r.Byte()
 	if flags&^itemFlags != itemFormat {
 		return s, fmt.Errorf("%w: item %d has format %#x", ErrCorrupt, l.id, flags)
 	}
-	s.attempts = int(r.uvarint())
-	s.enqueued = int64(r.uvarint())
+	s.attempts = int(r.Uvarint())
+	s.enqueued = int64(r.Uvarint())
 	if flags&flagExpires != 0 {
-		s.expires = int64(r.uvarint())
+		s.expires = int64(r.Uvarint())
 		s.Expires = time.UnixMilli(s.expires)
 	}
 	if flags&flagKey != 0 {
-		s.Mode = Mode(r.byte())
-		s.Key = r.string()
+		s.Mode = Mode(r.Byte())
+		s.Key = r.Text()
 	}
 	if flags&flagHeaders != 0 {
-		n := r.uvarint()
+		n := r.Uvarint()
 		if n > maxItemHeaders {
-			r.bad, n = true, 0
+			r.Fail()
+			n = 0
 		}
 		s.Headers = make(map[string]string, n)
 		for range n {
-			name := r.string()
-			s.Headers[name] = r.string()
+			name := r.Text()
+			s.Headers[name] = r.Text()
 		}
 	}
-	s.Body = r.b
+	s.Body = r.Rest()
 	s.Group = l.group
 	s.Priority = int(l.prio)
-	return s, r.itemErr(l.id)
-}
-
-// itemErr is err for an item.
-func (r *reader) itemErr(id uint64) error {
-	if !r.bad {
-		return nil
-	}
-	return r.err(fmt.Sprintf("item %d", id))
+	return s, malformedItem(&r, l.id)
 }
 
 // ref is an item in memory that is not decoded: what scheduling needs, and
@@ -258,18 +207,18 @@ func (f ref) floor() uint64 {
 
 // makeRef reads the head of a stored item.
 func makeRef(id uint64, value []byte) (ref, error) {
-	r := reader{b: value}
-	flags := r.byte()
+	r := wire.NewReader(value)
+	flags := r.Byte()
 	f := ref{id: id, value: value, keyed: flags&flagKey != 0, live: flags&flagLive != 0}
-	f.attempts = int32(r.uvarint())
+	f.attempts = int32(r.Uvarint())
 	if flags&flagExpires != 0 {
-		r.uvarint()
-		f.expires = int64(r.uvarint())
+		r.Uvarint()
+		f.expires = int64(r.Uvarint())
 	}
 	if flags&^itemFlags != itemFormat {
-		r.bad = true
+		r.Fail()
 	}
-	return f, r.itemErr(id)
+	return f, malformedItem(&r, id)
 }
 
 // keyHash returns the hash of a keyed item's identity.
@@ -313,21 +262,21 @@ func (m mark) append(b []byte) []byte {
 }
 
 func decodeMark(q uint16, b []byte) (mark, error) {
-	r := reader{b: b}
-	flags := r.byte()
+	r := wire.NewReader(b)
+	flags := r.Byte()
 	m := mark{ever: flags&markEver != 0}
 	m.at.queue = q
-	m.at.prio = int8(r.byte())
-	m.at.id = r.uvarint()
+	m.at.prio = int8(r.Byte())
+	m.at.id = r.Uvarint()
 	if flags&markBlock != 0 {
-		if m.at.block = m.at.id - r.uvarint(); m.at.block > m.at.id || m.at.block == 0 {
-			r.bad = true
+		if m.at.block = m.at.id - r.Uvarint(); m.at.block > m.at.id || m.at.block == 0 {
+			r.Fail()
 		}
 	}
-	m.at.epoch = uint32(r.uvarint())
-	m.at.due = int64(r.uvarint())
-	m.at.group = string(r.b)
-	return m, r.err("mark")
+	m.at.epoch = uint32(r.Uvarint())
+	m.at.due = int64(r.Uvarint())
+	m.at.group = string(r.Rest())
+	return m, malformed(&r, "mark")
 }
 
 // queueCounts are the numbers of a queue that change with every commit.
@@ -347,11 +296,11 @@ func (c *queueCounts) append(b []byte) []byte {
 }
 
 func (c *queueCounts) decode(b []byte) error {
-	r := reader{b: b}
-	c.open, c.tail = uint32(r.uvarint()), uint32(r.uvarint())
-	c.dead, c.bytes = int64(r.uvarint()), int64(r.uvarint())
+	r := wire.NewReader(b)
+	c.open, c.tail = uint32(r.Uvarint()), uint32(r.Uvarint())
+	c.dead, c.bytes = int64(r.Uvarint()), int64(r.Uvarint())
 	c.total.decode(&r)
-	return r.err("queue counts")
+	return malformed(&r, "queue counts")
 }
 
 // epochCounts are the numbers of an epoch that is not finished.
@@ -369,10 +318,10 @@ func (c *epochCounts) append(b []byte) []byte {
 }
 
 func (c *epochCounts) decode(b []byte) error {
-	r := reader{b: b}
-	c.live, c.delayed = int64(r.uvarint()), int64(r.uvarint())
+	r := wire.NewReader(b)
+	c.live, c.delayed = int64(r.Uvarint()), int64(r.Uvarint())
 	c.total.decode(&r)
-	return r.err("epoch counts")
+	return malformed(&r, "epoch counts")
 }
 
 // Totals counts what has become of items, since the queue was made or within
@@ -398,9 +347,9 @@ func (t *Totals) append(b []byte) []byte {
 	return b
 }
 
-func (t *Totals) decode(r *reader) {
+func (t *Totals) decode(r *wire.Reader) {
 	for _, f := range t.fields() {
-		*f = int64(r.uvarint())
+		*f = int64(r.Uvarint())
 	}
 }
 
@@ -428,14 +377,14 @@ func (g *groupRecord) append(b []byte) []byte {
 }
 
 func decodeGroup(b []byte) (groupRecord, error) {
-	r := reader{b: b}
+	r := wire.NewReader(b)
 	var g groupRecord
-	g.nextDue = r.varint()
-	g.settings.MaxInFlight = int(r.varint())
-	g.settings.MinDelay = time.Duration(r.varint())
-	if t := r.varint(); t != 0 {
+	g.nextDue = r.Varint()
+	g.settings.MaxInFlight = int(r.Varint())
+	g.settings.MinDelay = time.Duration(r.Varint())
+	if t := r.Varint(); t != 0 {
 		g.settings.NotBefore = time.Unix(0, t)
 	}
-	g.settings.Paused = r.byte() != 0
-	return g, r.err("group record")
+	g.settings.Paused = r.Byte() != 0
+	return g, malformed(&r, "group record")
 }

@@ -92,3 +92,27 @@ func TestOrderOfKeysInALane(t *testing.T) {
 		}
 	}
 }
+
+func TestBlockIsRefusedUnlessItsIDsGrow(t *testing.T) {
+	item := appendItem(nil, &Item{Body: []byte("body")}, 0, 1)
+	steps := func(steps ...uint64) []byte {
+		b := []byte{blockFormat}
+		for _, step := range steps {
+			b = appendBlockItem(b, step, item)
+		}
+		return b
+	}
+	if b, err := readBlock(70, steps(0, 1, 5), 0, 0); err != nil || b.last != 76 || b.count != 3 {
+		t.Errorf("a block with growing ids is read as %+v, %v", b, err)
+	}
+	for name, block := range map[string][]byte{
+		"an id twice":                        steps(0, 1, 0),
+		"a first id that is not the block's": steps(1, 1),
+		"ids that wrap":                      steps(0, math.MaxUint64-50),
+		"no items":                           steps(),
+	} {
+		if _, err := readBlock(70, block, 0, 0); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("a block with %s is read: %v", name, err)
+		}
+	}
+}

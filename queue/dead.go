@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // DeadLetter is an item that was given up.
@@ -31,24 +33,24 @@ type deadRecord struct {
 }
 
 func (d *deadRecord) append(b []byte) []byte {
-	b = appendString(b, string(d.at.appendKey(nil)))
+	b = wire.AppendString(b, string(d.at.appendKey(nil)))
 	b = binary.AppendUvarint(b, uint64(d.attempts))
 	b = binary.AppendUvarint(b, uint64(d.buried))
-	b = appendString(b, d.reason)
-	b = appendString(b, d.stack)
+	b = wire.AppendString(b, d.reason)
+	b = wire.AppendString(b, d.stack)
 	return append(b, d.value...)
 }
 
 func decodeDead(b []byte) (deadRecord, error) {
 	var d deadRecord
-	r := reader{b: b}
-	key := r.bytes()
-	d.attempts = int(r.uvarint())
-	d.buried = int64(r.uvarint())
-	d.reason = r.string()
-	d.stack = r.string()
-	d.value = r.b
-	if err := r.err("dead letter"); err != nil {
+	r := wire.NewReader(b)
+	key := r.Bytes()
+	d.attempts = int(r.Uvarint())
+	d.buried = int64(r.Uvarint())
+	d.reason = r.Text()
+	d.stack = r.Text()
+	d.value = r.Rest()
+	if err := malformed(&r, "dead letter"); err != nil {
 		return d, err
 	}
 	var err error

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // This file plans what happens to blocks: how new items are packed into them, and
@@ -199,8 +201,8 @@ func (p *plan) settledItems(at loc, b *block) (uint64, error) {
 	if err != nil || !found {
 		return 0, err
 	}
-	r := reader{b: value}
-	return r.uvarint(), r.err("set of settled items")
+	r := wire.NewReader(value)
+	return r.Uvarint(), malformed(&r, "set of settled items")
 }
 
 // writeSettlings adds the writes that settle items of blocks. They come behind

@@ -10,6 +10,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/wire"
 	"github.com/seed-301537d8/weir/queue/driver"
 )
 
@@ -48,10 +49,10 @@ func (s *Store) recover(ctx context.Context) error {
 		return err
 	}
 	if found {
-		r := reader{b: value}
-		s.sequence.Store(r.uvarint())
-		s.nextID = r.uvarint()
-		if err := r.err("batch number"); err != nil {
+		r := wire.NewReader(value)
+		s.sequence.Store(r.Uvarint())
+		s.nextID = r.Uvarint()
+		if err := malformed(&r, "batch number"); err != nil {
 			return err
 		}
 	}
@@ -141,9 +142,9 @@ func (s *Store) recoverCounts(ctx context.Context, q *queueState) error {
 	}
 	prefix = appendQueue(nil, kindName, q.id)
 	return s.scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) error {
-		r := reader{b: value}
-		q.names[string(key[len(prefix):])] = nameRecord{next: uint32(r.uvarint())}
-		return r.err("durable name")
+		r := wire.NewReader(value)
+		q.names[string(key[len(prefix):])] = nameRecord{next: uint32(r.Uvarint())}
+		return malformed(&r, "durable name")
 	})
 }
 
@@ -180,11 +181,11 @@ func (s *Store) recoverSchedule(q *queueState) error {
 func (s *Store) recoverNotes(ctx context.Context) error {
 	taken := make(map[string]int)
 	err := s.db.ReadNotes(ctx, func(note []byte) {
-		r := reader{b: note}
-		for len(r.b) > 0 {
-			kind, attempt, key := r.byte(), int(r.uvarint()), r.bytes()
+		r := wire.NewReader(note)
+		for r.Len() > 0 {
+			kind, attempt, key := r.Byte(), int(r.Uvarint()), r.Bytes()
 			switch {
-			case r.bad:
+			case !r.OK():
 				return
 			case kind == noteTaken:
 				taken[string(key)] = attempt

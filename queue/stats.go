@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // QueueStats are the numbers of a queue. Ready + Delayed + Leased + Later is
@@ -115,10 +117,10 @@ func (q *queueState) stats() QueueStats {
 
 // enqueuedAt reads the time out of a stored item.
 func enqueuedAt(value []byte) time.Time {
-	r := reader{b: value}
-	r.byte()
-	r.uvarint()
-	return time.UnixMilli(int64(r.uvarint()))
+	r := wire.NewReader(value)
+	r.Byte()
+	r.Uvarint()
+	return time.UnixMilli(int64(r.Uvarint()))
 }
 
 // GroupSettings returns the stored settings of a group, zero if there are none.

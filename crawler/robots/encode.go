@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // ErrCorrupt is returned when bytes are not the binary form of a Policy or of
@@ -24,9 +26,9 @@ func (p *Policy) MarshalBinary() ([]byte, error) {
 	out = binary.AppendVarint(out, p.Expires.UnixMilli())
 	out = binary.AppendUvarint(out, uint64(p.Status))
 	out = binary.AppendUvarint(out, uint64(p.Failures))
-	out = appendString(out, p.Detail)
+	out = wire.AppendString(out, p.Detail)
 	if p.Outcome == Unreachable {
-		return appendString(out, p.Rules.Agent()), nil
+		return wire.AppendString(out, p.Rules.Agent()), nil
 	}
 	return p.Rules.append(out), nil
 }
@@ -34,27 +36,27 @@ func (p *Policy) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary implements encoding.BinaryUnmarshaler. Errors are
 // [ErrCorrupt]; p is unchanged then.
 func (p *Policy) UnmarshalBinary(data []byte) error {
-	d := decoder{data: data}
-	if d.byte() != formatVersion {
+	d := decoder{wire.NewReader(data)}
+	if d.Byte() != formatVersion {
 		return fmt.Errorf("%w: unknown version", ErrCorrupt)
 	}
 	q := Policy{
-		Outcome:  Outcome(d.byte()),
+		Outcome:  Outcome(d.Byte()),
 		Fetched:  d.time(),
 		Expires:  d.time(),
-		Status:   d.int(),
-		Failures: d.int(),
-		Detail:   d.string(),
+		Status:   d.Int(),
+		Failures: d.Int(),
+		Detail:   d.Text(),
 	}
 	switch q.Outcome {
 	case Unreachable:
-		q.Rules = disallowAll(d.string())
+		q.Rules = disallowAll(d.Text())
 	case Parsed, Unavailable:
 		q.Rules = d.rules()
 	default:
-		d.failed = true
+		d.Fail()
 	}
-	if d.failed || len(d.data) > 0 {
+	if !d.Done() {
 		return fmt.Errorf("%w: %d bytes", ErrCorrupt, len(data))
 	}
 	*p = q
@@ -66,12 +68,12 @@ func (r *Rules) append(out []byte) []byte {
 	if r == nil {
 		r = &Rules{}
 	}
-	out = appendString(out, r.agent)
+	out = wire.AppendString(out, r.agent)
 	out = append(out, byte(r.dialect))
 	out = binary.AppendUvarint(out, uint64(r.crawlDelay))
 	out = binary.AppendUvarint(out, uint64(len(r.sitemaps)))
 	for _, s := range r.sitemaps {
-		out = appendString(out, s)
+		out = wire.AppendString(out, s)
 	}
 	out = binary.AppendUvarint(out, uint64(len(r.rules)))
 	for _, rule := range r.rules {
@@ -80,95 +82,38 @@ func (r *Rules) append(out []byte) []byte {
 			n |= 1
 		}
 		out = binary.AppendUvarint(out, n)
-		out = appendString(out, rule.Pattern)
+		out = wire.AppendString(out, rule.Pattern)
 	}
 	return out
 }
 
-func appendString(out []byte, s string) []byte {
-	out = binary.AppendUvarint(out, uint64(len(s)))
-	return append(out, s...)
-}
+// decoder reads the binary forms.
+type decoder struct{ wire.Reader }
 
-// decoder takes values off the front of data. Once it has failed it returns
-// zeros.
-type decoder struct {
-	data   []byte
-	failed bool
-}
-
-func (d *decoder) byte() byte {
-	if len(d.data) == 0 {
-		d.failed = true
-		return 0
-	}
-	b := d.data[0]
-	d.data = d.data[1:]
-	return b
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.data)
-	if n <= 0 {
-		d.failed, d.data = true, nil
-		return 0
-	}
-	d.data = d.data[n:]
-	return v
-}
-
-func (d *decoder) int() int {
-	v := d.uvarint()
-	if v > math.MaxInt32 {
-		d.failed = true
-		return 0
-	}
-	return int(v)
-}
-
-func (d *decoder) time() time.Time {
-	v, n := binary.Varint(d.data)
-	if n <= 0 {
-		d.failed, d.data = true, nil
-		return time.Time{}
-	}
-	d.data = d.data[n:]
-	return time.UnixMilli(v)
-}
-
-func (d *decoder) string() string {
-	n := d.uvarint()
-	if n > uint64(len(d.data)) {
-		d.failed, d.data = true, nil
-		return ""
-	}
-	s := string(d.data[:n])
-	d.data = d.data[n:]
-	return s
-}
+func (d *decoder) time() time.Time { return time.UnixMilli(d.Varint()) }
 
 func (d *decoder) rules() *Rules {
-	r := &Rules{agent: d.string(), dialect: Dialect(d.byte())}
-	delay := d.uvarint()
+	r := &Rules{agent: d.Text(), dialect: Dialect(d.Byte())}
+	delay := d.Uvarint()
 	r.crawlDelay = time.Duration(min(delay, uint64(maxCrawlDelay)))
 	// Every element takes a byte at least, so that a false count allocates
 	// nothing: the loops end with the data.
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		r.sitemaps = append(r.sitemaps, d.string())
+	for n := d.Uvarint(); n > 0 && d.OK(); n-- {
+		r.sitemaps = append(r.sitemaps, d.Text())
 	}
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		line := d.uvarint()
-		rule := Rule{Allow: line&1 == 1, Line: int(line >> 1), Pattern: d.string()}
-		if d.failed || rule.Pattern == "" || line>>1 > math.MaxInt32 {
-			d.failed = true
+	for n := d.Uvarint(); n > 0 && d.OK(); n-- {
+		line := d.Uvarint()
+		rule := Rule{Allow: line&1 == 1, Line: int(line >> 1), Pattern: d.Text()}
+		if !d.OK() || rule.Pattern == "" || line>>1 > math.MaxInt32 {
+			d.Fail()
 			break
 		}
 		r.rules = append(r.rules, rule)
 	}
 	if r.dialect > Google {
-		d.failed = true
+		d.Fail()
 	}
-	if !d.failed {
+	if d.OK() {
 		r.compile()
 	}
 	return r

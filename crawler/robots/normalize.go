@@ -3,7 +3,7 @@ package robots
 import (
 	"strings"
 
-	"github.com/seed-301537d8/weir/internal/percent"
+	"github.com/seed-301537d8/weir/crawler/internal/percent"
 )
 
 // normalize brings escapes into one form, so that octets can be compared (RFC

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/seed-301537d8/weir/internal/percent"
+	"github.com/seed-301537d8/weir/crawler/internal/percent"
 )
 
 // Resolve returns the canonical form of a reference found in the page u: of a

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
-	"github.com/seed-301537d8/weir/internal/frugal"
+	"github.com/seed-301537d8/weir/internal/cli/memory"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
@@ -48,7 +48,7 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 	if !ok && !mayBegin {
 		return nil, usagef("no crawl has begun in %s: name a URL to begin with", dir)
 	}
-	options := frugal.Options()
+	options := memory.StoreOptions()
 	options.Queue.Logger = newLogger(con, verbose)
 	warn := func(err error) { con.printf("weir: %v", err) }
 	for deadline := time.Now().Add(lockPatience / 3); ; {

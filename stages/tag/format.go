@@ -10,6 +10,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // A model file is the magic line, then four numbers of 32 bits, low byte
@@ -145,7 +147,7 @@ func corrupt(format string, args ...any) error {
 // decodeModel reads the body of a model file. It trusts nothing: a body that
 // was made to mislead gives an error too.
 func decodeModel(body []byte) (*model, error) {
-	d := decoder{buf: body}
+	d := decoder{r: wire.NewReader(body)}
 	m := &model{}
 	m.lang = d.str("language")
 	m.style = styleOf(m.lang)
@@ -169,8 +171,8 @@ func decodeModel(body []byte) (*model, error) {
 	}
 	rowsTag := d.rows("tag weights", len(m.labels))
 	rowsEnd := d.rows("boundary weights", int(manyWords)+1)
-	if d.err == nil && len(d.buf) > 0 {
-		d.fail("%d bytes too many", len(d.buf))
+	if d.err == nil && d.r.Len() > 0 {
+		d.fail("%d bytes too many", d.r.Len())
 	}
 	if d.err != nil {
 		return nil, d.err
@@ -200,8 +202,7 @@ func (e *encoder) bool(b bool) {
 }
 
 func (e *encoder) str(s string) {
-	e.num(len(s))
-	e.buf = append(e.buf, s...)
+	e.buf = wire.AppendString(e.buf, s)
 }
 
 func (e *encoder) strs(list []string) {
@@ -270,48 +271,44 @@ func (e *encoder) rows(rows []row) {
 	}
 }
 
-// A decoder reads the body of a model file. After the first error it returns
-// zeroes only.
+// A decoder reads the body of a model file. It keeps the first error, and after
+// that returns zeroes only.
 type decoder struct {
-	buf []byte
+	r   wire.Reader
 	err error
 }
 
 func (d *decoder) fail(format string, args ...any) {
 	if d.err == nil {
 		d.err = corrupt(format, args...)
-		d.buf = nil
+		d.r.Fail()
 	}
 }
 
 func (d *decoder) num(what string) uint64 {
-	n, size := binary.Uvarint(d.buf)
-	if size <= 0 {
+	n := d.r.Uvarint()
+	if !d.r.OK() {
 		d.fail("%s: no number", what)
-		return 0
 	}
-	d.buf = d.buf[size:]
 	return n
 }
 
 // count reads the number of things that follow, of at least size bytes each.
 func (d *decoder) count(what string, limit, size int) int {
 	n := d.num(what)
-	if n > uint64(limit) || n*uint64(size) > uint64(len(d.buf)) {
-		d.fail("%d %s, at most %d are possible", n, what, min(limit, len(d.buf)/size))
+	if possible := min(limit, d.r.Len()/size); n > uint64(possible) {
+		d.fail("%d %s, at most %d are possible", n, what, possible)
 		return 0
 	}
 	return int(n)
 }
 
 func (d *decoder) bytes(what string, n int) []byte {
-	if n > len(d.buf) {
-		d.fail("%s: %d bytes are missing", what, n-len(d.buf))
+	if n > d.r.Len() {
+		d.fail("%s: %d bytes are missing", what, n-d.r.Len())
 		return nil
 	}
-	b := d.buf[:n]
-	d.buf = d.buf[n:]
-	return b
+	return d.r.Next(n)
 }
 
 func (d *decoder) str(what string) string {

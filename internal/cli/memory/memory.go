@@ -1,6 +1,6 @@
-// Package frugal has the settings with which weir crawls in under 200 MB. The
+// Package memory has the settings with which weir crawls in under 200 MB. The
 // benchmark uses them too, so that it measures what people run.
-package frugal
+package memory
 
 import (
 	"time"
@@ -13,10 +13,10 @@ import (
 // dearer than time.
 const GCPercent = 50
 
-// Options are the options of a crawl's store. A page may take a thirteenth of a
-// memtable, compressed, on its way to the next stage. And as pages come from the
-// network, nobody minds if one is stored some milliseconds later.
-func Options() *badgerqueue.Options {
+// StoreOptions returns the options of a crawl's store. A page may take a
+// thirteenth of a memtable, compressed, on its way to the next stage. And as pages
+// come from the network, nobody minds if one is stored some milliseconds later.
+func StoreOptions() *badgerqueue.Options {
 	return &badgerqueue.Options{
 		MemTable: 16 << 20,
 		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20},

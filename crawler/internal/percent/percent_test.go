@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/seed-301537d8/weir/internal/percent"
+	"github.com/seed-301537d8/weir/crawler/internal/percent"
 )
 
 func TestEscapes(t *testing.T) {

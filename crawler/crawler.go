@@ -118,14 +118,18 @@ func newCrawler(ctx context.Context, store *queue.Store, settings Settings, seed
 	if err != nil {
 		return nil, err
 	}
+	var transport func(*http.Transport) http.RoundTripper
+	if opts.Transport != nil {
+		transport = func(*http.Transport) http.RoundTripper { return opts.Transport }
+	}
 	c.fetcher = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: settings.MaxBody,
-		MaxIdlePerHost: max(settings.PerHost, 2), Transport: opts.Transport,
+		MaxIdlePerHost: max(settings.PerHost, 2), Transport: transport,
 		KeepWire: settings.Runs(StageWARC),
 	}
 	c.robotFiles = &stages.Fetcher{
 		UserAgent: settings.UserAgent, AllowPrivate: settings.AllowPrivate, MaxBody: robots.MaxBody, Cut: true,
-		Types: []string{"*/*"}, MaxIdlePerHost: 1, Transport: opts.Transport,
+		Types: []string{"*/*"}, MaxIdlePerHost: 1, Transport: transport,
 	}
 	c.polite = polite.Options{MinDelay: settings.Delay}
 	if settings.Delay < 0 {

@@ -1,10 +1,12 @@
 package stages
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -81,9 +83,18 @@ type Fetcher struct {
 	MaxIdlePerHost  int
 	IdleConnTimeout time.Duration
 
-	// Transport replaces the built-in transport, and with it DialTimeout,
-	// TLSTimeout, MaxHeader, AllowPrivate and the idle limits.
-	Transport http.RoundTripper
+	// Proxy returns the proxy for a request, or nil for none; see
+	// [http.Transport]. Nil means that there is none. The address guard of
+	// AllowPrivate holds for the request's host, which is looked up before the
+	// proxy is asked, and not for the proxy itself, which may be inside.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// Transport makes the transport of another one: it is given the built-in
+	// one, with all of the above and the address guard, and returns what is to
+	// be used, be it the same with other settings or one around it. What it
+	// returns without using the built-in one has no guard. Nil means the
+	// built-in one.
+	Transport func(builtin *http.Transport) http.RoundTripper
 
 	once      sync.Once
 	transport http.RoundTripper
@@ -110,6 +121,16 @@ type FetchRequest struct {
 	LastModified string `json:"last_modified,omitempty"`
 	// Header is sent as well and wins over the Fetcher's own.
 	Header http.Header `json:"header,omitempty"`
+	// Method is the request's; GET if empty. Body is sent with it.
+	Method string `json:"method,omitempty"`
+	Body   []byte `json:"body,omitempty"`
+	// Types and MaxBody take the place of the Fetcher's for this request,
+	// unless they are nil and zero.
+	Types   []string `json:"types,omitempty"`
+	MaxBody int64    `json:"max_body,omitempty"`
+	// Prepare may change the request before it is sent. An error ends it with
+	// [ReasonFailed], or is returned as it is if it is an [*Error].
+	Prepare func(*http.Request) error `json:"-"`
 }
 
 // A FetchResponse is what came back. It owns its Body.
@@ -198,6 +219,15 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 		return nil, &Error{Op: "fetch", Subject: clip(r.URL, 500), Reason: ReasonBadURL, Permanent: true, Detail: err.Error(), Err: err}
 	}
 
+	if r.Prepare != nil {
+		if err := r.Prepare(req); err != nil {
+			if e := AsError(err); e != nil {
+				return nil, e
+			}
+			return nil, f.fail(req.URL.String(), ReasonFailed, false, err.Error(), err)
+		}
+	}
+
 	w := newWatch(ctx, or(f.Timeout, 60*time.Second))
 	defer w.stop()
 	tr := &tracer{start: start}
@@ -217,13 +247,13 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 	if f.KeepWire {
 		resp.RequestHeader = req.Header
 	}
-	err = f.finish(ctx, req, hr, resp, w, idle)
+	err = f.finish(ctx, &r, req, hr, resp, w, idle)
 	tr.into(resp)
 	return resp, err
 }
 
 // finish reads the rest of the response as its status demands.
-func (f *Fetcher) finish(ctx context.Context, req *http.Request, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
+func (f *Fetcher) finish(ctx context.Context, r *FetchRequest, req *http.Request, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
 	switch status := hr.StatusCode; {
 	case status == http.StatusNotModified:
 		resp.NotModified = true
@@ -237,7 +267,7 @@ func (f *Fetcher) finish(ctx context.Context, req *http.Request, hr *http.Respon
 	case status < 200:
 		return f.fail(resp.URL, ReasonProtocol, false, fmt.Sprintf("unexpected status %d", status), nil)
 	}
-	if err := f.readBody(hr, resp, w, idle); err != nil {
+	if err := f.readBody(r, hr, resp, w, idle); err != nil {
 		var e *Error
 		if errors.As(err, &e) {
 			return err
@@ -252,9 +282,10 @@ func (f *Fetcher) init() {
 	if f.types == nil {
 		f.types = defaultTypes
 	}
-	f.transport = f.Transport
-	if f.transport == nil {
-		f.transport = f.newTransport()
+	builtin := f.newTransport()
+	f.transport = builtin
+	if f.Transport != nil {
+		f.transport = f.Transport(builtin)
 	}
 }
 
@@ -307,8 +338,13 @@ func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
 		h[http.CanonicalHeaderKey(k)] = v
 	}
 	req := &http.Request{
-		Method: http.MethodGet, URL: u, Header: h, Host: u.Host,
+		Method: or(r.Method, http.MethodGet), URL: u, Header: h, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if len(r.Body) > 0 {
+		req.ContentLength = int64(len(r.Body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
+		req.Body, _ = req.GetBody()
 	}
 	return req, nil
 }

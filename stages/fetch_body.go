@@ -63,10 +63,14 @@ func (r *wireReader) Read(p []byte) (int, error) {
 }
 
 // readBody reads, decodes and checks the body of a success into resp.
-func (f *Fetcher) readBody(hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
-	maxBody := or(f.MaxBody, DefaultMaxBody)
+func (f *Fetcher) readBody(r *FetchRequest, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
+	maxBody := or(r.MaxBody, or(f.MaxBody, DefaultMaxBody))
+	types := r.Types
+	if types == nil {
+		types = f.types
+	}
 	maxWire := or(f.MaxWire, maxBody)
-	if err := f.checkType(resp, nil); err != nil {
+	if err := f.checkType(resp, types, nil); err != nil {
 		return err
 	}
 	encodings := contentEncodings(hr.Header["Content-Encoding"])
@@ -109,7 +113,7 @@ func (f *Fetcher) readBody(hr *http.Response, resp *FetchResponse, w *watch, idl
 	case err != nil:
 		return err
 	}
-	if err := f.checkType(resp, body); err != nil {
+	if err := f.checkType(resp, types, body); err != nil {
 		return err
 	}
 	resp.setBody(body)
@@ -182,7 +186,7 @@ func drain(r io.Reader, limit int64) { _, _ = io.CopyN(io.Discard, r, limit) }
 
 // checkType decides the content type and refuses what is not wanted: from the
 // header alone if body is nil, else from both.
-func (f *Fetcher) checkType(resp *FetchResponse, body []byte) error {
+func (f *Fetcher) checkType(resp *FetchResponse, types []string, body []byte) error {
 	declared := mediaType(resp.ContentType)
 	if body != nil {
 		if t := sniffType(declared, body); t != "" {
@@ -191,7 +195,7 @@ func (f *Fetcher) checkType(resp *FetchResponse, body []byte) error {
 	} else if vagueTypes[declared] {
 		return nil // the body will tell
 	}
-	if t := mediaType(resp.ContentType); !matchType(t, f.types) {
+	if t := mediaType(resp.ContentType); !matchType(t, types) {
 		return f.fail(resp.URL, ReasonType, true, t, nil)
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,11 +24,18 @@ import (
 // connections each, all bounded together, and no decompression of its own.
 func (f *Fetcher) newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: or(f.DialTimeout, 10*time.Second), KeepAlive: 30 * time.Second}
+	g := &guard{proxy: f.Proxy, plain: *dialer, guarded: dialer}
 	if !f.AllowPrivate {
-		dialer.Control = ssrf.New(ssrf.WithAnyPort()).Safe
+		g.rules = ssrf.New(ssrf.WithAnyPort())
+		dialer.Control = g.rules.Safe
+	}
+	var proxy func(*http.Request) (*url.URL, error)
+	if f.Proxy != nil {
+		proxy = g.choose
 	}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		Proxy:                  proxy,
+		DialContext:            g.dial,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		TLSHandshakeTimeout:    or(f.TLSTimeout, 10*time.Second),
@@ -39,6 +48,49 @@ func (f *Fetcher) newTransport() *http.Transport {
 		ReadBufferSize:         8 << 10,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 	}
+}
+
+// guard keeps connections out of private networks, be it directly or by a proxy.
+type guard struct {
+	proxy   func(*http.Request) (*url.URL, error)
+	rules   *ssrf.Guardian // nil: everything is allowed
+	plain   net.Dialer     // to proxies, which their user has chosen
+	guarded *net.Dialer
+	proxies sync.Map // their addresses, host:port
+}
+
+// choose returns the proxy of a request. A proxy looks names up itself, so those
+// that lead inside are refused here.
+func (g *guard) choose(r *http.Request) (*url.URL, error) {
+	u, err := g.proxy(r)
+	if u == nil || err != nil {
+		return u, err
+	}
+	if g.rules != nil {
+		addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range addrs {
+			network := "tcp6"
+			if a = a.Unmap(); a.Is4() {
+				network = "tcp4"
+			}
+			if err := g.rules.Safe(network, netip.AddrPortFrom(a, 80).String(), nil); err != nil {
+				return nil, err
+			}
+		}
+	}
+	port := or(u.Port(), map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme])
+	g.proxies.Store(net.JoinHostPort(u.Hostname(), or(port, "80")), true)
+	return u, nil
+}
+
+func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if _, ok := g.proxies.Load(address); ok {
+		return g.plain.DialContext(ctx, network, address)
+	}
+	return g.guarded.DialContext(ctx, network, address)
 }
 
 // phaseError is the cause that a watch cancels its context with.

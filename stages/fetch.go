@@ -47,13 +47,13 @@ type Fetcher struct {
 	MaxBody int64
 	// MaxWire bounds the body as it arrives, in bytes; MaxBody if zero.
 	MaxWire int64
-	// Cut keeps the beginning of a body that is over MaxBody or MaxWire: Fetch
-	// returns it with the error of [ReasonTooLarge].
+	// Cut keeps the beginning of a body that is over MaxBody or MaxWire, or whose
+	// coding is broken: Fetch returns it with the error.
 	Cut bool
 	// KeepWire fills in the response's RequestHeader and Wire, for an archive.
 	KeepWire bool
 	// MaxRatio bounds how many times larger the body may be than what arrived,
-	// once it is over a mebibyte; 200 if zero.
+	// once it is over 4 MiB; 1,100 if zero.
 	MaxRatio int64
 	// MaxHeader bounds the response's header, in bytes; 64 KiB if zero.
 	MaxHeader int64
@@ -242,7 +242,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 
 	resp := &FetchResponse{
 		URL: req.URL.String(), Status: hr.StatusCode, Proto: hr.Proto, Header: hr.Header,
-		ContentType: hr.Header.Get("Content-Type"), Fetched: start,
+		ContentType: contentType(hr.Header), Fetched: start,
 	}
 	if f.KeepWire {
 		resp.RequestHeader = req.Header
@@ -421,28 +421,6 @@ func ParseRetryAfter(v string, now time.Time) time.Time {
 		return time.Time{}
 	}
 	return now.Add(d)
-}
-
-// mediaType returns the media type of a Content-Type, in lower case and without
-// parameters, however badly those are written.
-func mediaType(contentType string) string {
-	t, _, _ := strings.Cut(contentType, ";")
-	t, _, _ = strings.Cut(t, ",")
-	return strings.ToLower(strings.TrimSpace(t))
-}
-
-// matchType reports whether a media type is one of the patterns.
-func matchType(t string, patterns []string) bool {
-	for _, p := range patterns {
-		if p == t || p == "*/*" {
-			return true
-		}
-		if before, after, ok := strings.Cut(p, "*"); ok &&
-			len(t) >= len(p) && strings.HasPrefix(t, before) && strings.HasSuffix(t, after) {
-			return true
-		}
-	}
-	return false
 }
 
 // or returns v, or def if v is its zero value.

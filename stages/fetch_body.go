@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -30,6 +29,8 @@ type wireReader struct {
 	last time.Time
 	err  error         // the first error from r but io.EOF; a decoder may hide it
 	kept *bytes.Buffer // what arrived, or nil
+
+	detached bool // reads from memory: there is nothing to wait for
 }
 
 func newWireReader(hr *http.Response, w *watch, idle time.Duration, limit int64) *wireReader {
@@ -55,6 +56,9 @@ func (r *wireReader) Read(p []byte) (int, error) {
 	}
 	// A timer reset per tiny piece costs more than the piece; a twentieth of
 	// the limit is precise enough.
+	if r.detached {
+		return n, nil
+	}
 	if now := time.Now(); now.Sub(r.last) > r.idle/20 {
 		r.last = now
 		r.w.again()
@@ -101,6 +105,9 @@ func (f *Fetcher) readBody(r *FetchRequest, hr *http.Response, resp *FetchRespon
 	if wire.err != nil && !errors.Is(wire.err, errWireTooLarge) {
 		err = wire.err // a decoder calls every end of data a truncated stream
 	}
+	if err == nil {
+		body, err = f.undoHidden(resp, body, maxBody)
+	}
 	switch {
 	case errors.Is(err, errTooLarge), errors.Is(err, errWireTooLarge):
 		if f.Cut {
@@ -111,6 +118,9 @@ func (f *Fetcher) readBody(r *FetchRequest, hr *http.Response, resp *FetchRespon
 		resp.setBody(body)
 		return f.fail(resp.URL, ReasonTruncated, false, fmt.Sprintf("the body ended after %d bytes", wire.n), err)
 	case err != nil:
+		if f.Cut {
+			resp.setBody(body)
+		}
 		return err
 	}
 	if err := f.checkType(resp, types, body); err != nil {
@@ -199,43 +209,4 @@ func (f *Fetcher) checkType(resp *FetchResponse, types []string, body []byte) er
 		return f.fail(resp.URL, ReasonType, true, t, nil)
 	}
 	return nil
-}
-
-// vagueTypes say nothing of what a body is: servers send them for files whose
-// type they do not know.
-var vagueTypes = map[string]bool{
-	"": true, "application/octet-stream": true, "application/unknown": true, "binary/octet-stream": true,
-	"unknown/unknown": true, "*/*": true, "application/x-unknown": true, "content/unknown": true,
-}
-
-// sniffType returns the type of a body where the declared one says nothing or
-// is plainly wrong, and "" where the declared one stands. It follows the MIME
-// Sniffing standard in using the first 512 bytes, and departs from it in taking
-// HTML that is sent as plain text for HTML, because that is what it is, and
-// binary data sent as text for what it is.
-func sniffType(declared string, body []byte) string {
-	textual := declared == "text/plain" || declared == "text/html" || declared == "application/xhtml+xml"
-	if !vagueTypes[declared] && !textual {
-		return ""
-	}
-	if len(body) == 0 {
-		if vagueTypes[declared] {
-			return "text/plain"
-		}
-		return ""
-	}
-	found := http.DetectContentType(body)
-	t := mediaType(found)
-	switch {
-	case vagueTypes[declared]:
-		if strings.HasPrefix(t, "text/") {
-			return t // without the charset, which is a guess
-		}
-		return found
-	case declared == "text/plain" && (t == "text/html" || t == "text/xml"):
-		return t
-	case textual && !strings.HasPrefix(t, "text/") && t != "application/octet-stream":
-		return found
-	}
-	return ""
 }

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,14 +29,14 @@ var (
 	zstdPool   sync.Pool // of *zstd.Decoder
 )
 
-// contentEncodings returns the codings of a body in the order in which they
-// were applied, without "identity".
+// contentEncodings returns the codings that a header names, in the order in
+// which they were applied, without those that mean none.
 func contentEncodings(header []string) []string {
 	var out []string
 	for _, v := range header {
 		for e := range strings.SplitSeq(v, ",") {
-			e = strings.ToLower(strings.TrimSpace(e))
-			if e != "" && e != "identity" && e != "none" && e != "utf-8" {
+			e = strings.TrimPrefix(strings.ToLower(strings.Trim(e, " \t\"'")), "x-")
+			if e != "" && e != "identity" && e != "none" {
 				out = append(out, e)
 			}
 		}
@@ -45,6 +46,14 @@ func contentEncodings(header []string) []string {
 
 // errRatio is returned by a ratioReader.
 var errRatio = errors.New("the body is compressed too well to be honest")
+
+// Up to honestBody bytes a body may be compressed as well as can be: a table of
+// empty rows is, and the caps on size bound the harm. Beyond, defaultRatio is a
+// little more than what gzip makes of zeros.
+const (
+	honestBody   = 4 << 20
+	defaultRatio = 1100
+)
 
 // ratioReader stops a body that grows too much in decompression.
 type ratioReader struct {
@@ -57,37 +66,64 @@ type ratioReader struct {
 func (r *ratioReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	r.n += int64(n)
-	if r.n > 1<<20 && r.n > r.max*max(r.wire.n, 1) {
+	if r.n > honestBody && r.n > r.max*max(r.wire.n, 1) {
 		return n, errRatio
 	}
 	return n, err
 }
 
-// decode undoes the codings of a body. What was decoded before an error is
-// returned with it.
+// decode undoes the codings of a body: those that are named, as far as its bytes
+// bear the names out. What was decoded before an error is returned with it.
 func (f *Fetcher) decode(url string, wire *wireReader, encodings []string, limit int64) ([]byte, error) {
-	if len(encodings) > maxEncodings {
-		return nil, f.fail(url, ReasonEncoding, true, fmt.Sprintf("%d content encodings", len(encodings)), nil)
-	}
 	var r io.Reader = wire
+	undone := 0
 	for i := len(encodings) - 1; i >= 0; i-- {
-		dec, release, err := newDecoder(encodings[i], r)
+		b := bufio.NewReaderSize(r, 4<<10)
+		r = b
+		coding, err := actualCoding(encodings[i], b)
 		if err != nil {
-			if errors.Is(err, io.EOF) && wire.n == 0 && wire.err == nil {
-				return nil, nil // an empty body needs no decoding
-			}
 			return nil, f.decodeError(url, encodings[i], wire, err)
+		}
+		if coding == "" {
+			continue
+		}
+		if undone++; undone > maxEncodings {
+			return nil, f.fail(url, ReasonEncoding, true, fmt.Sprintf("more than %d content encodings", maxEncodings), nil)
+		}
+		dec, release, err := newDecoder(coding, b)
+		if err != nil {
+			return nil, f.decodeError(url, coding, wire, err)
 		}
 		defer release()
 		r = dec
 	}
-	body, err := readCapped(&ratioReader{r: r, max: or(f.MaxRatio, 200), wire: wire}, -1, limit)
+	body, err := readCapped(&ratioReader{r: r, max: or(f.MaxRatio, defaultRatio), wire: wire}, -1, limit)
 	if err != nil {
 		return body, f.decodeError(url, strings.Join(encodings, ", "), wire, err)
 	}
 	// A decoder stops at the end of its stream; the end of the message is what
 	// shows whether the body arrived whole, and frees the connection.
 	drain(wire, 64<<10)
+	return body, nil
+}
+
+// undoHidden undoes a gzip that no header named, of a body that is said to be
+// text. It returns other bodies as they are.
+func (f *Fetcher) undoHidden(resp *FetchResponse, body []byte, limit int64) ([]byte, error) {
+	if t := mediaType(resp.ContentType); !strings.HasPrefix(t, "text/") && t != "application/xhtml+xml" {
+		return body, nil
+	}
+	for range maxEncodings {
+		if !bytes.HasPrefix(body, gzipMagic) {
+			break
+		}
+		wire := &wireReader{r: bytes.NewReader(body), max: int64(len(body)), detached: true}
+		inner, err := f.decode(resp.URL, wire, []string{"gzip"}, limit)
+		if err != nil {
+			return inner, err
+		}
+		body = inner
+	}
 	return body, nil
 }
 
@@ -105,10 +141,79 @@ func (f *Fetcher) decodeError(url, encoding string, wire *wireReader, err error)
 	return f.fail(url, ReasonEncoding, true, encoding+": "+err.Error(), err)
 }
 
+var (
+	gzipMagic = []byte{0x1f, 0x8b, 0x08}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// actualCoding returns the coding of a body that is said to have one: what its
+// first bytes are, if the name is wrong or unknown, and "" for none.
+func actualCoding(name string, r *bufio.Reader) (string, error) {
+	head, err := r.Peek(512)
+	if len(head) == 0 {
+		if err == io.EOF {
+			err = nil // an empty body needs no decoding
+		}
+		return "", err
+	}
+	magic := ""
+	switch {
+	case bytes.HasPrefix(head, gzipMagic):
+		magic = "gzip"
+	case bytes.HasPrefix(head, zstdMagic):
+		magic = "zstd"
+	}
+	switch name {
+	case "gzip", "zstd":
+		if magic != "" {
+			return magic, nil
+		}
+	case "br", "deflate":
+		// These have no signature. Most bytes that are something else fail to
+		// decode soon.
+		if decodes(name, head) {
+			return name, nil
+		}
+		if magic != "" {
+			return magic, nil
+		}
+	default:
+		return magic, nil
+	}
+	if !isBinary(head) {
+		return "", nil
+	}
+	for _, other := range []string{"deflate", "br"} {
+		if other != name && decodes(other, head) {
+			return other, nil
+		}
+	}
+	return name, nil // whose decoder will say what is wrong
+}
+
+// decodes reports whether what a body begins with can be of a coding.
+func decodes(coding string, head []byte) bool {
+	dec, release, err := newDecoder(coding, bufio.NewReader(bytes.NewReader(head)))
+	if err != nil {
+		return false
+	}
+	defer release()
+	var out [1 << 10]byte
+	n, err := io.ReadFull(dec, out[:])
+	switch {
+	case err == nil, err == io.EOF:
+		return true
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return n > 0 || len(head) < 512 || coding == "br"
+	}
+	return false
+}
+
 // newDecoder returns a reader that undoes one coding, and what gives it back.
-func newDecoder(encoding string, r io.Reader) (dec io.Reader, release func(), err error) {
-	switch encoding {
-	case "gzip", "x-gzip":
+// What follows the end of the coded data is not read.
+func newDecoder(coding string, r *bufio.Reader) (dec io.Reader, release func(), err error) {
+	switch coding {
+	case "gzip":
 		z, _ := gzipPool.Get().(*gzip.Reader)
 		if z == nil {
 			z = new(gzip.Reader)
@@ -117,7 +222,8 @@ func newDecoder(encoding string, r io.Reader) (dec io.Reader, release func(), er
 			gzipPool.Put(z)
 			return nil, nil, err
 		}
-		return z, func() { gzipPool.Put(z) }, nil
+		z.Multistream(false)
+		return &gzipMembers{z: z, r: r}, func() { gzipPool.Put(z) }, nil
 	case "br":
 		z, _ := brotliPool.Get().(*brotli.Reader)
 		if z == nil {
@@ -126,7 +232,7 @@ func newDecoder(encoding string, r io.Reader) (dec io.Reader, release func(), er
 		if err := z.Reset(r); err != nil {
 			return nil, nil, err
 		}
-		return z, func() { _ = z.Reset(strings.NewReader("")); brotliPool.Put(z) }, nil
+		return &brotliStream{z: z}, func() { _ = z.Reset(strings.NewReader("")); brotliPool.Put(z) }, nil
 	case "zstd":
 		z, _ := zstdPool.Get().(*zstd.Decoder)
 		if z == nil {
@@ -138,17 +244,66 @@ func newDecoder(encoding string, r io.Reader) (dec io.Reader, release func(), er
 		if err := z.Reset(r); err != nil {
 			return nil, nil, err
 		}
-		return z, func() { _ = z.Reset(nil); zstdPool.Put(z) }, nil
+		return &zstdFrames{z: z}, func() { _ = z.Reset(nil); zstdPool.Put(z) }, nil
 	case "deflate":
 		return newDeflate(r)
 	}
-	return nil, nil, fmt.Errorf("unknown content encoding %q", clip(encoding, 50))
+	return nil, nil, fmt.Errorf("unknown content encoding %q", clip(coding, 50))
+}
+
+// gzipMembers reads the members of a gzip file until what follows is none, which
+// a plain gzip.Reader calls an error.
+type gzipMembers struct {
+	z *gzip.Reader
+	r *bufio.Reader
+}
+
+func (g *gzipMembers) Read(p []byte) (int, error) {
+	n, err := g.z.Read(p)
+	if err != io.EOF {
+		return n, err
+	}
+	if head, _ := g.r.Peek(len(gzipMagic)); !bytes.Equal(head, gzipMagic) || g.z.Reset(g.r) != nil {
+		return n, io.EOF
+	}
+	g.z.Multistream(false)
+	return n, nil
+}
+
+// brotliStream reads a brotli stream and passes over what follows it, which a
+// plain brotli.Reader calls an error.
+type brotliStream struct {
+	z    *brotli.Reader
+	some bool
+}
+
+func (s *brotliStream) Read(p []byte) (int, error) {
+	n, err := s.z.Read(p)
+	s.some = s.some || n > 0
+	if s.some && err != nil && err.Error() == "brotli: excessive input" {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// zstdFrames reads the frames of a zstd file until what follows is none.
+type zstdFrames struct {
+	z    *zstd.Decoder
+	some bool
+}
+
+func (s *zstdFrames) Read(p []byte) (int, error) {
+	n, err := s.z.Read(p)
+	s.some = s.some || n > 0
+	if s.some && errors.Is(err, zstd.ErrMagicMismatch) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // newDeflate reads what servers call deflate: a zlib stream (RFC 9110 section
 // 8.4.1.2) or, from some, a bare deflate stream.
-func newDeflate(r io.Reader) (io.Reader, func(), error) {
-	b := bufio.NewReaderSize(r, 4<<10)
+func newDeflate(b *bufio.Reader) (io.Reader, func(), error) {
 	head, err := b.Peek(2)
 	if err != nil {
 		return nil, nil, err

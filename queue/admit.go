@@ -7,7 +7,7 @@ import "fmt"
 
 // add checks a transaction and plans it.
 func (p *plan) add(r *request) error {
-	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || r.writes > 0 && !r.onlyReleases()) {
+	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || !r.onlyReleases()) {
 		return err
 	}
 	if err := p.check(r); err != nil {
@@ -61,21 +61,19 @@ func (r *request) onlyReleases() bool {
 // deliveries that it settles, or the name that it removes. If it returns an error
 // it has changed nothing.
 func (p *plan) check(r *request) error {
-	var barriers map[string]int // placed in each queue
+	var making map[string]bool     // queues that the transaction brings into being
+	var configs map[string]*Config // settings that it has given so far
+	var barriers map[string]int    // that it has placed so far
 	for i := range r.ops {
 		o := &r.ops[i]
-		if o.kind <= opBury {
+		switch o.kind {
+		case opAck, opRetry, opRelease, opBury, opPut, opDelete, opAdd:
 			continue
 		}
 		q := p.find(o.name)
 		switch o.kind {
-		case opPut, opDelete, opAdd, opSetGroup, opDelayGroup, opConfigure, opAddName:
-			if q == nil && o.kind >= opSetGroup && len(p.s.byID)+len(p.created) >= maxQueues {
-				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
-			}
-			continue
 		case opPause, opRemove, opForget, opRetryDead, opDropDead:
-			if q == nil && !r.makes(o.name, i) {
+			if q == nil && !making[o.name] {
 				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
 			}
 			continue
@@ -85,20 +83,24 @@ func (p *plan) check(r *request) error {
 			}
 			continue // the transaction has no other op
 		}
-		if q == nil {
-			if len(p.s.byID)+len(p.created) >= maxQueues {
+		if q == nil && !making[o.name] {
+			if len(p.s.byID)+len(p.created)+len(making) >= maxQueues {
 				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
 			}
-		} else if o.kind == opEnqueue && !r.settles && q.fullPlanned() {
-			r.full = q
-			return fmt.Errorf("%w: %s has reached its high-water mark", ErrQueueFull, q.name)
+			making = with(making, o.name, true)
 		}
-		if o.kind == opBarrier || q != nil && q.config.BarrierOn != nil && q.config.BarrierOn.Matches(o.item) {
-			if barriers == nil {
-				barriers = make(map[string]int)
+		switch o.kind {
+		case opConfigure:
+			configs = with(configs, o.name, o.config)
+		case opEnqueue:
+			if q != nil && !r.settles && q.fullPlanned() {
+				r.full = q
+				return fmt.Errorf("%w: %s has reached its high-water mark", ErrQueueFull, q.name)
 			}
-			barriers[o.name]++
-			n := barriers[o.name]
+		}
+		if config := configIn(configs, o.name, q); o.kind == opBarrier || o.kind == opEnqueue && config.makesBarrier(o.item) {
+			n := barriers[o.name] + 1
+			barriers = with(barriers, o.name, n)
 			if q != nil {
 				n += int(q.counts.tail - q.counts.open)
 			}
@@ -111,6 +113,29 @@ func (p *plan) check(r *request) error {
 		return nil
 	}
 	return r.claim()
+}
+
+// with sets a value of a map, made if need be.
+func with[V any](m map[string]V, key string, v V) map[string]V {
+	if m == nil {
+		m = make(map[string]V)
+	}
+	m[key] = v
+	return m
+}
+
+// configIn returns the settings of a queue, nil for the default, where a transaction
+// has given some queues new ones.
+func configIn(given map[string]*Config, name string, q *queueState) *Config {
+	if c := given[name]; c != nil || q == nil {
+		return c
+	}
+	return q.config
+}
+
+// makesBarrier reports whether an item that is enqueued becomes a barrier.
+func (c *Config) makesBarrier(it *Item) bool {
+	return c != nil && c.BarrierOn != nil && c.BarrierOn.Matches(it)
 }
 
 // claim marks the deliveries that the request settles, so that their sessions'
@@ -146,19 +171,6 @@ func (r *request) claim() error {
 		}
 	}
 	return err
-}
-
-// makes reports whether one of the first n ops brings a queue into being.
-func (r *request) makes(queue string, n int) bool {
-	for i := range r.ops[:n] {
-		switch o := &r.ops[i]; o.kind {
-		case opEnqueue, opBarrier, opSetGroup, opDelayGroup, opConfigure:
-			if o.name == queue {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func (d *Delivery) claimLocked() error {

@@ -1,9 +1,9 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -32,18 +32,6 @@ type Barrier struct {
 	Counts Totals
 }
 
-// barrierRecord is how a barrier is stored, as JSON: there are few of them and
-// people look at them.
-type barrierRecord struct {
-	Body     []byte            `json:"body,omitempty"`
-	Headers  map[string]string `json:"headers,omitempty"`
-	Placed   int64             `json:"placed"` // Unix milliseconds
-	Released int64             `json:"released,omitempty"`
-	Opened   int64             `json:"opened,omitempty"`
-	Acks     int               `json:"acks,omitempty"` // of sessions and names
-	Counts   *Totals           `json:"counts,omitempty"`
-}
-
 // nameRecord is a durable subscription: the first epoch whose barrier it has
 // not acked.
 type nameRecord struct{ next uint32 }
@@ -54,27 +42,15 @@ func (n nameRecord) append(b []byte) []byte { return binary.AppendUvarint(b, uin
 // epoch has opened.
 const passedBarriers = 1000
 
-func encodeBarrier(rec barrierRecord) []byte {
-	b, err := json.Marshal(rec)
-	if err != nil {
-		panic(err) // strings and numbers cannot fail
-	}
-	return b
-}
-
 func decodeBarrier(queue string, epoch uint32, value []byte) (Barrier, barrierRecord, error) {
-	var rec barrierRecord
-	if err := json.Unmarshal(value, &rec); err != nil {
-		return Barrier{}, rec, fmt.Errorf("%w: barrier %s/%d: %w", ErrCorrupt, queue, epoch, err)
+	rec, err := decodeBarrierRecord(value)
+	if err != nil {
+		return Barrier{}, rec, fmt.Errorf("%w: barrier %s/%d", err, queue, epoch)
 	}
-	b := Barrier{
-		ID: BarrierID{queue, epoch}, Body: rec.Body, Headers: rec.Headers,
+	return Barrier{
+		ID: BarrierID{queue, epoch}, Body: rec.Body, Headers: rec.Headers, Counts: rec.Counts,
 		Placed: unixMilli(rec.Placed), Released: unixMilli(rec.Released), Opened: unixMilli(rec.Opened),
-	}
-	if rec.Counts != nil {
-		b.Counts = *rec.Counts
-	}
-	return b, rec, nil
+	}, rec, nil
 }
 
 func unixMilli(ms int64) time.Time {
@@ -237,7 +213,7 @@ func (s *Store) Barriers(ctx context.Context, queue string) ([]Barrier, error) {
 	var bad error
 	err = s.db.Scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) bool {
 		var b Barrier
-		b, _, bad = decodeBarrier(queue, binary.BigEndian.Uint32(key[len(prefix):]), value)
+		b, _, bad = decodeBarrier(queue, binary.BigEndian.Uint32(key[len(prefix):]), bytes.Clone(value))
 		barriers = append(barriers, b)
 		return bad == nil
 	})

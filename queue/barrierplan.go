@@ -5,10 +5,11 @@ package queue
 // placeBarrier plans the end of the tail epoch.
 func (p *plan) placeBarrier(q *queueState, body []byte, headers map[string]string) {
 	epoch := q.counts.tail
-	rec := barrierRecord{Body: body, Headers: headers, Placed: p.nowMS()}
-	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch)), encodeBarrier(rec))
+	rec := &barrierRecord{Body: body, Headers: headers, Placed: p.nowMS()}
+	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch)), rec.append(nil))
 	q.counts.tail++
-	q.epochs[q.counts.tail] = &epochCounts{dirty: true}
+	q.epochs[q.counts.tail] = new(epochCounts)
+	p.touchEpoch(q.epochs[q.counts.tail])
 	p.result.Barriers = append(p.result.Barriers, BarrierID{q.name, epoch})
 	p.touch(q)
 }
@@ -45,16 +46,16 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 	if opened, err := p.tryOpen(q); err != nil || opened {
 		return err
 	}
-	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, d.Epoch)), encodeBarrier(q.releasedRecord()))
+	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, d.Epoch)), q.releasedRecord().append(nil))
 	return nil
 }
 
 // releasedRecord is the stored form of the released barrier as it is now.
-func (q *queueState) releasedRecord() barrierRecord {
+func (q *queueState) releasedRecord() *barrierRecord {
 	b := q.released
-	return barrierRecord{
+	return &barrierRecord{
 		Body: b.Body, Headers: b.Headers, Placed: b.Placed.UnixMilli(),
-		Released: b.Released.UnixMilli(), Acks: q.acks, Counts: &b.Counts,
+		Released: b.Released.UnixMilli(), Acks: q.acks, Counts: b.Counts,
 	}
 }
 
@@ -73,7 +74,7 @@ func (p *plan) tryOpen(q *queueState) (opened bool, err error) {
 	epoch := q.counts.open
 	rec := q.releasedRecord()
 	rec.Opened = p.nowMS()
-	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch)), encodeBarrier(rec))
+	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch)), rec.append(nil))
 	if epoch >= passedBarriers {
 		p.del(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch-passedBarriers)))
 	}

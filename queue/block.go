@@ -126,13 +126,21 @@ func (e *entry) each(fn func(at loc, r ref) error) error {
 // scanEntries calls fn for the records of ready items with keys in [start, end).
 // An entry is valid until fn returns. errStop ends the scan.
 func (s *Store) scanEntries(ctx context.Context, start, end []byte, fn func(*entry) error) error {
+	return s.readEntries(s.scan, ctx, start, end, fn)
+}
+
+// A scanFunc calls fn for the records with keys in [start, end). errStop ends it.
+type scanFunc func(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error
+
+// readEntries is scanEntries by a scan of the caller's choice.
+func (s *Store) readEntries(scan scanFunc, ctx context.Context, start, end []byte, fn func(*entry) error) error {
 	var e entry
 	var settledOf, settled uint64 // the set that was read and waits for its block
 	stray := func() error {
 		return fmt.Errorf("%w: block %d has a set of settled items and no items", ErrCorrupt, settledOf)
 	}
 	sequence := s.sequence.Load()
-	err := s.scan(ctx, start, end, func(key, value []byte) error {
+	err := scan(ctx, start, end, func(key, value []byte) error {
 		at, form, err := parseKey(key, e.at.group)
 		if err != nil {
 			return err

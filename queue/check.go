@@ -76,7 +76,48 @@ func (c *checker) queue(q *queueState) error {
 
 func (c *checker) scan(kind byte, fn func(key, value []byte) error) error {
 	prefix := appendQueue(nil, kind, c.q.id)
-	return c.s.scan(c.ctx, prefix, prefixEnd(prefix), fn)
+	return c.s.scanPages(c.ctx, prefix, prefixEnd(prefix), fn)
+}
+
+// A page of a scan has this many records, or bytes.
+const (
+	pageRecords = 1024
+	pageBytes   = 1 << 20
+)
+
+// scanPages is scan for a function that calls the driver, which one that the driver
+// calls must not: it copies the records page by page. It is for the committer, when
+// nothing changes between two pages.
+func (s *Store) scanPages(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error {
+	type record struct{ key, value []byte }
+	var page []record
+	for start != nil {
+		clear(page)
+		page = page[:0]
+		size := 0
+		var next []byte
+		err := s.db.Scan(ctx, start, end, func(key, value []byte) bool {
+			if len(page) == pageRecords || size >= pageBytes {
+				next = bytes.Clone(key)
+				return false
+			}
+			page = append(page, record{bytes.Clone(key), bytes.Clone(value)})
+			size += len(key) + len(value)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := fn(r.key, r.value); err == errStop {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		start = next
+	}
+	return nil
 }
 
 func (c *checker) readyItems() error {
@@ -162,7 +203,7 @@ func (c *checker) items(kind byte, fn func(at loc, r ref) error) error {
 	prefix := appendQueue(nil, kind, c.q.id)
 	end := uint64(0) // of the block that was read last
 	var lane laneKey
-	err := c.s.scanEntries(c.ctx, prefix, prefixEnd(prefix), func(e *entry) error {
+	err := c.s.readEntries(c.s.scanPages, c.ctx, prefix, prefixEnd(prefix), func(e *entry) error {
 		if k := e.at.lane(); k != lane {
 			lane, end = k, 0
 		}
@@ -179,7 +220,6 @@ func (c *checker) items(kind byte, fn func(at loc, r ref) error) error {
 				}
 			}
 		}
-		e.value = bytes.Clone(e.value)
 		return e.each(func(at loc, r ref) error {
 			if err := c.item(at, r); err != nil {
 				return err

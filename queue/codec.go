@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/dchest/siphash"
@@ -70,16 +69,7 @@ func appendItem(b []byte, it *Item, attempts int, enqueued int64) []byte {
 		b = wire.AppendString(b, it.Key)
 	}
 	if flags&flagHeaders != 0 {
-		names := make([]string, 0, len(it.Headers))
-		for name := range it.Headers {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		b = binary.AppendUvarint(b, uint64(len(names)))
-		for _, name := range names {
-			b = wire.AppendString(b, name)
-			b = wire.AppendString(b, it.Headers[name])
-		}
+		b = appendHeaders(b, it.Headers)
 	}
 	return append(b, it.Body...)
 }
@@ -150,16 +140,7 @@ func decodeItem(l loc, value []byte) (storedItem, error) {
 		s.Key = r.Text()
 	}
 	if flags&flagHeaders != 0 {
-		n := r.Uvarint()
-		if n > maxItemHeaders {
-			r.Fail()
-			n = 0
-		}
-		s.Headers = make(map[string]string, n)
-		for range n {
-			name := r.Text()
-			s.Headers[name] = r.Text()
-		}
+		s.Headers = readHeaders(&r)
 	}
 	s.Body = r.Rest()
 	s.Group = l.group
@@ -336,8 +317,11 @@ type Totals struct {
 	Dropped    int64 `json:"dropped"` // removed or replaced before delivery
 }
 
-func (t *Totals) fields() [7]*int64 {
-	return [7]*int64{&t.Enqueued, &t.Duplicates, &t.Acked, &t.Retried, &t.Buried, &t.Expired, &t.Dropped}
+// totalsFields is how many numbers Totals has.
+const totalsFields = 7
+
+func (t *Totals) fields() [totalsFields]*int64 {
+	return [totalsFields]*int64{&t.Enqueued, &t.Duplicates, &t.Acked, &t.Retried, &t.Buried, &t.Expired, &t.Dropped}
 }
 
 func (t *Totals) append(b []byte) []byte {

@@ -14,11 +14,11 @@ func FuzzDecode(f *testing.F) {
 	item := appendItem(nil, &Item{Key: "k", Body: []byte("body"), Headers: map[string]string{"h": "v"}, Expires: time.UnixMilli(5)}, 3, 7)
 	at := loc{queue: 1, epoch: 2, prio: 3, group: "g", id: 77, block: 70}
 	block := appendBlockItem(appendBlockItem([]byte{blockFormat}, 0, item), 7, item)
-	dead := deadRecord{at: loc{queue: 1, group: "g", id: 5}, reason: "r", value: item}
+	dead := deadRecord{at: loc{queue: 1, group: "g", id: 5}, value: item}
 	for _, seed := range [][]byte{
 		nil, item, block, at.appendKey(nil), at.appendPlace(nil), at.appendSettledKey(nil),
 		loc{queue: 1, due: 9, group: "g", id: 5}.appendKey(nil),
-		appendPointerKey(nil, 1, at.lane(), 8), mark{ever: true, at: at}.append(nil), dead.append(nil),
+		appendPointerKey(nil, 1, at.lane(), 8), mark{ever: true, at: at}.append(nil), dead.append(nil, appendReason(nil, ErrSettled)),
 		(&groupRecord{nextDue: 4}).append(nil), (&epochCounts{live: 4}).append(nil),
 	} {
 		f.Add(seed)

@@ -13,8 +13,10 @@ type request struct {
 	done     chan error // capacity 1; answered exactly once per submit
 	settles  bool
 	grows    bool
-	writes   int // bounds from op.cost
-	bytes    int
+	size     Size        // a bound, but for what plan.depends adds
+	depends  bool        // whether that may be anything
+	largest  int         // the op that takes most,
+	most     int         // and how many bytes
 	sequence uint64      // batches published before the marks were looked up
 	full     *queueState // set with ErrQueueFull
 
@@ -86,9 +88,6 @@ func (s *Store) begin() {
 	if err := s.plan.housekeep(); err != nil {
 		s.fail(err)
 	}
-	if !s.plan.roomy() {
-		s.plan.taken.writes, s.plan.taken.bytes = s.plan.used()
-	}
 }
 
 // fill adds the requests that wait to the plan, first among them, which may be
@@ -154,7 +153,21 @@ func (s *Store) admit(r *request) bool {
 	if s.flying != nil && !plain {
 		return false
 	}
-	if p.taken.writes+r.writes > s.groupWrites() || p.taken.bytes+r.bytes > s.groupBytes() {
+	size := r.size
+	if !plain && r.depends {
+		more, err := p.depends(r)
+		if err != nil {
+			r.done <- s.fail(err)
+			return true
+		}
+		size = size.plus(more)
+	}
+	used := p.used()
+	switch limit := s.MaxTx(); {
+	case !size.Fits(limit):
+		r.done <- s.tooLarge(r, size)
+		return true
+	case !used.plus(size).Fits(limit):
 		s.crowdedOut = len(p.requests) == 0 // its turn comes before more housekeeping
 		return false
 	}
@@ -162,7 +175,9 @@ func (s *Store) admit(r *request) bool {
 		r.done <- err
 		return true
 	}
-	p.taken.writes, p.taken.bytes = p.taken.writes+r.writes, p.taken.bytes+r.bytes
+	if grown := p.used(); !grown.Fits(used.plus(size)) {
+		s.log.Error("a transaction takes more of a batch than its bound", "bound", size.String(), "before", used.String(), "after", grown.String())
+	}
 	p.requests = append(p.requests, r)
 	p.plain = p.plain && plain
 	return true

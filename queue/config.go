@@ -223,8 +223,15 @@ type Filter struct {
 }
 
 func (f *Filter) validate() error {
-	if len(f.Headers) > maxItemHeaders {
-		return invalidf("filter on %d headers, more than %d", len(f.Headers), maxItemHeaders)
+	headers := 0
+	for name, value := range f.Headers {
+		headers += len(name) + len(value)
+	}
+	switch { // what no item can have
+	case headers > MaxHeaders || len(f.Headers) > maxItemHeaders:
+		return invalidf("filter on %d headers of %d bytes, more than %d of %d", len(f.Headers), headers, maxItemHeaders, MaxHeaders)
+	case len(f.Key) > MaxKey:
+		return invalidf("filter on a key of %d bytes, more than %d", len(f.Key), MaxKey)
 	}
 	return validGroup(f.Group)
 }

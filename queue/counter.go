@@ -29,12 +29,15 @@ func (c *counterCache) has(o *op) bool {
 	return ok
 }
 
-func (c *counterCache) set(key []byte, n int64) {
+// set reports whether the counter was not dirty yet.
+func (c *counterCache) set(key []byte, n int64) (fresh bool) {
 	if c.values == nil {
 		c.values, c.dirty = make(map[string]int64), make(map[string]bool)
 	}
 	c.values[string(key)] = n
+	fresh = !c.dirty[string(key)]
 	c.dirty[string(key)] = true
+	return fresh
 }
 
 // flush plans the counters' records: one write each, however often they were
@@ -79,7 +82,9 @@ func (p *plan) addCounter(o *op) error {
 		}
 	}
 	n += o.delta
-	p.s.counters.set(key, n)
+	if p.s.counters.set(key, n) {
+		p.owe(len(key), 2*varintLen)
+	}
 	return nil
 }
 

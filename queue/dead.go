@@ -32,12 +32,13 @@ type deadRecord struct {
 	value    []byte // the item
 }
 
-func (d *deadRecord) append(b []byte) []byte {
+// append encodes the record with what appendReason has made, in place of reason and
+// stack.
+func (d *deadRecord) append(b, why []byte) []byte {
 	b = wire.AppendString(b, string(d.at.appendKey(nil)))
 	b = binary.AppendUvarint(b, uint64(d.attempts))
 	b = binary.AppendUvarint(b, uint64(d.buried))
-	b = wire.AppendString(b, d.reason)
-	b = wire.AppendString(b, d.stack)
+	b = append(b, why...)
 	return append(b, d.value...)
 }
 
@@ -58,23 +59,22 @@ func decodeDead(b []byte) (deadRecord, error) {
 	return d, err
 }
 
-// bury plans that a delivery goes to the dead letters.
-func (p *plan) bury(q *queueState, d *Delivery, cause error) error {
-	if err := p.buryItem(q, d.at(), d.ref, cause); err != nil {
+// bury plans that a delivery goes to the dead letters. why is of appendReason.
+func (p *plan) bury(q *queueState, d *Delivery, cause error, why []byte) error {
+	if err := p.buryItem(q, d.at(), d.ref, cause, why); err != nil {
 		return err
 	}
 	p.effect(q, effect{kind: effectEnd, d: d})
 	return nil
 }
 
-func (p *plan) buryItem(q *queueState, at loc, r ref, cause error) error {
+func (p *plan) buryItem(q *queueState, at loc, r ref, cause error, why []byte) error {
 	if err := p.leave(q, at, r, func(t *Totals) *int64 { return &t.Buried }); err != nil {
 		return err
 	}
 	at.block = 0
 	rec := deadRecord{at: at, attempts: int(r.attempts) + 1, buried: p.nowMS(), value: r.value}
-	rec.reason, rec.stack = reason(cause)
-	value := rec.append(nil)
+	value := rec.append(nil, why)
 	p.put(p.seal(appendDeadKey(p.tail(), q.id, at.id)), value)
 	p.buried[at.id] = value
 	q.counts.dead++

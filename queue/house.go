@@ -15,6 +15,9 @@ const (
 	idleTime       = 5 * time.Second // how long an empty lane is kept
 )
 
+// whyLeaseLost is the reason of a dead letter whose session ended last.
+var whyLeaseLost = appendReason(nil, ErrLeaseLost)
+
 func (p *plan) housekeep() error {
 	if err := p.s.rewriteNotes(); err != nil {
 		return err
@@ -81,7 +84,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 			more = true
 			break
 		}
-		if err := p.retry(q, d, 0, ErrLeaseLost); err != nil {
+		if err := p.retry(q, d, 0, ErrLeaseLost, whyLeaseLost); err != nil {
 			return false, err
 		}
 		if err := p.delayGroup(q, d); err != nil {

@@ -13,7 +13,7 @@ import (
 // enqueue plans an item of a transaction.
 func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 	it := o.item
-	if f := q.config.BarrierOn; f != nil && f.Matches(it) {
+	if q.config.makesBarrier(it) {
 		p.placeBarrier(q, it.Body, it.Headers)
 		return nil
 	}
@@ -217,7 +217,7 @@ func (p *plan) settle(o *op) error {
 			return nil
 		}
 	case opBury:
-		if err := p.bury(q, d, o.err); err != nil {
+		if err := p.bury(q, d, o.err, o.value); err != nil {
 			return err
 		}
 	case opRetry:
@@ -225,7 +225,7 @@ func (p *plan) settle(o *op) error {
 		if !o.explicit {
 			delay = q.config.Backoff.Delay(int(d.ref.attempts) + 1)
 		}
-		if err := p.retry(q, d, delay, o.err); err != nil {
+		if err := p.retry(q, d, delay, o.err, o.value); err != nil {
 			return err
 		}
 	}
@@ -287,10 +287,10 @@ func (p *plan) leave(q *queueState, at loc, r ref, outcome func(*Totals) *int64)
 }
 
 // retry plans another attempt of a delivery, or its burial if it was the last.
-func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause error) error {
+func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause error, why []byte) error {
 	attempts := int(d.ref.attempts) + 1
 	if !q.config.attemptsLeft(attempts) {
-		return p.bury(q, d, cause)
+		return p.bury(q, d, cause, why)
 	}
 	if d.ref.expires != 0 && d.ref.expires <= p.nowMS() {
 		err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })

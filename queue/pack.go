@@ -113,7 +113,10 @@ func packable(at loc, r ref) bool {
 func (p *plan) pack(q *queueState, at *loc, r *ref) {
 	r.block, r.index = p.packing.add(laneID{q.id, at.lane()}, *at, *r, p.s.sequence.Load())
 	at.block = r.block.first
-	p.size += len(r.value) + packedOverhead
+	if r.index == 0 {
+		p.owe(blockKeyLen(at.group), 1)
+	}
+	p.owed.Bytes += len(r.value) + packedOverhead
 }
 
 // packedOverhead is more than an item in a block takes besides its own bytes.
@@ -132,7 +135,6 @@ func (p *plan) writePacks() {
 			before = it.id
 		}
 		b = p.seal(b)
-		p.size -= pk.size + packedOverhead*pk.block.count // put counts them as well
 		p.put(p.seal(pk.at.appendKey(p.tail())), b)
 	}
 }
@@ -184,6 +186,8 @@ func (p *plan) settleInBlock(at loc, r ref) error {
 			return err
 		}
 		st = p.settlings.add(settling{at, r.block, set, set})
+		p.owe(blockKeyLen(at.group), varintLen)
+		p.owe(blockKeyLen(at.group), 0)
 	}
 	st.after |= 1 << r.index
 	return nil

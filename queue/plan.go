@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -26,9 +25,9 @@ type plan struct {
 	number   uint64 // of the batch, or 0 before the plan is begun
 	plain    bool   // all of it was foreseen; see foresees
 	requests []*request
-	taken    struct{ writes, bytes int } // bounds on what requests, and housekeeping, may use
-	queues   []*queueState               // with changed counts or effects
-	created  map[string]*queueState      // queues made in this plan
+	owed     Size                   // what finish will write, overhead included
+	queues   []*queueState          // with changed counts or effects
+	created  map[string]*queueState // queues made in this plan
 
 	packing   packing
 	settlings settlings
@@ -122,7 +121,7 @@ func (p *plan) reset(now time.Time) {
 	if f := p.s.flying; f != nil {
 		p.number = f.number + 1
 	}
-	p.taken.writes, p.taken.bytes = 0, 0
+	p.owed = Size{}
 	clear(p.writes)
 	clear(p.requests)
 	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]
@@ -144,17 +143,23 @@ func emptied[K comparable, V any](m map[K]V) map[K]V {
 	return m
 }
 
-// used is how much of a batch the plan takes up.
-func (p *plan) used() (writes, bytes int) {
-	writes = len(p.writes) + len(p.packing.packs) + 2*len(p.settlings.list)
-	return writes, p.size + writes*p.s.limits.Overhead
+// used bounds how much of a batch the plan takes, finish included but for the
+// record of the batch's number.
+func (p *plan) used() Size {
+	n := len(p.writes)
+	return Size{n, p.size + n*p.s.limits.Overhead}.plus(p.owed)
+}
+
+// owe notes that finish will write a record.
+func (p *plan) owe(key, value int) {
+	p.owed.Writes++
+	p.owed.Bytes += key + value + p.s.limits.Overhead
 }
 
 // roomy reports whether housekeeping may take another item into the batch,
 // however large: it keeps to an eighth of the batch, which one item may exceed.
 func (p *plan) roomy() bool {
-	writes, bytes := p.used()
-	return writes < p.s.limits.Writes/8 && bytes < p.s.limits.Bytes/8
+	return p.used().Fits(Size{p.s.limits.Writes / 8, p.s.limits.Bytes / 8})
 }
 
 // durable reports whether the plan has anything to write.
@@ -214,7 +219,18 @@ func (p *plan) include(q *queueState) *part {
 
 // touch notes that a queue's counts have changed.
 func (p *plan) touch(q *queueState) {
-	p.include(q).changed = true
+	if part := p.include(q); !part.changed {
+		part.changed = true
+		p.owe(queueKeyLen, countsLen)
+	}
+}
+
+// touchEpoch notes that an epoch's counts have changed.
+func (p *plan) touchEpoch(e *epochCounts) {
+	if !e.dirty {
+		e.dirty = true
+		p.owe(epochKeyLen, epochLen)
+	}
 }
 
 // lookUp reads a key that may be absent.
@@ -226,19 +242,8 @@ func (s *Store) lookUp(key []byte) (value []byte, found bool, err error) {
 	return value, err == nil, err
 }
 
-// queueRecord is how a queue's settings are stored, as JSON.
-type queueRecord struct {
-	Name   string `json:"name"`
-	Config Config `json:"config"`
-	Paused bool   `json:"paused,omitempty"`
-}
-
 func (p *plan) putQueue(q *queueState, cfg Config, paused bool) {
-	b, err := json.Marshal(queueRecord{q.name, cfg, paused})
-	if err != nil {
-		panic(err) // numbers and strings cannot fail
-	}
-	p.put(p.seal(appendQueue(p.tail(), kindQueue, q.id)), b)
+	p.put(p.seal(appendQueue(p.tail(), kindQueue, q.id)), queueRecord{q.name, cfg, paused}.append(nil))
 }
 
 // queue returns a queue, made if need be.
@@ -253,7 +258,7 @@ func (p *plan) queue(name string) *queueState {
 	q := newQueueState(s, uint16(id), name)
 	p.created[name] = q
 	p.putQueue(q, *q.config, false)
-	q.epochs[0].dirty = true
+	p.touchEpoch(q.epochs[0])
 	p.touch(q)
 	return q
 }
@@ -470,7 +475,7 @@ func (p *plan) count(q *queueState, epoch uint32, live, delayed, bytes int64) *e
 	e := q.epochs[epoch]
 	e.live += live
 	e.delayed += delayed
-	e.dirty = true
+	p.touchEpoch(e)
 	q.counts.bytes += bytes
 	p.touch(q)
 	return e

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
@@ -14,9 +13,10 @@ import (
 	"github.com/seed-301537d8/weir/queue/driver"
 )
 
-// formatVersion is the version of the stored layout. Version 1 had no blocks; what
-// it wrote is read as it is.
-const formatVersion = 2
+// formatVersion is the version of the stored layout. Version 1 had no blocks, and
+// versions 1 and 2 had queues and barriers in JSON; what they wrote is read as it
+// is.
+const formatVersion = 3
 
 // recover reads the durable state, or makes it if the store is new. Items are
 // not read: their number does not matter.
@@ -90,9 +90,12 @@ func formatWrite() driver.Write {
 // recoverQueues reads the queues with their counts and durable names.
 func (s *Store) recoverQueues(ctx context.Context) error {
 	err := s.scan(ctx, []byte{kindQueue}, []byte{kindQueue + 1}, func(key, value []byte) error {
-		var rec queueRecord
-		if err := json.Unmarshal(value, &rec); err != nil || len(key) != 3 {
+		if len(key) != 3 {
 			return fmt.Errorf("%w: queue record %q", ErrCorrupt, key)
+		}
+		rec, err := decodeQueue(value)
+		if err != nil {
+			return err
 		}
 		q := newQueueState(s, binary.BigEndian.Uint16(key[1:]), rec.Name)
 		if int(q.id) != len(s.byID)+1 {
@@ -239,7 +242,7 @@ func (p *plan) interrupted(key string, attempt int) (bool, error) {
 	q := p.s.byID[at.queue-1]
 	if !q.config.attemptsLeft(attempt) {
 		r.attempts = int32(attempt - 1)
-		return true, p.buryItem(q, at, r, errInterrupted)
+		return true, p.buryItem(q, at, r, errInterrupted, appendReason(nil, errInterrupted))
 	}
 	before := len(r.value)
 	r.value = withAttempts(r.value, attempt)

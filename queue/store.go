@@ -27,7 +27,7 @@ type Store struct {
 	opts   Options
 	log    *slog.Logger
 	secret secret
-	limits driver.Limits
+	limits limits
 
 	requests chan *request // to the committer
 	kick     chan struct{} // tells the committer that some queue is flagged
@@ -76,7 +76,7 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 	s := &Store{
 		db:       db,
 		opts:     options.withDefaults(),
-		limits:   db.Limits(),
+		limits:   limits{db.Limits()},
 		requests: make(chan *request, 1024),
 		kick:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
@@ -271,27 +271,16 @@ func (s *Store) prepare(ctx context.Context, r *request) error {
 			}
 		case opForget:
 			o.hash = s.secret.hash(o.key)
-		case opRetryDead:
-			if err := s.lookUpDead(ctx, o); err != nil {
-				return err
-			}
+		case opRetry, opBury:
+			o.value = appendReason(o.value[:0], o.err)
 		}
 		r.grows = r.grows || o.grows()
-		writes, bytes := o.cost()
-		r.writes += writes
-		r.bytes += bytes + writes*s.limits.Overhead
 	}
-	if r.writes > s.groupWrites() || r.bytes > s.groupBytes() {
-		return fmt.Errorf("%w: transaction of %d changes may take %d writes of %d bytes, the backend takes %d of %d",
-			ErrTooLarge, len(r.ops), r.writes, r.bytes, s.groupWrites(), s.groupBytes())
+	if s.measure(r); !r.size.Fits(s.MaxTx()) {
+		return s.tooLarge(r, r.size)
 	}
 	return nil
 }
-
-// groupWrites and groupBytes are what transactions may use of a batch; the
-// rest is for counts and housekeeping.
-func (s *Store) groupWrites() int { return s.limits.Writes * 3 / 4 }
-func (s *Store) groupBytes() int  { return s.limits.Bytes * 3 / 4 }
 
 // MaxItem returns how large an item's body or a record's value may be, in
 // bytes: Options.MaxItem, or less if that is all the backend takes.
@@ -313,19 +302,6 @@ func (s *Store) lookUpMark(ctx context.Context, q *queueState, o *op) error {
 		return err
 	}
 	o.mark, o.markKnown = value, true
-	return nil
-}
-
-func (s *Store) lookUpDead(ctx context.Context, o *op) error {
-	q := s.queue(o.name)
-	if q == nil {
-		return nil // check will say so, unless the transaction makes it
-	}
-	value, err := s.db.Get(ctx, appendDeadKey(nil, q.id, o.id))
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	o.value = value
 	return nil
 }
 

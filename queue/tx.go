@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // Tx is a list of changes that [Store.Commit] applies together or not at all.
@@ -70,7 +72,7 @@ type op struct {
 	id       uint64        // item or dead letter
 	at       *loc          // opRemove
 	item     *Item         // opEnqueue
-	value    []byte        // encoded item, record or barrier body
+	value    []byte        // encoded item, encoded reason, record or barrier body
 	delta    int64         // opAdd
 	group    *GroupSettings
 	config   *Config
@@ -373,76 +375,22 @@ func (o *op) grows() bool {
 	return false
 }
 
-// cost bounds the writes and bytes of the op, keys included.
-func (o *op) cost() (writes, bytes int) {
-	const key = 64
-	switch o.kind {
-	case opEnqueue:
-		group := len(o.item.Group)
-		writes, bytes = 3, len(o.value)+3*(key+group)
-		if o.item.Key != "" {
-			writes, bytes = writes+1, bytes+key+group
-			if o.item.Mode == ReplaceLive {
-				writes, bytes = writes+2, bytes+2*(key+group)
-			}
-		}
-		if !o.item.Expires.IsZero() {
-			writes, bytes = writes+1, bytes+key+group
-		}
-		return writes, bytes
-	case opAck, opRetry, opBury, opRelease:
-		if b := o.d.Barrier; b != nil {
-			return 8, 1024 + barrierSize(b.Body, b.Headers)
-		}
-		group := len(o.d.Item.Group)
-		writes, bytes = 3, 3*(key+group)
-		if o.d.Item.Key != "" {
-			writes, bytes = writes+1, bytes+key+group
-		}
-		if !o.d.Item.Expires.IsZero() {
-			writes, bytes = writes+1, bytes+key+group
-		}
-		if o.kind == opRetry || o.kind == opBury {
-			writes, bytes = writes+3, bytes+len(o.d.ref.value)+maxReason+4*(key+group)
-		}
-		return writes, bytes
-	case opPut, opDelete, opAdd:
-		return 1, len(o.name) + len(o.key) + len(o.value) + 32
-	case opRetryDead:
-		return 6, 6*(key+MaxGroup) + len(o.value)
-	case opBarrier:
-		return 4, barrierSize(o.value, nil) + 4*key
-	case opRemove:
-		return 4, 4 * (key + MaxGroup)
-	default:
-		return 3, 4096
-	}
-}
-
-// barrierSize bounds the length of a stored barrier: base64 in JSON, in which a
-// byte of a string takes up to six.
-func barrierSize(body []byte, headers map[string]string) int {
-	n := len(body)*4/3 + 512
-	for name, value := range headers {
-		n += 6*(len(name)+len(value)) + 8
-	}
-	return n
-}
-
 // maxReason bounds what is kept of an error and of its stack.
 const maxReason = 8 << 10
 
-// reason returns the text of err and its stack, cut to what is kept.
-func reason(err error) (text, stack string) {
+// appendReason appends the text of err and its stack, each with its length in
+// front, cut to what is kept.
+func appendReason(b []byte, err error) []byte {
 	if err == nil {
-		return "", ""
+		return append(b, 0, 0)
 	}
-	text = err.Error()
+	stack := ""
 	var s interface{ Stack() []byte }
 	if errors.As(err, &s) {
 		stack = string(s.Stack())
 	}
-	return cut(text, maxReason/4), cut(stack, maxReason*3/4)
+	b = wire.AppendString(b, cut(err.Error(), maxReason/4))
+	return wire.AppendString(b, cut(stack, maxReason*3/4))
 }
 
 func cut(s string, n int) string {

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
-// TestVersion1 opens a store as the first version wrote it: each item alone, and
-// marks that know of no blocks.
+// TestVersion1 opens a store as the first version wrote it: each item alone, marks
+// that know of no blocks, and queues and barriers in JSON.
 func TestVersion1(t *testing.T) {
 	ctx := t.Context()
 	disk := memqueue.NewDisk()
@@ -28,6 +28,7 @@ func TestVersion1(t *testing.T) {
 			want = append(want, fmt.Sprint("item ", i))
 			tx.Enqueue("q", queue.Item{Key: fmt.Sprint("key ", i), Body: []byte(want[i]), Group: fmt.Sprint("g", i%2)})
 		}
+		tx.Barrier("p", []byte("end"))
 	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -51,6 +52,12 @@ func TestVersion1(t *testing.T) {
 	}
 	if w, err := s.Find(ctx, "q", "key 40"); err != nil || string(w.Item.Body) != "item 40" {
 		t.Errorf("found %+v, %v", w, err)
+	}
+	if c, err := s.Config("q"); err != nil || c.MaxAttempts != 3 || c.BarrierOn == nil || c.BarrierOn.Headers["eod"] != "1" {
+		t.Errorf("settings are %+v, %v", c, err)
+	}
+	if bs, err := s.Barriers(ctx, "p"); err != nil || len(bs) != 1 || string(bs[0].Body) != "end" || bs[0].Headers["h"] != "v" {
+		t.Errorf("barriers are %+v, %v", bs, err)
 	}
 	build(t, s, func(tx *queue.Tx) {
 		tx.Enqueue("q", queue.Item{Key: "key 3"}, queue.Item{Key: "new", Body: []byte("new")})
@@ -84,14 +91,14 @@ func TestVersion1(t *testing.T) {
 	if db, err = disk.Driver(); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := db.Get(ctx, []byte("mformat")); err != nil || len(v) != 1 || v[0] != 2 {
-		t.Errorf("format is %v, %v, want 2", v, err)
+	if v, err := db.Get(ctx, []byte("mformat")); err != nil || len(v) != 1 || v[0] != 3 {
+		t.Errorf("format is %v, %v, want 3", v, err)
 	}
-	if err := db.Commit(ctx, []driver.Write{{Key: []byte("mformat"), Value: []byte{3}}}); err != nil {
+	if err := db.Commit(ctx, []driver.Write{{Key: []byte("mformat"), Value: []byte{4}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := queue.New(ctx, db, nil); !errors.Is(err, queue.ErrVersion) {
-		t.Errorf("a store of format 3 opens with %v", err)
+		t.Errorf("a store of format 4 opens with %v", err)
 	}
 }
 
@@ -105,6 +112,10 @@ func toVersion1(t *testing.T, db driver.Store) []driver.Write {
 		*b = (*b)[n:]
 		return v
 	}
+	writes = append(writes,
+		driver.Write{Key: []byte("q\x00\x01"), Value: []byte(`{"name":"q","config":{"maxAttempts":3,"barrierOn":{"headers":{"eod":"1"}}}}`)},
+		driver.Write{Key: []byte("q\x00\x02"), Value: []byte(`{"name":"p","config":{}}`)},
+		driver.Write{Key: []byte("b\x00\x02\x00\x00\x00\x00"), Value: []byte(`{"body":"ZW5k","headers":{"h":"v"},"placed":5}`)})
 	err := db.Scan(context.Background(), []byte("i"), []byte("l"), func(key, value []byte) bool {
 		key, value = slices.Clone(key), slices.Clone(value)
 		switch {

@@ -48,11 +48,12 @@ func crashAt(t *testing.T, h Harness, fault Fault) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
+		db = strict(t, db)
 		f := NewFaulty(db, fault)
 		if died {
 			f = NewFaulty(db, Fault{})
 		}
-		s, err := queue.New(t.Context(), f, &queue.Options{GroupMemory: 2})
+		s, err := queue.New(t.Context(), f, watched(t, &queue.Options{GroupMemory: 2}))
 		if err == nil {
 			err = (&crawl{s: s}).run(t.Context())
 			if err == nil {

@@ -85,11 +85,11 @@ func (e *env) open() {
 		e.Fatalf("open disk: %v", err)
 	}
 	e.limits = db.Limits()
-	db = gated{db, &e.gate}
+	db = gated{strict(e, db), &e.gate}
 	if e.wrap != nil {
 		db = e.wrap(db)
 	}
-	s, err := queue.New(e.ctx, db, e.opts)
+	s, err := queue.New(e.ctx, db, watched(e, e.opts))
 	if err != nil {
 		db.Close()
 		e.Fatalf("open store: %v", err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-301537d8/weir/crawler/weburl"
 )
 
 // DefaultUserAgent is the User-Agent of a Fetcher that names none. Operators
@@ -145,7 +147,8 @@ type FetchResponse struct {
 	Header http.Header `json:"header,omitempty"`
 	// NotModified says that a conditional request was answered by 304.
 	NotModified bool `json:"not_modified,omitempty"`
-	// Redirect is the absolute target of a redirect, with its fragment, or "".
+	// Redirect is the absolute target of a redirect, in the form of package
+	// weburl, or "".
 	Redirect string `json:"redirect,omitempty"`
 
 	// Body is the body after Content-Encoding, as its author wrote it; see
@@ -298,26 +301,16 @@ func (f *Fetcher) CloseIdle() {
 }
 
 func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
-	u, err := url.Parse(r.URL)
+	canonical, err := weburl.Parse(r.URL)
 	if err != nil {
-		// Pages link to "100%.html", and browsers follow. A percent sign that
-		// begins no escape means itself.
-		u, err = url.Parse(escapePercents(r.URL))
-	}
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // without the URL, which the Error names already
-		}
 		return nil, err
 	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("the scheme is %q, not http or https", clip(u.Scheme, 50))
+	// Pages link to "100%.html", and many servers refuse a percent sign that
+	// begins no escape. It means itself.
+	u, err := url.Parse(escapePercents(canonical.String()))
+	if err != nil {
+		return nil, err
 	}
-	if u.Hostname() == "" {
-		return nil, errors.New("there is no host")
-	}
-	u.Fragment, u.RawFragment, u.User = "", "", nil
 	// The values share one array.
 	v := []string{
 		or(f.UserAgent, DefaultUserAgent),
@@ -351,6 +344,9 @@ func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
 
 // escapePercents escapes the percent signs of a URL that begin no escape.
 func escapePercents(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
 	isHex := func(i int) bool { return i < len(s) && strings.IndexByte("0123456789abcdefABCDEF", s[i]) >= 0 }
 	var b strings.Builder
 	for i := range len(s) {
@@ -366,15 +362,18 @@ func (f *Fetcher) fail(subject string, reason Reason, permanent bool, detail str
 	return &Error{Op: "fetch", Subject: subject, Reason: reason, Permanent: permanent, Detail: clip(detail, 500), Err: err}
 }
 
-// redirect resolves the Location of a 3xx. A fragment of the request is
-// inherited by a target that has none (RFC 9110 section 10.2.2); the request
-// carries none here, so the target's own is all there is.
+// redirect resolves the Location of a 3xx, as links are: with whatever bytes the
+// server has sent.
 func (f *Fetcher) redirect(req *http.Request, hr *http.Response, resp *FetchResponse) error {
 	loc := hr.Header.Get("Location")
 	if loc == "" {
 		return f.fail(resp.URL, ReasonRedirect, true, fmt.Sprintf("status %d without a Location", resp.Status), nil)
 	}
-	target, err := req.URL.Parse(strings.TrimSpace(loc))
+	base, err := weburl.Parse(req.URL.String())
+	if err != nil {
+		return f.fail(resp.URL, ReasonRedirect, true, err.Error(), err)
+	}
+	target, err := base.Resolve(loc)
 	if err != nil {
 		return f.fail(resp.URL, ReasonRedirect, true, "Location "+strconv.Quote(clip(loc, 200)), err)
 	}

@@ -168,7 +168,7 @@ func TestFetchClassifiesStatuses(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if tc.status == 301 && resp.Redirect != url+"/b?x=1#frag" {
+				if tc.status == 301 && resp.Redirect != url+"/b?x=1" {
 					t.Errorf("Redirect = %q", resp.Redirect)
 				}
 				return
@@ -285,6 +285,26 @@ func TestFetchOfAPercentSignThatBeginsNoEscape(t *testing.T) {
 	for sent, want := range map[string]string{"/100%.html": "/100%.html", "/a%zz%41%": "/a%zzA%", "/%4": "/%4"} {
 		if _, err := local().Fetch(t.Context(), FetchRequest{URL: url + sent}); err != nil || got != want {
 			t.Errorf("%s: the server saw %q, %v, want %q", sent, got, err, want)
+		}
+	}
+}
+
+// A Location is read as links are, with the bytes that were sent.
+func TestFetchReadsLocationsAsLinks(t *testing.T) {
+	for sent, want := range map[string]string{
+		"/sale-50%-off":            "/sale-50%-off",
+		"/caf\xe9":                 "/caf%E9",
+		"/caf\xc3\xa9?q=\xc3\xa9":  "/caf%C3%A9?q=%C3%A9",
+		`\a\b`:                     "/a/b",
+		"../a b#fragment":          "/a%20b",
+		"  /a\t":                   "/a",
+		"?page=2":                  "/?page=2",
+		"http:///F.example:80/%7e": "http://f.example/~",
+	} {
+		url := serveRaw(t, "HTTP/1.1 302 Found\r\nLocation: "+sent+"\r\nContent-Length: 0\r\n\r\n")
+		resp, err := local().Fetch(t.Context(), FetchRequest{URL: url})
+		if err != nil || strings.TrimPrefix(resp.Redirect, strings.TrimSuffix(url, "/")) != want {
+			t.Errorf("Location %q: %+v, %v, want %q", sent, resp.Redirect, err, want)
 		}
 	}
 }
@@ -500,7 +520,7 @@ func TestFetchNamesConnectionFailures(t *testing.T) {
 		{strings.Replace(plain, "http:", "https:", 1), ReasonTLS},
 		{secure.URL, ReasonTLS},
 		{"ftp://example.com/", ReasonBadURL},
-		{"http:///path", ReasonBadURL},
+		{"http:///", ReasonBadURL},
 		{"http://a b/", ReasonBadURL},
 		{"%zz", ReasonBadURL},
 		{"", ReasonBadURL},

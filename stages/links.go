@@ -2,12 +2,13 @@ package stages
 
 import (
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/crawler/weburl"
 )
 
 // A LinkKind says where on a page a link was found.
@@ -21,8 +22,12 @@ const (
 	LinkPrev      LinkKind = "prev"      // <link rel="prev">
 	LinkAlternate LinkKind = "alternate" // <link rel="alternate">: a translation, a feed
 	LinkCanonical LinkKind = "canonical" // <link rel="canonical">
+	LinkRelated   LinkKind = "link"      // <link> of other relations that lead to a page: up, help, license
 	LinkFrame     LinkKind = "frame"     // <iframe> and <frame>
-	LinkRefresh   LinkKind = "refresh"   // <meta http-equiv="refresh">
+	LinkObject    LinkKind = "object"    // <object> and <embed> that show a page
+	LinkRefresh   LinkKind = "refresh"   // <meta http-equiv="refresh">, or the header
+	LinkCite      LinkKind = "cite"      // the source of a quotation or a change, the long description of an image
+	LinkForm      LinkKind = "form"      // what a form asks for; see [DocumentOptions]
 )
 
 // A Link is one link of a page.
@@ -64,99 +69,79 @@ func (d *Document) LinksDropped() int {
 	return d.lost
 }
 
-// Errors of ResolveURL.
-var (
-	errNoLink    = errors.New("not a link to another page")
-	errNotWeb    = errors.New("not an http or https URL")
-	errLongURL   = errors.New("URL too long")
-	errNoWebHost = errors.New("no host")
-)
+// errNoLink is what Resolve returns for an href that leads to no other page.
+var errNoLink = errors.New("not a link to another page")
 
-// maxURL bounds a URL, in bytes. Servers rarely take more than 8 KiB.
-const maxURL = 8 << 10
-
-// ResolveURL resolves an href as a crawler without a URL canonicaliser would:
-// by net/url, http and https only, the fragment removed.
-func ResolveURL(base, href string) (string, error) {
-	b, err := url.Parse(base)
-	if err != nil {
-		return "", err
-	}
-	return resolveURL(b, href)
-}
-
-func resolveURL(base *url.URL, href string) (string, error) {
-	href = cleanHref(href)
-	if base == nil || href == "" || href[0] == '#' {
+// Resolve returns the absolute URL of an href of the page, in the page's
+// encoding, by DocumentOptions.Resolve against the page's base. An error means
+// that it leads to no other web page.
+func (d *Document) Resolve(href string) (string, error) {
+	href = strings.Trim(href, " \t\r\n\f\x00")
+	if href == "" || href[0] == '#' {
 		return "", errNoLink
 	}
-	if len(href) > maxURL {
-		return "", errLongURL
+	if d.encoding != nil {
+		href = weburl.EncodeQuery(href, d.encoding)
 	}
-	u, err := base.Parse(href)
-	if err != nil {
-		return "", err
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return "", errNotWeb
-	}
-	if u.Hostname() == "" {
-		return "", errNoWebHost
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u.String(), nil
-}
-
-// cleanHref removes what the URL standard removes before parsing: white space
-// around, tabs and line ends within.
-func cleanHref(s string) string {
-	s = strings.Trim(s, " \t\r\n\f\x00")
-	if strings.ContainsAny(s, "\t\r\n") {
-		s = strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(s)
-	}
-	return s
-}
-
-// Resolve returns the absolute URL of an href of the page, by
-// DocumentOptions.Resolve against the page's base. An error means that it leads
-// to no other web page.
-func (d *Document) Resolve(href string) (string, error) {
 	if d.opts.Resolve != nil {
-		href = cleanHref(href)
-		if href == "" || href[0] == '#' {
-			return "", errNoLink
-		}
-		if len(href) > maxURL {
-			return "", errLongURL
-		}
 		return d.opts.Resolve(d.Base, href)
 	}
-	return resolveURL(d.base, href)
+	u, err := d.base.Resolve(href)
+	return u.String(), err
 }
 
-func (d *Document) readLink(n *html.Node) {
-	href := attr(n, "href")
-	rel := relations(n)
-	l := Link{
-		NoFollow: slices.Contains(rel, "nofollow") || slices.Contains(rel, "ugc") || slices.Contains(rel, "sponsored"),
+// mayLink reports whether an element may have a link, beside <link> and <meta>.
+func mayLink(n *html.Node) bool {
+	switch n.DataAtom {
+	case atom.A, atom.Area, atom.Iframe, atom.Frame, atom.Object, atom.Embed, atom.Form, atom.Isindex,
+		atom.Blockquote, atom.Q, atom.Ins, atom.Del:
+		return true
+	case atom.Img:
+		return attr(n, "longdesc") != ""
 	}
+	return false
+}
+
+// readLink adds the links of an element.
+func (d *Document) readLink(n *html.Node) {
+	rel := relations(n)
+	l := Link{NoFollow: vouchesNot(rel)}
+	href := attr(n, "href")
 	switch n.DataAtom {
 	case atom.A:
 		l.Kind = LinkAnchor
 	case atom.Area:
 		l.Kind = LinkArea
-	case atom.Iframe, atom.Frame:
+	case atom.Iframe:
 		l.Kind, href = LinkFrame, attr(n, "src")
+		if inner := attr(n, "srcdoc"); inner != "" {
+			d.readInner(inner)
+			return // the standard ignores src beside it
+		}
+	case atom.Frame:
+		l.Kind, href = LinkFrame, attr(n, "src")
+	case atom.Object:
+		l.Kind, href = LinkObject, attr(n, "data")
+	case atom.Embed:
+		l.Kind, href = LinkObject, attr(n, "src")
+	case atom.Blockquote, atom.Q, atom.Ins, atom.Del:
+		l.Kind, href = LinkCite, attr(n, "cite")
+	case atom.Img:
+		l.Kind, href = LinkCite, attr(n, "longdesc")
+	case atom.Form, atom.Isindex:
+		if d.opts.Forms {
+			d.readForm(n)
+		}
+		return
 	case atom.Meta:
 		l.Kind, href = LinkRefresh, refreshTarget(attr(n, "content"))
 	case atom.Link:
-		l.Kind = linkRel(rel)
+		l.Kind, _ = linkRel(rel)
 	}
-	if l.Kind == "" || href == "" {
+	if l.Kind == LinkObject && !isPageType(attr(n, "type"), href) {
 		return
 	}
-	var err error
-	if l.URL, err = d.Resolve(href); err != nil || !d.hasRoom(l.URL) {
+	if l.Kind == "" || href == "" {
 		return
 	}
 	switch l.Kind {
@@ -169,7 +154,56 @@ func (d *Document) readLink(n *html.Node) {
 		l.Text = clipText(attr(n, "title"), d.opts.MaxLinkText)
 	}
 	l.Lang, l.Type = clipText(attr(n, "hreflang"), 50), clipText(attr(n, "type"), 100)
+	d.addLink(href, l)
+}
+
+// addLink adds a link to where href leads, if there is room.
+func (d *Document) addLink(href string, l Link) {
+	u, err := d.Resolve(href)
+	if err != nil || !d.hasRoom(u) {
+		return
+	}
+	l.URL = u
 	d.links = append(d.links, l)
+}
+
+// readInner adds the links of a document within the page, as of srcdoc.
+func (d *Document) readInner(page string) {
+	if d.inner {
+		return // a page in a page in a page
+	}
+	opts := d.opts
+	opts.XHTML = false
+	inner := &Document{URL: d.Base, opts: opts, encoding: d.encoding, inner: true}
+	inner.root = parseTree([]byte(page), d.opts.MaxNodes/10)
+	if inner.root == nil {
+		return
+	}
+	inner.read()
+	for _, l := range inner.Links() {
+		if d.hasRoom(l.URL) {
+			d.links = append(d.links, l)
+		}
+	}
+}
+
+// isPageType reports whether what an <object> or <embed> shows is a page: by its
+// type, or by the name of the file if it has none.
+func isPageType(t, href string) bool {
+	if t = mediaType(t); t != "" {
+		return t == "text/html" || t == "application/xhtml+xml"
+	}
+	path, _, _ := strings.Cut(href, "?")
+	path, _, _ = strings.Cut(path, "#")
+	switch strings.ToLower(path[strings.LastIndexByte(path, '.')+1:]) {
+	case "html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp":
+		return strings.Contains(path, ".")
+	}
+	return strings.HasSuffix(path, "/")
+}
+
+func vouchesNot(rel []string) bool {
+	return slices.Contains(rel, "nofollow") || slices.Contains(rel, "ugc") || slices.Contains(rel, "sponsored")
 }
 
 // hasRoom reports whether a link may be kept. From the limit on, only targets
@@ -198,25 +232,32 @@ func (d *Document) hasRoom(target string) bool {
 
 func relations(n *html.Node) []string { return strings.Fields(strings.ToLower(attr(n, "rel"))) }
 
-// linkRel returns the kind of a <link>, or "" for one that leads to no page,
-// such as a style sheet.
-func linkRel(rel []string) LinkKind {
+// linkRel returns the kind of a <link>, or "" for one that leads to no page, such
+// as a style sheet; and then whether it is a part of the page, to be loaded with
+// it.
+func linkRel(rel []string) (kind LinkKind, part bool) {
 	for _, r := range rel {
 		switch r {
 		case "canonical":
-			return LinkCanonical
+			return LinkCanonical, false
 		case "next":
-			return LinkNext
+			return LinkNext, false
 		case "prev", "previous":
-			return LinkPrev
+			return LinkPrev, false
 		case "alternate":
 			if slices.Contains(rel, "stylesheet") {
-				return ""
+				return "", true
 			}
-			return LinkAlternate
+			return LinkAlternate, false
+		case "author", "help", "license", "first", "start", "last", "up", "index", "contents", "toc", "chapter", "section",
+			"subsection", "appendix", "glossary", "bookmark", "home", "archives", "terms-of-service", "privacy-policy":
+			return LinkRelated, false
+		case "stylesheet", "icon", "shortcut", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon", "manifest",
+			"preload", "prefetch", "modulepreload", "prerender", "image_src", "import", "apple-touch-startup-image":
+			part = true
 		}
 	}
-	return ""
+	return "", part
 }
 
 // refreshTarget returns the URL of `5; url='next.html'`, in the forms that the

@@ -10,6 +10,10 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+	"golang.org/x/text/encoding"
+
+	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/crawler/weburl"
 )
 
 // Defaults of [DocumentOptions].
@@ -31,9 +35,19 @@ const (
 // the defaults.
 type DocumentOptions struct {
 	// Resolve turns an href into an absolute URL, given the page's base URL.
-	// An error means that it is no link to follow. Nil means [ResolveURL]. It is
-	// called when the page is parsed and by the first call of [Document.Links].
+	// An error means that it is no link to follow. Nil means [weburl.URL.Resolve].
+	// It is called when the page is parsed and by the first call of
+	// [Document.Links].
 	Resolve func(base, href string) (string, error)
+	// Encoding names the encoding that the page had before it became UTF-8, as
+	// [ToUTF8] returns it. Queries of links are written in it. Default utf-8.
+	Encoding string
+	// XHTML says that the page is application/xhtml+xml, where <script/> is a
+	// whole element. In HTML the slash means nothing.
+	XHTML bool
+	// Forms also takes what a form with the method GET asks for, as it is when
+	// the page is loaded, for a link.
+	Forms bool
 	// MaxNodes bounds the tree; [DefaultMaxNodes] if zero. A page that would
 	// grow beyond it is read flat: see [Document.Flat].
 	MaxNodes int
@@ -52,7 +66,8 @@ type DocumentOptions struct {
 type Document struct {
 	// URL is the page's own.
 	URL string
-	// Base is what hrefs are resolved against: URL, or the first <base href>.
+	// Base is what hrefs are resolved against: URL, or the first <base href> of
+	// HTML.
 	Base string
 	// Flat says that the page was nested too deep or had too many elements for
 	// an honest tree, so that it was read as a flat sequence of blocks: links,
@@ -63,10 +78,12 @@ type Document struct {
 	// Meta is what the page says about itself.
 	Meta Meta
 
-	root *html.Node
-	opts DocumentOptions
-	base *url.URL
+	root     *html.Node
+	opts     DocumentOptions
+	base     weburl.URL
+	encoding encoding.Encoding // nil for UTF-8
 
+	inner     bool         // within another page
 	readLinks sync.Once    // by the first who asks for them
 	hrefs     []*html.Node // elements that may be links
 	links     []Link
@@ -95,48 +112,19 @@ type Meta struct {
 	// JSONLD holds the page's JSON-LD blocks that are valid JSON.
 	JSONLD []json.RawMessage `json:"jsonld,omitempty"`
 
-	robots map[string]Robots
+	robots []robotsMeta // those that may be instructions to a crawler
 }
 
-// Robots are a page's instructions to crawlers, from <meta name="robots"> or
-// an X-Robots-Tag header.
-type Robots struct {
-	NoIndex   bool `json:"noindex,omitempty"`   // do not keep the page
-	NoFollow  bool `json:"nofollow,omitempty"`  // do not follow its links
-	NoArchive bool `json:"noarchive,omitempty"` // do not show a copy
-	NoSnippet bool `json:"nosnippet,omitempty"` // do not show an excerpt
-}
-
-// ParseRobots reads a list of directives such as "noindex, nofollow". Unknown
-// ones are passed over.
-func ParseRobots(content string) Robots {
-	var r Robots
-	for d := range strings.FieldsFuncSeq(strings.ToLower(content), func(c rune) bool { return c == ',' || c == ' ' || c == ';' || c == '\t' || c == '\n' }) {
-		switch d {
-		case "none":
-			r.NoIndex, r.NoFollow = true, true
-		case "noindex":
-			r.NoIndex = true
-		case "nofollow":
-			r.NoFollow = true
-		case "noarchive", "nocache":
-			r.NoArchive = true
-		case "nosnippet":
-			r.NoSnippet = true
-		}
-	}
-	return r
-}
-
-// Or returns the stricter of both in each point.
-func (r Robots) Or(o Robots) Robots {
-	return Robots{r.NoIndex || o.NoIndex, r.NoFollow || o.NoFollow, r.NoArchive || o.NoArchive, r.NoSnippet || o.NoSnippet}
-}
+// robotsMeta is a <meta> whose name may be that of a crawler.
+type robotsMeta struct{ name, content string }
 
 // Robots returns the instructions to every crawler and to the one whose product
 // token is agent, such as "weir".
-func (m *Meta) Robots(agent string) Robots {
-	return m.robots["robots"].Or(m.robots[strings.ToLower(agent)])
+func (m *Meta) Robots(agent string) (d robots.Directives) {
+	for _, r := range m.robots {
+		d = d.Merge(robots.ParseMeta(r.name, r.content, agent))
+	}
+	return d
 }
 
 // ParseDocument parses a page of UTF-8 (see [ToUTF8]). It takes any bytes and
@@ -149,6 +137,12 @@ func ParseDocument(body []byte, pageURL string, opts *DocumentOptions) *Document
 	d.opts.MaxNodes = or(d.opts.MaxNodes, DefaultMaxNodes)
 	d.opts.MaxLinks = or(d.opts.MaxLinks, DefaultMaxLinks)
 	d.opts.MaxLinkText = or(d.opts.MaxLinkText, DefaultMaxLinkText)
+	if enc, name := lookupEncoding(d.opts.Encoding); name != "utf-8" && !strings.HasPrefix(name, "utf-16") {
+		d.encoding = enc
+	}
+	if d.opts.XHTML {
+		body = closeEmpty(body)
+	}
 	d.root = parseTree(body, d.opts.MaxNodes)
 	if d.root == nil {
 		d.root, d.Flat = flatTree(body, d.opts.MaxNodes), true
@@ -186,7 +180,8 @@ func nextAfter(n, root *html.Node) *html.Node {
 	return nil
 }
 
-// read walks the tree once for everything but links and text.
+// read walks the tree once for everything but links and text. What is in a
+// <template> is no part of the page.
 func (d *Document) read() {
 	d.setBase(d.URL)
 	var canonical []*html.Node
@@ -196,13 +191,22 @@ func (d *Document) read() {
 		if n.Type != html.ElementNode {
 			continue
 		}
+		for n.DataAtom == atom.Template && n.Namespace == "" {
+			if n = nextAfter(n, d.root); n == nil {
+				break
+			}
+			d.Nodes++
+		}
+		if n == nil {
+			break
+		}
 		switch n.DataAtom {
 		case atom.Html:
 			if d.Meta.Lang == "" {
 				d.Meta.Lang = strings.TrimSpace(clip(attr(n, "lang"), 100))
 			}
 		case atom.Base:
-			if href := attr(n, "href"); href != "" && !hasBase {
+			if href := attr(n, "href"); href != "" && !hasBase && n.Namespace == "" {
 				hasBase = true
 				if u, err := d.Resolve(href); err == nil {
 					d.setBase(u)
@@ -215,18 +219,20 @@ func (d *Document) read() {
 			}
 		case atom.Meta:
 			d.readMeta(n)
-			if strings.EqualFold(attr(n, "http-equiv"), "refresh") {
+			if strings.EqualFold(strings.TrimSpace(attr(n, "http-equiv")), "refresh") {
 				d.hrefs = append(d.hrefs, n)
 			}
 		case atom.Script:
 			d.readJSONLD(n)
 		case atom.Link:
-			if linkRel(relations(n)) == LinkCanonical {
+			if kind, _ := linkRel(relations(n)); kind == LinkCanonical {
 				canonical = append(canonical, n)
 			}
 			d.hrefs = append(d.hrefs, n)
-		case atom.A, atom.Area, atom.Iframe, atom.Frame:
-			d.hrefs = append(d.hrefs, n)
+		default:
+			if mayLink(n) {
+				d.hrefs = append(d.hrefs, n)
+			}
 		}
 	}
 	for _, n := range canonical { // the page's base may have come after it
@@ -238,7 +244,7 @@ func (d *Document) read() {
 
 func (d *Document) setBase(u string) {
 	d.Base = u
-	d.base, _ = url.Parse(u)
+	d.base, _ = weburl.Parse(u)
 }
 
 func (d *Document) readMeta(n *html.Node) {
@@ -256,11 +262,8 @@ func (d *Document) readMeta(n *html.Node) {
 		if name == "description" && m.Description == "" {
 			m.Description = clip(content, maxMetaValue)
 		}
-		if r := ParseRobots(content); r != (Robots{}) && len(name) < 50 && len(m.robots) < 20 {
-			if m.robots == nil {
-				m.robots = make(map[string]Robots)
-			}
-			m.robots[name] = m.robots[name].Or(r)
+		if len(m.robots) < 20 && len(name) < 50 && robots.ParseMeta(name, content, name) != (robots.Directives{}) {
+			m.robots = append(m.robots, robotsMeta{name, clip(content, maxMetaValue)})
 		}
 	}
 	if p := strings.ToLower(strings.TrimSpace(attr(n, "property"))); p != "" {

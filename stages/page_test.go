@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/crawler/weburl"
 )
 
 func TestLinks(t *testing.T) {
@@ -133,10 +136,10 @@ func TestMeta(t *testing.T) {
 	if len(m.JSONLD) != 1 || string(m.JSONLD[0]) != `{"@type":"Article","headline":"H"}` {
 		t.Errorf("JSON-LD %s", m.JSONLD)
 	}
-	if got := m.Robots("weir"); got != (Robots{NoIndex: true, NoFollow: true}) {
+	if got := m.Robots("weir"); got != (robots.Directives{NoIndex: true, NoFollow: true}) {
 		t.Errorf("robots for weir: %+v", got)
 	}
-	if got := m.Robots("other"); got != (Robots{NoIndex: true}) {
+	if got := m.Robots("other"); got != (robots.Directives{NoIndex: true}) {
 		t.Errorf("robots for others: %+v", got)
 	}
 }
@@ -208,10 +211,11 @@ func FuzzDocument(f *testing.F) {
 			if l.URL == "" || l.Kind == "" {
 				t.Errorf("incomplete link %+v", l)
 			}
-			if _, err := ResolveURL(l.URL, l.URL); err != nil {
-				t.Errorf("%q does not parse again: %v", l.URL, err)
+			if u, err := weburl.Parse(l.URL); err != nil || u.String() != l.URL {
+				t.Errorf("%q parses as %q, %v", l.URL, u, err)
 			}
 		}
+		d.Requisites()
 		flat := flatTree(utf8, 20_000)
 		for n := flat; n != nil; n = next(n, flat) {
 			depth := 0

@@ -29,7 +29,8 @@ func parseTree(body []byte, maxNodes int) (root *html.Node) {
 			root = nil
 		}
 	}()
-	root, err := html.Parse(&pacedReader{b: body})
+	// Without scripts, <noscript> is what the page is.
+	root, err := html.ParseWithOptions(&pacedReader{b: body}, html.ParseOptionEnableScripting(false))
 	if err != nil {
 		return nil
 	}
@@ -43,8 +44,9 @@ var formatting = map[string]bool{
 }
 
 // treeCost estimates the nodes that the parser will make of a page: for each
-// tag or comment one, one for a text, and one for each formatting element left open. It
-// stops at limit. It only looks at tags, so script text can raise it a little.
+// tag or comment one, one for a text, one for each attribute, which takes as much
+// memory, and one for each formatting element left open. It stops at limit. It
+// only looks at tags, so script text can raise it a little.
 func treeCost(body []byte, limit int) int {
 	cost := 0
 	open := make(map[string]int, 8)
@@ -67,6 +69,10 @@ func treeCost(body []byte, limit int) int {
 		if n == 0 {
 			continue
 		}
+		if !end {
+			attributes := countAttributes(body)
+			cost += attributes
+		}
 		lower := [6]byte{}
 		for i := range min(n, 6) {
 			lower[i] = body[i] | 0x20
@@ -86,6 +92,28 @@ func treeCost(body []byte, limit int) int {
 		}
 	}
 	return cost
+}
+
+// countAttributes returns how many attributes a tag may have, at most: one for
+// each run of blanks or "=" in it.
+func countAttributes(tag []byte) int {
+	end := bytes.IndexByte(tag, '>')
+	if end < 0 {
+		end = len(tag)
+	}
+	n, blanks := 0, 0
+	for i, c := range tag[:end] {
+		switch {
+		case c == '=':
+			n++
+		case c == '/', isSpace(c) && i > 0 && !isSpace(tag[i-1]):
+			blanks++
+		}
+	}
+	if n > 64 || blanks > 64 {
+		return max(n, blanks) // bare names, which need no "="
+	}
+	return n
 }
 
 // slowPiece is how long the parser may take over one piece of 4 KiB before it
@@ -158,6 +186,7 @@ type flattener struct {
 	root, html, head, body *html.Node
 	block, anchor          *html.Node
 	raw                    atom.Atom // the element whose raw text comes next
+	template               int       // templates that are open, whose content is not the page's
 	nodes                  int
 }
 
@@ -176,22 +205,46 @@ func (t *flattener) token() bool {
 	case html.TextToken:
 		t.text()
 	case html.StartTagToken, html.SelfClosingTagToken:
-		t.start(t.z.Token())
+		t.start(t.tag())
 	case html.EndTagToken:
-		tok := t.z.Token()
+		name, _ := t.z.TagName()
 		t.raw = 0
-		if tok.DataAtom == atom.A {
+		switch a := atom.Lookup(name); {
+		case a == atom.Template && t.template > 0:
+			t.template--
+		case a == atom.A:
 			t.anchor = nil
-		} else if _, ok := flatBlocks[tok.DataAtom]; ok {
-			t.block, t.anchor = nil, nil
+		default:
+			if _, ok := flatBlocks[a]; ok {
+				t.block, t.anchor = nil, nil
+			}
 		}
 	}
 	return true
 }
 
+// maxFlatAttributes bounds the attributes of a tag in a flat tree.
+const maxFlatAttributes = 32
+
+// tag returns the tag that was read, with its first attributes.
+func (t *flattener) tag() html.Token {
+	name, more := t.z.TagName()
+	tok := html.Token{DataAtom: atom.Lookup(name)}
+	for more && len(tok.Attr) < maxFlatAttributes {
+		var key, value []byte
+		key, value, more = t.z.TagAttr()
+		k := string(key)
+		if k == "xlink:href" {
+			k = "href"
+		}
+		tok.Attr = append(tok.Attr, html.Attribute{Key: k, Val: string(value)})
+	}
+	return tok
+}
+
 func (t *flattener) text() {
 	s := string(t.z.Text())
-	if strings.TrimSpace(s) == "" {
+	if t.template > 0 || strings.TrimSpace(s) == "" {
 		return
 	}
 	parent := t.anchor
@@ -215,6 +268,12 @@ func (t *flattener) text() {
 
 func (t *flattener) start(tok html.Token) {
 	t.raw = 0
+	if tok.DataAtom == atom.Template {
+		t.template++
+	}
+	if t.template > 0 {
+		return
+	}
 	switch tok.DataAtom {
 	case atom.Html:
 		if len(t.html.Attr) == 0 {
@@ -223,11 +282,13 @@ func (t *flattener) start(tok html.Token) {
 	case atom.Title, atom.Script:
 		t.raw = tok.DataAtom
 		t.add(t.head, tok.DataAtom, tok.Attr...)
-	case atom.Style, atom.Textarea, atom.Noscript, atom.Noembed, atom.Noframes, atom.Xmp, atom.Plaintext:
+	case atom.Noscript:
+		t.z.NextIsNotRawText()
+	case atom.Style, atom.Textarea, atom.Noembed, atom.Noframes, atom.Xmp, atom.Plaintext:
 		t.raw = tok.DataAtom
 	case atom.Meta, atom.Link, atom.Base:
 		t.add(t.head, tok.DataAtom, tok.Attr...)
-	case atom.Area, atom.Iframe, atom.Frame:
+	case atom.Area, atom.Iframe, atom.Frame, atom.Object, atom.Embed:
 		t.add(t.body, tok.DataAtom, tok.Attr...)
 	case atom.A:
 		if t.block == nil {

@@ -11,6 +11,7 @@ type Directives struct {
 	NoIndex   bool // do not show the page: do not store or pass it on
 	NoFollow  bool // do not follow its links
 	NoArchive bool // do not keep a copy for others
+	NoSnippet bool // do not show an excerpt
 	// UnavailableAfter is when the page stops being for show, or zero.
 	UnavailableAfter time.Time
 }
@@ -20,6 +21,7 @@ func (d Directives) Merge(e Directives) Directives {
 	d.NoIndex = d.NoIndex || e.NoIndex
 	d.NoFollow = d.NoFollow || e.NoFollow
 	d.NoArchive = d.NoArchive || e.NoArchive
+	d.NoSnippet = d.NoSnippet || e.NoSnippet
 	if d.UnavailableAfter.IsZero() || !e.UnavailableAfter.IsZero() && e.UnavailableAfter.Before(d.UnavailableAfter) {
 		d.UnavailableAfter = e.UnavailableAfter
 	}
@@ -57,7 +59,7 @@ func ParseHeader(values []string, agent string) (d Directives) {
 // may name crawlers, and what is for others is left out.
 func parseDirectives(list, agent string) (d Directives) {
 	ours := true
-	items := strings.Split(list, ",")
+	items := strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ';' })
 	for i := 0; i < len(items); i++ {
 		name, value, hasValue := strings.Cut(items[i], ":")
 		name = strings.ToLower(strings.TrimSpace(name))
@@ -82,18 +84,29 @@ func parseDirectives(list, agent string) (d Directives) {
 		if !ours {
 			continue
 		}
-		switch name {
-		case "noindex":
-			d.NoIndex = true
-		case "nofollow":
-			d.NoFollow = true
-		case "noarchive":
-			d.NoArchive = true
-		case "none":
-			d.NoIndex, d.NoFollow = true, true
+		if hasValue {
+			continue // "max-image-preview: none" is no "none"
+		}
+		for word := range strings.FieldsSeq(name) {
+			d.add(word)
 		}
 	}
 	return d
+}
+
+func (d *Directives) add(word string) {
+	switch word {
+	case "noindex":
+		d.NoIndex = true
+	case "nofollow":
+		d.NoFollow = true
+	case "noarchive", "nocache":
+		d.NoArchive = true
+	case "nosnippet":
+		d.NoSnippet = true
+	case "none":
+		d.NoIndex, d.NoFollow = true, true
+	}
 }
 
 // takesValue reports whether a directive is followed by ':' and a value.

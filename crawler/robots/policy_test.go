@@ -145,6 +145,9 @@ func TestDirectives(t *testing.T) {
 		{"date of ISO 8601", []string{"unavailable_after: 2028-08-25T15:00:00Z"}, Directives{UnavailableAfter: date}},
 		{"date in California", []string{"weir: unavailable_after: 25 Aug 2028 08:00:00 PDT"}, Directives{UnavailableAfter: date}},
 		{"date for others", []string{"otherbot: unavailable_after: Fri, 25 Aug 2028 15:00:00 GMT, noindex"}, Directives{}},
+		{"a value that is no directive", []string{"max-image-preview: none, max-snippet:-1"}, Directives{}},
+		{"for us, a value that is no directive", []string{"weir: max-image-preview: none"}, Directives{}},
+		{"blanks and semicolons between", []string{"noindex nofollow; noarchive"}, Directives{NoIndex: true, NoFollow: true, NoArchive: true}},
 		{"no date", []string{"unavailable_after: soon, nofollow"}, Directives{NoFollow: true}},
 	}
 	for _, tt := range tests {
@@ -171,6 +174,8 @@ func TestParseMeta(t *testing.T) {
 		{"otherbot", "none", Directives{}},
 		{"description", "noindex", Directives{}},
 		{"robots", "max-snippet:20, noindex", Directives{NoIndex: true}},
+		{"robots", "max-image-preview: none", Directives{}},
+		{"robots", "noindex nofollow nosnippet", Directives{NoIndex: true, NoFollow: true, NoSnippet: true}},
 	} {
 		if got := ParseMeta(tt.name, tt.content, "Weir"); got != tt.want {
 			t.Errorf("ParseMeta(%q, %q) = %+v, want %+v", tt.name, tt.content, got, tt.want)

@@ -14,9 +14,13 @@ import (
 //
 // As browsers do, it drops blanks and control characters around the
 // reference, and tabs and line breaks within; it reads a backslash as a slash
-// before the query; and it takes text as UTF-8. Credentials are removed and
-// never sent: nobody gave them to the crawl. Errors are [*Error], with
-// [NotHTTP] for javascript:, mailto: and the like.
+// before the query; and it takes text as UTF-8. Bytes that are not UTF-8, as a
+// header may have them, are percent-encoded as they stand, which browsers do
+// too. Credentials are removed and never sent: nobody gave them to the crawl.
+// Errors are [*Error], with [NotHTTP] for javascript:, mailto: and the like.
+//
+// A page of another encoding has its own bytes in the queries of its links: see
+// [EncodeQuery].
 func (u URL) Resolve(href string) (URL, error) {
 	ref := strip(href)
 	scheme := schemeOf(ref)
@@ -313,15 +317,8 @@ func appendEscaped(out []byte, s string, class *[256]bool) []byte {
 			out = percent.Append(out, c)
 			i++
 		default:
-			_, size := utf8.DecodeRuneInString(s[i:])
-			if size == 1 {
-				out = append(out, "%EF%BF%BD"...) // U+FFFD for a byte that is not UTF-8
-			} else {
-				for _, b := range []byte(s[i : i+size]) {
-					out = percent.Append(out, b)
-				}
-			}
-			i += size
+			out = percent.Append(out, c)
+			i++
 		}
 	}
 	return out

@@ -4,6 +4,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
 func mustParse(t testing.TB, raw string) URL {
@@ -42,7 +47,7 @@ func TestParse(t *testing.T) {
 		{"bare percent", "http://example.com/100%/5%zz", "http://example.com/100%/5%zz"},
 		{"escapes must not form escapes", "http://example.com/%%34%31/%4%31", "http://example.com/%%341/%4%31"},
 		{"UTF-8", "http://example.com/é?é", "http://example.com/%C3%A9?%C3%A9"},
-		{"not UTF-8", "http://example.com/\xe9", "http://example.com/%EF%BF%BD"},
+		{"not UTF-8", "http://example.com/\xe9", "http://example.com/%E9"},
 		{"international name", "http://bücher.example/", "http://xn--bcher-kva.example/"},
 		{"punycode", "http://XN--BCHER-KVA.example/", "http://xn--bcher-kva.example/"},
 		{"escaped host", "http://ex%61mple.com/", "http://example.com/"},
@@ -114,6 +119,39 @@ func TestResolve(t *testing.T) {
 				t.Errorf("Resolve(%q) = %q, want %q", tt.href, got, tt.want)
 			}
 		})
+	}
+}
+
+// A header has bytes, not text.
+func TestResolveOfBytesThatAreNoText(t *testing.T) {
+	for href, want := range map[string]string{
+		"/caf\xe9?q=\xe9":         "https://example.com/caf%E9?q=%E9",
+		"/caf\xc3\xa9?q=\xc3\xa9": "https://example.com/caf%C3%A9?q=%C3%A9",
+		"/sale-50%-off":           "https://example.com/sale-50%-off",
+		`\\example.org\a\b`:       "https://example.org/a/b",
+	} {
+		if u, err := mustParse(t, "https://example.com/a").Resolve(href); err != nil || u.String() != want {
+			t.Errorf("Resolve(%q) = %q, %v, want %q", href, u, err, want)
+		}
+	}
+}
+
+func TestEncodeQuery(t *testing.T) {
+	for _, tt := range []struct {
+		enc        encoding.Encoding
+		href, want string
+	}{
+		{charmap.Windows1251, "/поиск?q=привет#якорь", "https://example.com/%D0%BF%D0%BE%D0%B8%D1%81%D0%BA?q=%EF%F0%E8%E2%E5%F2"},
+		{charmap.Windows1251, "?q=%D0%BF&r=日", "https://example.com/?q=%D0%BF&r=%26%2326085%3B"},
+		{japanese.ShiftJIS, "?q=表", "https://example.com/?q=%95\\"},
+		{japanese.EUCJP, "/a?b", "https://example.com/a?b"},
+		{japanese.EUCJP, "/a#?日", "https://example.com/a"},
+		{simplifiedchinese.GB18030, "?q=中 文", "https://example.com/?q=%D6%D0%20%CE%C4"},
+	} {
+		u, err := mustParse(t, "https://example.com/").Resolve(EncodeQuery(tt.href, tt.enc))
+		if err != nil || u.String() != tt.want {
+			t.Errorf("%s: %q, %v, want %q", tt.href, u, err, tt.want)
+		}
 	}
 }
 

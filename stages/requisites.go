@@ -1,0 +1,205 @@
+package stages
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// LinkRequisite is the kind of what a page needs to be shown, and that is no
+// page itself: images, style sheets, scripts, media.
+const LinkRequisite LinkKind = "requisite"
+
+// Requisites returns what the page needs to be shown, in document order, each
+// once, at most DocumentOptions.MaxLinks of them; and what it names for programs
+// that show it otherwise. Links in style sheets of their own are [CSSLinks].
+func (d *Document) Requisites() []Link {
+	r := requisites{d: d, seen: make(map[string]bool)}
+	for n := d.root; n != nil; n = next(n, d.root) {
+		switch n.Type {
+		case html.ElementNode:
+			r.element(n)
+		case html.CommentNode:
+			r.comment(n.Data)
+		case html.DoctypeNode:
+			for _, a := range n.Attr {
+				if a.Key == "system" && !strings.Contains(a.Val, "w3.org/TR/") {
+					r.add(a.Val)
+				}
+			}
+		}
+	}
+	return r.links
+}
+
+type requisites struct {
+	d     *Document
+	seen  map[string]bool
+	links []Link
+}
+
+func (r *requisites) add(href string) {
+	if strings.TrimSpace(href) == "" || len(r.links) >= r.d.opts.MaxLinks {
+		return
+	}
+	u, err := r.d.Resolve(href)
+	if err != nil || r.seen[u] {
+		return
+	}
+	r.seen[u] = true
+	r.links = append(r.links, Link{URL: u, Kind: LinkRequisite})
+}
+
+// sources are the attributes that name what an element shows or runs. (An object
+// that is a page is a link, too.)
+var sources = map[string]bool{
+	"src": true, "data-src": true, "poster": true, "background": true, "lowsrc": true, "dynsrc": true,
+	"data": true, "codebase": true, "archive": true, "manifest": true, "profile": true, "implementation": true,
+}
+
+func (r *requisites) element(n *html.Node) {
+	for _, a := range n.Attr {
+		switch {
+		case sources[a.Key]:
+			r.add(a.Val)
+		case a.Key == "srcset" || a.Key == "imagesrcset":
+			for _, href := range splitSrcset(a.Val) {
+				r.add(href)
+			}
+		case a.Key == "style":
+			r.addAll(CSSLinks(a.Val))
+		case a.Key == "href" && n.Namespace == "svg" && n.DataAtom != atom.A:
+			r.add(a.Val)
+		}
+	}
+	switch {
+	case n.DataAtom == atom.Link:
+		if _, part := linkRel(relations(n)); part {
+			r.add(attr(n, "href"))
+		}
+	case n.Data == "import" && n.Namespace == "":
+		r.add(attr(n, "implementation"))
+	case n.DataAtom == atom.Style && n.FirstChild != nil:
+		r.addAll(CSSLinks(n.FirstChild.Data))
+	case n.DataAtom == atom.Param:
+		switch strings.ToLower(attr(n, "name")) {
+		case "src", "movie", "data", "url", "filename", "href", "ref":
+			r.add(attr(n, "value"))
+		}
+	case n.DataAtom == atom.Meta:
+		r.meta(n)
+	}
+}
+
+func (r *requisites) meta(n *html.Node) {
+	content := attr(n, "content")
+	switch strings.ToLower(attr(n, "name")) {
+	case "msapplication-config", "msapplication-tileimage", "twitter:image":
+		r.add(content)
+	case "copyright":
+		// Where some browsers look for an image to show.
+		if inner := parseTree([]byte(content), 100); inner != nil {
+			for c := inner; c != nil; c = next(c, inner) {
+				if c.DataAtom == atom.Img {
+					r.add(attr(c, "src"))
+				}
+			}
+		}
+	}
+	if strings.EqualFold(attr(n, "property"), "og:image") {
+		r.add(content)
+	}
+}
+
+// comment reads a conditional comment, as old pages have them for one browser.
+func (r *requisites) comment(data string) {
+	if !strings.HasPrefix(strings.TrimSpace(data), "[if") {
+		return
+	}
+	_, inside, ok := strings.Cut(data, "]>")
+	if !ok {
+		return
+	}
+	inner := parseTree([]byte(inside), 1000)
+	for c := inner; c != nil; c = next(c, inner) {
+		if c.Type == html.ElementNode {
+			r.element(c)
+		}
+	}
+}
+
+func (r *requisites) addAll(hrefs []string) {
+	for _, href := range hrefs {
+		r.add(href)
+	}
+}
+
+// splitSrcset returns the addresses of a srcset attribute (HTML standard, "parse
+// a srcset attribute").
+func splitSrcset(s string) (hrefs []string) {
+	for {
+		s = strings.TrimLeft(s, " \t\r\n\f,")
+		if s == "" {
+			return hrefs
+		}
+		end := strings.IndexAny(s, " \t\r\n\f")
+		if end < 0 {
+			end = len(s)
+		}
+		href := s[:end]
+		s = s[end:]
+		if trimmed := strings.TrimRight(href, ","); trimmed != href {
+			hrefs = append(hrefs, trimmed)
+			continue
+		}
+		hrefs = append(hrefs, href)
+		if _, after, ok := strings.Cut(s, ","); ok {
+			s = after
+		} else {
+			s = ""
+		}
+	}
+}
+
+// CSSLinks returns the addresses in a style sheet as they are written, of url()
+// and of @import, without comments. They are relative to the style sheet.
+func CSSLinks(css string) (hrefs []string) {
+	for css != "" && len(hrefs) < DefaultMaxLinks {
+		i := strings.IndexAny(css, "/uU@")
+		if i < 0 {
+			break
+		}
+		css = css[i:]
+		switch {
+		case strings.HasPrefix(css, "/*"):
+			_, css, _ = strings.Cut(css[2:], "*/")
+		case len(css) > 4 && strings.EqualFold(css[:4], "url("):
+			var href string
+			href, css = cssValue(css[4:], ')')
+			hrefs = append(hrefs, href)
+		case len(css) > 8 && strings.EqualFold(css[:7], "@import"):
+			css = strings.TrimLeft(css[7:], " \t\r\n\f")
+			if css != "" && (css[0] == '"' || css[0] == '\'') {
+				var href string
+				href, css = cssValue(css, ';')
+				hrefs = append(hrefs, href)
+			}
+		default:
+			css = css[1:]
+		}
+	}
+	return hrefs
+}
+
+// cssValue reads a string in quotes, or up to the end if there are none.
+func cssValue(s string, end byte) (value, rest string) {
+	s = strings.TrimLeft(s, " \t\r\n\f")
+	if s != "" && (s[0] == '"' || s[0] == '\'') {
+		end = s[0]
+		s = s[1:]
+	}
+	value, rest, _ = strings.Cut(s, string(end))
+	value = strings.NewReplacer("\\\n", "", `\`, "").Replace(strings.TrimSpace(value))
+	return value, rest
+}

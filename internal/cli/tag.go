@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"strings"
@@ -28,11 +29,15 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
   weir tag --language en --conllu treebank.conllu > tagged.conllu`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			b, err := a.readFile(args[0])
+			in, err := a.openFile(args[0])
 			if err != nil {
 				return err
 			}
+			defer in.Close()
+			text := bufio.NewReaderSize(in, sampleSize)
 			if language == "" {
+				// An error of Peek comes again when the text is read.
+				b, _ := text.Peek(sampleSize)
 				language = detect(sample(b, conllu))
 			}
 			tagger, ok := tag.For(language)
@@ -41,9 +46,13 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
 					languageName(language), strings.Join(tag.Languages(), ", "))
 			}
 			if conllu {
-				return tagger.FillCoNLLU(bytes.NewReader(b), a.out)
+				return tagger.FillCoNLLU(text, a.out)
 			}
-			return tag.WriteCoNLLU(a.out, tagger.Tag(string(b)))
+			out := tag.NewCoNLLUWriter(a.out)
+			if err := tagger.TagReader(text, out.Write); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			return out.Flush()
 		},
 	}
 	cmd.Flags().StringVar(&language, "language", "", "language of the text, such as en (default: found out)")
@@ -69,10 +78,14 @@ func languageName(code string) string {
 	return "the language " + code
 }
 
+// sampleSize is how much of a text is looked at to find out its language, in
+// bytes.
+const sampleSize = 64 << 10
+
 // sample returns text to find out the language from.
 func sample(b []byte, conllu bool) string {
 	if !conllu {
-		return string(b)
+		return strings.ToValidUTF8(string(b), "")
 	}
 	const enough = 20_000
 	var text strings.Builder

@@ -2,8 +2,17 @@ package tag
 
 import "strings"
 
+// Longest names that are looked for, in bytes (RFC 5321 section 4.5.3.1, RFC
+// 1035 section 2.3.4). They bound how often a byte is looked at in runs without
+// white space.
+const (
+	maxLocalPart = 64
+	maxHostName  = 255
+)
+
 // address returns the length of the web or e-mail address, or the file or
-// host name, that c begins with, and 0 if there is none.
+// host name, that c begins with, and 0 if there is none. Its time is bounded by
+// that length or a constant.
 func address(c string) int {
 	i := 0
 	for i < len(c) && (isASCIILetter(c[i]) || isDigit(c[i])) {
@@ -21,9 +30,6 @@ func address(c string) int {
 	case strings.EqualFold(c[:i], "mailto") && rest[0] == ':':
 		return trimURL(c)
 	}
-	if !strings.ContainsAny(rest, "@.") {
-		return 0
-	}
 	if n := mailAddress(c); n > 0 {
 		return n
 	}
@@ -37,13 +43,15 @@ func trimURL(c string) int {
 	if n < 0 {
 		n = len(c)
 	}
+	unopened := strings.Count(c[:n], ")") - strings.Count(c[:n], "(")
 	for n > 1 {
 		switch c[n-1] {
 		case '.', ',', ';', ':', '!', '?', '\'', '*', ']', '}', '|':
 			n--
 			continue
 		case ')':
-			if strings.Count(c[:n], "(") < strings.Count(c[:n], ")") {
+			if unopened > 0 {
+				unopened--
 				n--
 				continue
 			}
@@ -56,7 +64,7 @@ func trimURL(c string) int {
 // mailAddress returns the length of the e-mail address at the start of c.
 func mailAddress(c string) int {
 	i := 0
-	for i < len(c) && (isASCIILetter(c[i]) || isDigit(c[i]) || strings.IndexByte("._%+-", c[i]) >= 0) {
+	for i < len(c) && i <= maxLocalPart && (isASCIILetter(c[i]) || isDigit(c[i]) || strings.IndexByte("._%+-", c[i]) >= 0) {
 		i++
 	}
 	if i == 0 || i+1 >= len(c) || c[i] != '@' {
@@ -80,7 +88,7 @@ func mailAddress(c string) int {
 // which the last is one of the known endings.
 func hostName(c string) int {
 	i, last := 0, -1
-	for i < len(c) && (isASCIILetter(c[i]) || isDigit(c[i]) || c[i] == '-' || c[i] == '.' || c[i] == '_') {
+	for i < len(c) && i <= maxHostName && (isASCIILetter(c[i]) || isDigit(c[i]) || c[i] == '-' || c[i] == '.' || c[i] == '_') {
 		if c[i] == '.' {
 			if last == i-1 {
 				break
@@ -88,6 +96,9 @@ func hostName(c string) int {
 			last = i
 		}
 		i++
+	}
+	if i > maxHostName {
+		return 0
 	}
 	for i > 0 && (c[i-1] == '.' || c[i-1] == '-') {
 		i--

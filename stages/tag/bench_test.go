@@ -2,6 +2,7 @@ package tag
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -32,13 +33,17 @@ func BenchmarkTag(b *testing.B) {
 func BenchmarkTokens(b *testing.B) {
 	text := benchText()
 	tg := tagger(b, "en")
-	doc := Document{Text: text}
-	tg.m.segment(&doc)
+	var doc Document
+	cut := func() {
+		doc.reset(text)
+		tg.m.piece(&doc, 0, piece{end: len(text)}, gapParagraph)
+	}
+	cut()
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))
 	n := 0
 	for b.Loop() {
-		tg.m.segment(&doc)
+		cut()
 		n += len(doc.tokens)
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "tokens/s")
@@ -58,5 +63,26 @@ func BenchmarkLoad(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkHostile measures runs that rules might read again and again. Its
+// time for a byte must not depend on the length.
+func BenchmarkHostile(b *testing.B) {
+	for name, unit := range hostileUnits {
+		for _, size := range []int{256 << 10, 512 << 10} {
+			b.Run(fmt.Sprintf("%s/%dKiB", name, size>>10), func(b *testing.B) {
+				text := strings.Repeat(unit, size/len(unit))
+				tg := tagger(b, "en")
+				var doc Document
+				for b.Loop() {
+					tg.TagInto(&doc, text)
+					for _, s := range doc.Sentences {
+						NounPhrases(s)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(text)), "ns/byte")
+			})
+		}
 	}
 }

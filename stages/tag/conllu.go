@@ -15,31 +15,90 @@ import (
 // and for each word its form, its tags and in the last column its place in
 // the text, in bytes, as TokenRange=start:end. The other columns are "_".
 func WriteCoNLLU(w io.Writer, sentences []Sentence) error {
-	bw := bufio.NewWriter(w)
-	for i, s := range sentences {
-		if s.Paragraph {
-			bw.WriteString("# newpar\n")
-		}
-		fmt.Fprintf(bw, "# sent_id = %d\n# text = %s\n", i+1, oneLine(s.Text))
-		writeTokens(bw, s)
-		bw.WriteByte('\n')
+	cw := NewCoNLLUWriter(w)
+	if err := cw.Write(sentences); err != nil {
+		return err
 	}
-	return bw.Flush()
+	return cw.Flush()
+}
+
+// A CoNLLUWriter writes sentences as [WriteCoNLLU] does, some at a time.
+type CoNLLUWriter struct {
+	w *bufio.Writer
+	n int // sentences written
+}
+
+// NewCoNLLUWriter returns a writer to w. Flush must be called at the end.
+func NewCoNLLUWriter(w io.Writer) *CoNLLUWriter { return &CoNLLUWriter{w: bufio.NewWriter(w)} }
+
+// Write writes sentences behind those that were written before.
+func (cw *CoNLLUWriter) Write(sentences []Sentence) error {
+	for _, s := range sentences {
+		cw.n++
+		if s.Paragraph {
+			cw.w.WriteString("# newpar\n")
+		}
+		fmt.Fprintf(cw.w, "# sent_id = %d\n# text = %s\n", cw.n, textOf(s))
+		writeTokens(cw.w, s)
+		if err := cw.w.WriteByte('\n'); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush writes what is still buffered.
+func (cw *CoNLLUWriter) Flush() error { return cw.w.Flush() }
+
+// textOf returns the text of a sentence as its tokens make it, with one space
+// where there is white space in the text: the format demands that the two agree.
+func textOf(s Sentence) string {
+	var b strings.Builder
+	for i := 0; i < len(s.Tokens); {
+		n := max(multiword(s.Tokens, i), 1)
+		if n > 1 {
+			b.WriteString(column(surface(s, s.Tokens[i].Start, s.Tokens[i+n-1].End)))
+		} else {
+			b.WriteString(column(s.Tokens[i].Text))
+		}
+		if i += n; i < len(s.Tokens) && spaceFollows(s.Tokens, i-1) {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// multiword returns how many words the token of the text that begins with
+// tokens[i] stands for, if they are all there, and 0 if it is one.
+func multiword(tokens []Token, i int) int {
+	n := int(tokens[i].Parts)
+	if n < 2 || i+n > len(tokens) {
+		return 0
+	}
+	for j, t := range tokens[i : i+n] {
+		if int(t.Part) != j || int(t.Parts) != n {
+			return 0
+		}
+	}
+	return n
 }
 
 func writeTokens(bw *bufio.Writer, s Sentence) {
 	tokens := s.Tokens
-	for i := 0; i < len(tokens); i++ {
-		t := tokens[i]
-		if t.Parts > 1 && t.Part == 0 && i+int(t.Parts) <= len(tokens) {
-			last := i + int(t.Parts) - 1
+	inside := 0 // words of a multiword token that are to come
+	for i, t := range tokens {
+		if n := multiword(tokens, i); n > 0 && inside == 0 {
+			inside = n
+			last := i + n - 1
 			end := tokens[last].End
 			fmt.Fprintf(bw, "%d-%d\t%s\t_\t_\t_\t_\t_\t_\t_\t%s\n", i+1, last+1,
 				column(surface(s, t.Start, end)), place(t.Start, end, spaceFollows(tokens, last)))
 		}
 		misc := "_"
-		if t.Parts <= 1 {
+		if inside == 0 {
 			misc = place(t.Start, t.End, spaceFollows(tokens, i))
+		} else {
+			inside--
 		}
 		fmt.Fprintf(bw, "%d\t%s\t_\t%s\t%s\t_\t_\t_\t_\t%s\n", i+1, column(t.Text), tagColumn(t.UPOS), tagColumn(t.XPOS), misc)
 	}
@@ -72,12 +131,13 @@ func tagColumn(tag string) string {
 	return column(tag)
 }
 
-// column makes s fit into a column: valid UTF-8, without tabs and line breaks.
+// column makes s fit into a column: valid UTF-8, without tabs and line breaks,
+// and not empty.
 func column(s string) string {
-	if s == "" {
+	if s = oneLine(s); s == "" {
 		return "_"
 	}
-	return oneLine(s)
+	return s
 }
 
 // oneLine returns s with runs of white space, but for single spaces, replaced

@@ -41,6 +41,9 @@ type Document struct {
 	Sentences []Sentence
 
 	tokens []Token
+	counts []int // of the tokens of each sentence
+
+	// Of the piece that is being worked on:
 	words  []word
 	labels []uint8
 	ends   []bool // whether a sentence ends after the span
@@ -49,31 +52,89 @@ type Document struct {
 	firsts []int // the first token of each span
 }
 
-// segment cuts doc.Text into sentences and tokens, without tags.
-func (m *model) segment(doc *Document) {
+// reset makes the document that of a text, without sentences.
+func (doc *Document) reset(text string) {
+	doc.Text = text
+	doc.Sentences, doc.tokens, doc.counts = doc.Sentences[:0], doc.tokens[:0], doc.counts[:0]
+}
+
+// piece cuts doc.Text[from:to] into sentences and tokens, tags them, and adds
+// them to the document. It returns where the next piece begins and the gap
+// before it: of a piece that ends anywhere the last sentence, which may go on,
+// is left to the next.
+func (m *model) piece(doc *Document, from int, p piece, before gap) (next int, after gap) {
+	to := from + p.end
 	doc.tok.abbr, doc.tok.style = m.rules.abbr, m.style
-	doc.tok.run(doc.Text)
+	doc.tok.run(doc.Text[:to], from, before)
 	spans := doc.tok.spans
 	doc.words = resize(doc.words, len(spans))
 	for i, s := range spans {
 		m.lex.analyse(doc.Text[s.start:s.end], &doc.words[i])
 	}
 	doc.ends = resize(doc.ends, len(spans))
-	doc.multi = resize(doc.multi, len(spans))
 	m.findEnds(doc)
+	next, after = to, gapParagraph
+	if p.anywhere {
+		after = doc.tok.gap
+		if last := doc.lastSentence(); last > 0 {
+			next, after = spans[last].start, spans[last].space
+			spans = spans[:last]
+			doc.tok.spans = spans
+		}
+	}
+	doc.multi = resize(doc.multi, len(spans))
 	many := false
 	for i := range spans {
 		doc.multi[i] = m.isContraction(doc, i)
 		many = many || doc.multi[i]
 	}
+	first := len(doc.tokens)
 	m.emitTokens(doc)
+	tokens := doc.tokens[first:]
 	if many {
-		doc.words = resize(doc.words, len(doc.tokens))
-		for i := range doc.tokens {
-			m.lex.analyse(doc.tokens[i].Text, &doc.words[i])
+		doc.words = resize(doc.words, len(tokens))
+		for i := range tokens {
+			m.lex.analyse(tokens[i].Text, &doc.words[i])
 		}
 	}
-	doc.cutSentences()
+	doc.cutSentences(first)
+	return next, after
+}
+
+// lastSentence returns the first span of the last sentence.
+func (doc *Document) lastSentence() int {
+	for i := len(doc.tok.spans) - 2; i >= 0; i-- {
+		if doc.ends[i] {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// tagPiece tags the sentences from the given one on, whose tokens are those
+// from first on. Their words are those of the piece.
+func (m *model) tagPiece(doc *Document, sentence, first int) {
+	if m.tags == nil {
+		return
+	}
+	tokens := doc.tokens[first:]
+	doc.labels = resize(doc.labels, len(tokens))
+	at := 0
+	for _, n := range doc.counts[sentence:] {
+		labels := doc.labels[at : at+n]
+		m.decode(doc.words[at:at+n], labels)
+		m.label(tokens[at:at+n], labels)
+		at += n
+	}
+}
+
+// share gives the sentences their tokens, when all of them are there.
+func (doc *Document) share() {
+	at := 0
+	for i, n := range doc.counts {
+		doc.Sentences[i].Tokens = doc.tokens[at : at+n : at+n]
+		at += n
+	}
 }
 
 // findEnds decides after which spans a sentence ends.
@@ -105,9 +166,11 @@ func (m *model) findEnds(doc *Document) {
 	}
 }
 
-// isContraction decides whether the span i stands for several words.
+// isContraction decides whether the span i stands for several words. One that
+// the rules have cut off a token does not: the "nos" of "divertir-nos" is the
+// pronoun.
 func (m *model) isContraction(doc *Document, i int) bool {
-	if len(m.rules.contractions) == 0 {
+	if len(m.rules.contractions) == 0 || doc.tok.spans[i].parts > 0 {
 		return false
 	}
 	n := m.rules.index.find(doc.words[i].low).lex[0]
@@ -125,9 +188,8 @@ func (m *model) isContraction(doc *Document, i int) bool {
 	return scores[manyWords] > scores[oneWord]
 }
 
-// emitTokens turns spans into tokens.
+// emitTokens adds the tokens of the spans.
 func (m *model) emitTokens(doc *Document) {
-	doc.tokens = doc.tokens[:0]
 	doc.firsts = doc.firsts[:0]
 	for i, s := range doc.tok.spans {
 		doc.firsts = append(doc.firsts, len(doc.tokens))
@@ -162,9 +224,9 @@ func (m *model) emitTokens(doc *Document) {
 	}
 }
 
-// cutSentences groups the tokens by the ends that findEnds found.
-func (doc *Document) cutSentences() {
-	doc.Sentences = doc.Sentences[:0]
+// cutSentences adds the sentences that end where findEnds found, whose first
+// token is given. Their tokens are given to them by share.
+func (doc *Document) cutSentences(token int) {
 	spans := doc.tok.spans
 	first := 0
 	for i := range spans {
@@ -177,11 +239,10 @@ func (doc *Document) cutSentences() {
 		}
 		start, end := spans[first].start, spans[i].end
 		doc.Sentences = append(doc.Sentences, Sentence{
-			Text: doc.Text[start:end], Start: start, End: end,
-			Tokens:    doc.tokens[doc.firsts[first]:last:last],
-			Paragraph: spans[first].space == gapParagraph,
+			Text: doc.Text[start:end], Start: start, End: end, Paragraph: spans[first].space == gapParagraph,
 		})
-		first = i + 1
+		doc.counts = append(doc.counts, last-token)
+		first, token = i+1, last
 	}
 }
 

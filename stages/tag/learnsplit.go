@@ -155,7 +155,7 @@ func (m *model) trainBounds(sentences []*TreebankSentence, o *TrainOptions) []ro
 	var tok tokenizer
 	tok.abbr, tok.style = m.rules.abbr, m.style
 	for _, p := range passages(sentences) {
-		tok.run(p.text)
+		tok.run(p.text, 0, gapParagraph)
 		words := make([]word, len(tok.spans))
 		for i, s := range tok.spans {
 			m.lex.analyse(p.text[s.start:s.end], &words[i])

@@ -2,6 +2,7 @@ package tag
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -24,20 +25,35 @@ type PhraseCount struct {
 // "the old mill on the hill" has two, "the old mill" and "the hill".
 func NounPhrases(s Sentence) []Phrase {
 	var out []Phrase
-	for i := 0; i < len(s.Tokens); {
-		n := nounPhrase(s.Tokens[i:])
-		if n == 0 {
-			i++
-			continue
-		}
-		first := i
-		for first+1 < i+n && sharesPlace(s.Tokens, first) {
-			first++ // "da casa" is no phrase, "casa" is
-		}
-		out = append(out, phraseOf(s, first, i+n))
-		i += n
+	for first, end := range nounPhrases(s.Tokens) {
+		out = append(out, phraseOf(s, first, end))
 	}
 	return out
+}
+
+// nounPhrases yields the noun phrases of a sentence, each as the range of its
+// tokens. Its time is linear in the tokens: what modifies what is found in one
+// pass from the right, and of modifiers that lead to no noun all are passed over
+// together.
+func nounPhrases(tokens []Token) iter.Seq2[int, int] {
+	return func(yield func(first, end int) bool) {
+		g := readModifiers(tokens)
+		for i := 0; i < len(tokens); {
+			end, next := g.nounPhrase(i)
+			if end == 0 {
+				i = max(next, i+1)
+				continue
+			}
+			first := i
+			for first+1 < end && sharesPlace(tokens, first) {
+				first++ // "da casa" is no phrase, "casa" is
+			}
+			if !yield(first, end) {
+				return
+			}
+			i = end
+		}
+	}
 }
 
 // sharesPlace reports whether tokens[i] is a word of a contraction and has
@@ -46,28 +62,68 @@ func sharesPlace(tokens []Token, i int) bool {
 	return i > 0 && tokens[i].Part > 0 && tokens[i-1].Start == tokens[i].Start
 }
 
-// nounPhrase returns the length of the noun phrase at the start of tokens.
-func nounPhrase(tokens []Token) int {
-	end, i := 0, 0
+// modifiers says about each token of a sentence what it may be in a noun phrase.
+type modifiers struct {
+	tokens []Token
+	is     []bool // whether the token may stand before a noun
+	lead   []bool // whether modifiers lead from behind the token to a noun
+}
+
+func readModifiers(tokens []Token) *modifiers {
+	both := make([]bool, 2*len(tokens))
+	g := &modifiers{tokens: tokens, is: both[:len(tokens)], lead: both[len(tokens):]}
+	for i := len(tokens) - 1; i >= 0; i-- {
+		g.is[i] = g.modifies(i)
+		if j := i + 1; j < len(tokens) {
+			g.lead[i] = isNoun(tokens[j]) ||
+				tokens[j].UPOS != "DET" && (g.is[j] || joins(tokens, j)) && g.lead[j]
+		}
+	}
+	return g
+}
+
+// modifies finds out g.is[i], when that of the tokens behind is known.
+func (g *modifiers) modifies(i int) bool {
+	tokens := g.tokens
+	switch t := tokens[i]; t.UPOS {
+	case "DET", "ADJ", "NUM":
+		return true
+	case "PRON":
+		return t.XPOS == "PRP$"
+	case "ADV":
+		return i+1 < len(tokens) && (tokens[i+1].UPOS == "ADJ" || joins(tokens, i+1) && g.is[i+2])
+	case "SYM":
+		return i+1 < len(tokens) && tokens[i+1].UPOS == "NUM" // $ 5
+	case "VERB":
+		return (t.XPOS == "VBN" || t.XPOS == "VBG") && i+1 < len(tokens) && isNoun(tokens[i+1])
+	}
+	return false
+}
+
+// nounPhrase returns the end of the noun phrase that begins at start, or 0 and
+// where the next one may begin.
+func (g *modifiers) nounPhrase(start int) (end, next int) {
+	tokens, i := g.tokens, start
 	// What may come before the noun.
-	for i < len(tokens) && (isModifier(tokens, i) || joins(tokens, i)) {
+	for i < len(tokens) && (g.is[i] || i > start && joins(tokens, i)) {
 		i++
 	}
+	next = i
 	// Nouns, and the adjectives that follow them in Romance languages.
 	for i < len(tokens) {
 		switch {
 		case isNoun(tokens[i]):
 			end = i + 1
-		case end > 0 && tokens[i].UPOS == "ADJ" && !beforeNoun(tokens, i):
+		case end > 0 && tokens[i].UPOS == "ADJ" && !g.lead[i]:
 			end = i + 1
-		case isModifier(tokens, i) && tokens[i].UPOS != "DET" && beforeNoun(tokens, i):
-		case joins(tokens, i), possessive(tokens, i):
+		case g.is[i] && tokens[i].UPOS != "DET" && g.lead[i]:
+		case i > start && (joins(tokens, i) || possessive(tokens, i)):
 		default:
-			return end
+			return end, next
 		}
 		i++
 	}
-	return end
+	return end, next
 }
 
 // isNoun reports whether t is a noun, or a name that is no address.
@@ -77,35 +133,6 @@ func isNoun(t Token) bool {
 
 func isAddress(t Token) bool {
 	return t.XPOS == "ADD" || strings.ContainsAny(t.Text, "@#/")
-}
-
-func isModifier(tokens []Token, i int) bool {
-	switch t := tokens[i]; t.UPOS {
-	case "DET", "ADJ", "NUM":
-		return true
-	case "PRON":
-		return t.XPOS == "PRP$"
-	case "ADV":
-		return i+1 < len(tokens) && (tokens[i+1].UPOS == "ADJ" || joins(tokens, i+1) && isModifier(tokens, i+2))
-	case "SYM":
-		return i+1 < len(tokens) && tokens[i+1].UPOS == "NUM" // $ 5
-	case "VERB":
-		return (t.XPOS == "VBN" || t.XPOS == "VBG") && i+1 < len(tokens) && isNoun(tokens[i+1])
-	}
-	return false
-}
-
-// beforeNoun reports whether modifiers lead from tokens[i] to a noun.
-func beforeNoun(tokens []Token, i int) bool {
-	for i++; i < len(tokens); i++ {
-		if isNoun(tokens[i]) {
-			return true
-		}
-		if tokens[i].UPOS == "DET" || !isModifier(tokens, i) && !joins(tokens, i) {
-			return false
-		}
-	}
-	return false
 }
 
 // joins reports whether tokens[i] is a hyphen inside a word like well-known.
@@ -168,15 +195,12 @@ func phraseOf(s Sentence, first, end int) Phrase {
 // and without regard to case, the most frequent first.
 func CountNounPhrases(sentences []Sentence) []PhraseCount {
 	return count(sentences, func(s Sentence) []Phrase {
-		out := NounPhrases(s)
-		for i := range out {
-			n := 0
-			for tokens := out[i].Tokens; n < len(tokens)-1 && (tokens[n].UPOS == "DET" || tokens[n].UPOS == "PRON"); n++ {
+		var out []Phrase
+		for first, end := range nounPhrases(s.Tokens) {
+			for first < end-1 && (s.Tokens[first].UPOS == "DET" || s.Tokens[first].UPOS == "PRON") {
+				first++
 			}
-			if n > 0 {
-				first := slices.IndexFunc(s.Tokens, func(t Token) bool { return t.Start == out[i].Tokens[n].Start && t.Text == out[i].Tokens[n].Text })
-				out[i] = phraseOf(s, first, first+len(out[i].Tokens)-n)
-			}
+			out = append(out, phraseOf(s, first, end))
 		}
 		return out
 	}, strings.ToLower)

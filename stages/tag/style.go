@@ -264,12 +264,15 @@ func (y *style) leadingApostrophe(c string) int {
 	return 1
 }
 
+// maxNumber bounds the groups of digits that are one number, in bytes.
+const maxNumber = 128
+
 // number returns the length of the number, date, time or telephone number at
 // the start of c, which begins with a digit, and 0 if a word such as 4th or
 // 3D starts there.
 func (y *style) number(c string) int {
 	n := digits(c)
-	for n+1 < len(c) {
+	for n+1 < len(c) && n < maxNumber {
 		switch c[n] {
 		case '.', ',', ':', '/':
 			if d := digits(c[n+1:]); d > 0 {
@@ -358,7 +361,7 @@ func spanishClitic(w string) int {
 func (y *style) hyphenDigits(c string, n int) int {
 	end, groups, first, last := n, 1, n, 0
 	total := n
-	for end+1 < len(c) && c[end] == '-' {
+	for end+1 < len(c) && c[end] == '-' && end < maxNumber {
 		d := digits(c[end+1:])
 		if d == 0 {
 			break

@@ -32,22 +32,16 @@ func (t *Tagger) Tag(text string) []Sentence {
 
 // TagInto tags text into doc, whose memory it uses again: once doc has grown
 // to the size of the texts, tagging allocates nothing.
-func (t *Tagger) TagInto(doc *Document, text string) {
+func (t *Tagger) TagInto(doc *Document, text string) { t.tagInto(doc, text, defaultPieces) }
+
+func (t *Tagger) tagInto(doc *Document, text string, size pieceSize) {
 	m := t.model()
-	doc.Text = text
-	m.segment(doc)
-	if m.tags == nil {
-		return
+	doc.reset(text)
+	before := gapParagraph
+	for from := 0; from < len(text); {
+		from, before = m.add(doc, from, size.next(text[from:]), before)
 	}
-	doc.labels = resize(doc.labels, len(doc.tokens))
-	at := 0
-	for _, s := range doc.Sentences {
-		end := at + len(s.Tokens)
-		labels := doc.labels[at:end]
-		m.decode(doc.words[at:end], labels)
-		m.label(s.Tokens, labels)
-		at = end
-	}
+	doc.share()
 }
 
 // TagTokens fills in the tags of the tokens of one sentence, of which it

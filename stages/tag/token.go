@@ -38,12 +38,18 @@ type tokenizer struct {
 	abbr  map[string]bool
 	words *words.Iterator[string] // made once, then set to each chunk
 	gap   gap
+
+	// wordEnd is where the word ends that UAX #29 found last. What is left of
+	// it when a rule has taken its beginning is not read again, so that a
+	// long run without white space is read once.
+	wordEnd int
 }
 
-func (t *tokenizer) run(text string) {
+// run cuts text[from:], before which there is the given gap.
+func (t *tokenizer) run(text string, from int, before gap) {
 	t.text, t.spans = text, t.spans[:0]
-	t.gap = gapParagraph
-	for i := 0; i < len(text); {
+	t.gap, t.wordEnd = before, 0
+	for i := from; i < len(text); {
 		if n, breaks := spaces(text[i:]); n > 0 {
 			i += n
 			g := gapSpace
@@ -175,14 +181,7 @@ func (t *tokenizer) next(c string, at int) int {
 	}
 	n := asciiWord(c)
 	if n == 0 {
-		if t.words == nil {
-			t.words = words.FromString(c)
-		}
-		t.words.SetText(c)
-		if !t.words.Next() {
-			return len(c)
-		}
-		n = len(t.words.Value())
+		n = t.wordLen(c, at)
 	}
 	n = trimWord(c[:n])
 	if n < len(c) && (c[n] == '$' && n <= 3 && isUpper(c[n-1]) || strings.HasPrefix(c[n:], "°") && n == 1) {
@@ -197,6 +196,25 @@ func (t *tokenizer) next(c string, at int) int {
 		return m
 	}
 	return t.dots(c, n)
+}
+
+// wordLen returns the length of the word that c, which stands at the place at,
+// begins with by UAX #29. Within a word every place before a letter or a digit
+// leads to the same end.
+func (t *tokenizer) wordLen(c string, at int) int {
+	if at < t.wordEnd {
+		return t.wordEnd - at
+	}
+	if t.words == nil {
+		t.words = words.FromString(c)
+	}
+	t.words.SetText(c)
+	n := len(c)
+	if t.words.Next() {
+		n = len(t.words.Value())
+	}
+	t.wordEnd = at + n
+	return n
 }
 
 // asciiWord returns the length of the letters and digits that c begins with,
@@ -329,10 +347,10 @@ func (t *tokenizer) mark(c string) int {
 	}
 	switch b := c[0]; b {
 	case '.', '!', '?':
-		n := run(c)
-		if n > 1 && b != '.' && !t.style.groupMarks {
+		if b != '.' && !t.style.groupMarks {
 			return 1
 		}
+		n := run(c)
 		if n < 3 && t.style.groupMarks {
 			for n < len(c) && (c[n] == '.' || c[n] == '!' || c[n] == '?') {
 				n++
@@ -374,7 +392,7 @@ func (t *tokenizer) mark(c string) int {
 			return run(c)
 		}
 	case '&':
-		if n := strings.IndexByte(c, ';'); n > 1 && n < 8 && asciiWord(c[1:]) == n-1 {
+		if n := strings.IndexByte(c[:min(len(c), 8)], ';'); n > 1 && asciiWord(c[1:]) == n-1 {
 			return n + 1 // an HTML entity that was left over
 		}
 	}

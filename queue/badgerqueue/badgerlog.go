@@ -3,12 +3,15 @@ package badgerqueue
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
 	"strconv"
 
 	"github.com/dgraph-io/badger/v4/y"
+
+	"github.com/seed-301537d8/weir/queue/driver"
 )
 
 // Of the format of Badger's logs: the length of a file's header, and the flags
@@ -16,7 +19,6 @@ import (
 // the log of values.
 const (
 	logHeader    = 20
-	metaPointer  = 1 << 1
 	metaTxn      = 1 << 6
 	metaFinTxn   = 1 << 7
 	maxEntryHead = 22
@@ -76,6 +78,9 @@ func readMemLog(path string) (memLog, error) {
 		return m, err
 	}
 	m.size = len(b)
+	if n := min(8, len(b)); !allZero(b[:n]) {
+		return m, fmt.Errorf("%w: log %s: names an encryption key, and there is none", driver.ErrCorrupt, path)
+	}
 	at, open := min(logHeader, len(b)), uint64(0)
 	whole := at // where the last whole batch ends
 	for {
@@ -109,23 +114,6 @@ func readMemLog(path string) (memLog, error) {
 	return m, nil
 }
 
-// valueLogEnd returns where the last whole entry of a log of values ends, and
-// whether nothing but zeros comes after it.
-func valueLogEnd(path string) (end int64, whole bool, err error) {
-	b, err := readSparse(path)
-	if err != nil {
-		return 0, false, err
-	}
-	at := min(logHeader, len(b))
-	for {
-		e, ok := nextEntry(b[at:])
-		if !ok {
-			return int64(at), allZero(b[at:]), nil
-		}
-		at += e.size
-	}
-}
-
 var zeros [64 << 10]byte
 
 func allZero(b []byte) bool {
@@ -138,35 +126,47 @@ func allZero(b []byte) bool {
 	return bytes.Equal(b, zeros[:len(b)])
 }
 
-// readSparse returns a file's content without the zeros at its end, but for a
-// piece of them: logs are made longer than what is written to them.
+// readSparse returns a file's content without most of the zeros at its end: logs
+// are made longer than what is written to them.
 func readSparse(path string) ([]byte, error) {
+	end, err := endOfData(path)
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	b := make([]byte, end)
+	_, err = io.ReadFull(f, b)
+	return b, err
+}
+
+// endOfData returns an offset in a file from which on there are only zeros, at
+// most a piece behind the first of them.
+func endOfData(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	const piece = 1 << 20
 	end := info.Size()
 	for b := make([]byte, piece); end > 0; end -= int64(len(b)) {
 		b = b[:min(end, piece)]
 		if _, err := f.ReadAt(b, end-int64(len(b))); err != nil {
-			return nil, err
+			return 0, err
 		}
 		if !allZero(b) {
 			break
 		}
 	}
-	b := make([]byte, min(end+piece, info.Size()))
-	_, err = f.ReadAt(b, 0)
-	if err == io.EOF {
-		err = nil
-	}
-	return b, err
+	return min(end+piece, info.Size()), nil
 }
 
 // newReadAhead returns a reader of f between two offsets that reads large

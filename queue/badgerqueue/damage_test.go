@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -184,11 +185,10 @@ func writeSparse(path string, b []byte) error {
 	return errors.Join(err, f.Truncate(int64(len(b))), f.Close())
 }
 
-// A damage changes a file, and can be undone.
+// A damage changes a file, and can be undone. Where it returns nil the file goes.
 type damage struct {
-	kind   string
-	apply  func(content []byte, rng *rand.Rand) (damaged []byte, what string)
-	length bool // it changes the file's length
+	kind  string
+	apply func(content []byte, rng *rand.Rand) (damaged []byte, what string)
 }
 
 var damages = []damage{
@@ -203,13 +203,14 @@ var damages = []damage{
 		clear(b[at : at+n])
 		return b, fmt.Sprintf("%d bytes from %d set to zero", n, at)
 	}},
-	{kind: "cut", length: true, apply: func(b []byte, rng *rand.Rand) ([]byte, string) {
+	{kind: "cut", apply: func(b []byte, rng *rand.Rand) ([]byte, string) {
 		at := position(b, rng)
 		return b[:at], fmt.Sprintf("cut from %d to %d bytes", len(b), at)
 	}},
-	{kind: "empty", length: true, apply: func(b []byte, rng *rand.Rand) ([]byte, string) {
-		return nil, fmt.Sprintf("cut from %d bytes to none", len(b))
+	{kind: "empty", apply: func(b []byte, rng *rand.Rand) ([]byte, string) {
+		return []byte{}, fmt.Sprintf("cut from %d bytes to none", len(b))
 	}},
+	{kind: "remove", apply: func([]byte, *rand.Rand) ([]byte, string) { return nil, "removed" }},
 }
 
 // position chooses a byte of a file: anywhere in its data, or in one of its
@@ -234,11 +235,15 @@ var harmless = map[string]string{
 	"KEYREGISTRY": "begins with 16 bytes of chance that only encryption would use, and is made anew if it is gone",
 	"MANIFEST":    "without its last records it describes an older tree, which is used only if its tables are all there and the logs join on to it",
 	".mem":        "bytes 8 to 20 are for encryption; after the last batch, and after a cut there, come zeros",
-	".vlog":       "bytes 8 to 20 are for encryption; after the last value come zeros; and no value may be left in it",
+	".vlog":       "is made by Badger, and nothing is put into it",
 }
 
 // mustNotice are the kinds of files of which any change must be noticed.
 var mustNotice = map[string]bool{".sst": true, "HIGH": true, "WEIR": true}
+
+// mustBe are those whose absence must be noticed too. A log may be without
+// batches, or with none that the tables do not have.
+var mustBe = map[string]bool{".sst": true, "HIGH": true, "WEIR": true, "NOTES": true, "MANIFEST": true}
 
 func kindOf(name string) string {
 	if ext := filepath.Ext(name); ext != "" {
@@ -286,7 +291,7 @@ func TestDamage(t *testing.T) {
 			for _, name := range filesOf(t, image) {
 				for _, d := range damages {
 					for i := range *damageCount {
-						if i > 0 && d.kind == "empty" {
+						if i > 0 && (d.kind == "empty" || d.kind == "remove") {
 							break
 						}
 						seed := *damageSeed + uint64(i)
@@ -337,7 +342,7 @@ func tryDamage(t *testing.T, image, name string, d damage, seed uint64, opts *ba
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sound) == 0 {
+	if len(sound) == 0 && d.kind != "remove" {
 		return false
 	}
 	rng := rand.New(rand.NewPCG(seed, uint64(len(name))))
@@ -346,16 +351,22 @@ func tryDamage(t *testing.T, image, name string, d damage, seed uint64, opts *ba
 		t.Helper()
 		t.Errorf("%s, %s: %s; run again with -run '%s' -damage-seed=%d", name, what, fmt.Sprintf(format, args...), t.Name(), seed)
 	}
-	if bytes.Equal(damaged, sound) {
+	if damaged != nil && bytes.Equal(damaged, sound) {
 		return false
 	}
-	if err := writeSparse(path, damaged); err != nil {
+	if damaged == nil {
+		err = os.Remove(path)
+	} else {
+		err = writeSparse(path, damaged)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	err = examine(dir, opts, want)
+	before := sums(t, dir)
+	opened, err := examine(dir, opts, want)
 	kind := kindOf(name)
 	switch {
-	case err == nil && mustNotice[kind]:
+	case err == nil && (damaged != nil && mustNotice[kind] || damaged == nil && mustBe[kind]):
 		fail("nothing noticed")
 	case err == nil && harmless[kind] == "":
 		fail("no harm done, and nobody knows why")
@@ -366,35 +377,54 @@ func tryDamage(t *testing.T, image, name string, d damage, seed uint64, opts *ba
 	case !strings.Contains(err.Error(), filepath.Base(name)) && !strings.Contains(err.Error(), "*"+kind):
 		fail("the error does not name the file: %v", err)
 	}
-	// Undo it in place: Badger must have left everything else alone.
-	b, err := os.ReadFile(path)
-	if err != nil {
-		fail("gone: %v", err)
-		return true
+	// A store that does not open is left as it was, and may be mended.
+	if after := sums(t, dir); !opened && !maps.Equal(before, after) {
+		fail("refused, and yet changed: it has %v, had %v", after, before)
 	}
-	if !bytes.Equal(b, damaged) {
-		fail("changed further")
+	if damaged != nil {
+		if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, damaged) {
+			fail("changed further, or gone: %v", err)
+			return true
+		}
 	}
 	if err := writeSparse(path, sound); err != nil {
 		t.Fatal(err)
 	}
-	if err := examine(dir, opts, want); err != nil {
+	if _, err := examine(dir, opts, want); err != nil {
 		fail("after it was undone: %v", err)
 	}
 	return true
 }
 
+// sums returns the checksums of a folder's files, but for the one that is locked.
+func sums(tb testing.TB, dir string) map[string]uint32 {
+	tb.Helper()
+	sums := make(map[string]uint32)
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || e.Name() == "LOCK" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		sums[e.Name()] = crc32.ChecksumIEEE(b)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return sums
+}
+
 // examine opens a store, checks it and compares what it holds.
-func examine(dir string, opts *badgerqueue.Options, want *content) error {
+func examine(dir string, opts *badgerqueue.Options, want *content) (opened bool, err error) {
 	s, err := badgerqueue.Open(dir, opts)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.Close()
 	if err := s.Check(context.Background()); err != nil {
-		return err
+		return true, err
 	}
-	return want.compare(s)
+	return true, want.compare(s)
 }
 
 // A batch that was being written when the process died may be the first of its

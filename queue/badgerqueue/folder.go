@@ -1,9 +1,11 @@
 package badgerqueue
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,7 +19,7 @@ import (
 
 // What is in a store's folder.
 const (
-	formatFile = "WEIR"   // formatText and a version: says that this is a store
+	formatFile = "WEIR"   // that this is a store, and which files it must have
 	lockFile   = "LOCK"   // locked by the process that has the store open
 	pidFile    = "PID"    // that process's id, for messages
 	waterFile  = "HIGH"   // the last batch known to be durable
@@ -26,30 +28,73 @@ const (
 )
 
 const (
-	formatText    = "weir queue store, format "
-	formatVersion = 1
-	newSuffix     = ".new" // of a file that is being replaced
+	newSuffix = ".new" // of what is being made to replace a file or a folder
+	oldSuffix = ".old" // of what has been replaced
 )
 
-// formatLine is the content of formatFile. Its end guards the version against
-// damage.
-func formatLine(version int) string {
-	line := fmt.Sprintf("%s%d", formatText, version)
+// A format is what formatFile says: the version of what is stored, and the
+// state of the folder, from which follows which files must be there.
+//
+// Of a complete store these are HIGH, NOTES and Badger's manifest; from them
+// follow the tables, which the manifest names, and the logs, whose batches lead
+// from the tables to the number in HIGH.
+type format struct {
+	version int
+	state   string
+}
+
+const (
+	formatOfLogs  = 1 // large values in Badger's logs of values; has no states
+	formatVersion = 2
+
+	stateNew      = "new"      // being made: nobody has committed anything to it
+	stateSwapping = "swapping" // badger.new is to replace badger: see upgrade
+	stateComplete = "complete"
+)
+
+const formatText = "weir queue store, format "
+
+// String returns the content of formatFile. Its end guards it against damage.
+func (f format) String() string {
+	line := formatText + strconv.Itoa(f.version)
+	if f.state != "" {
+		line += ", " + f.state
+	}
 	return fmt.Sprintf("%s, checksum %08x\n", line, crc32.ChecksumIEEE([]byte(line)))
+}
+
+func parseFormat(text string) (format, error) {
+	line, sum, _ := strings.Cut(text, ", checksum ")
+	rest, ok := strings.CutPrefix(line, formatText)
+	version, state, _ := strings.Cut(rest, ", ")
+	n, err := strconv.Atoi(version)
+	switch {
+	case !ok || err != nil || n < 1 || sum != fmt.Sprintf("%08x\n", crc32.ChecksumIEEE([]byte(line))):
+		return format{}, fmt.Errorf("%w: file %s does not say what it should", driver.ErrCorrupt, formatFile)
+	}
+	f := format{n, state}
+	switch f {
+	case format{formatOfLogs, ""}, format{formatVersion, stateNew}, format{formatVersion, stateSwapping}, format{formatVersion, stateComplete}:
+		return f, nil
+	}
+	return format{}, fmt.Errorf("%w: format %s, this program knows %d; use a newer program", driver.ErrVersion, rest, formatVersion)
 }
 
 // folder is a store's folder, locked.
 type folder struct {
-	dir  string
-	lock *flock.Flock
+	dir     string
+	lock    *flock.Flock
+	format  format // stateNew if there was none
+	pid     []byte // what pidFile held before
+	refused bool   // the folder is left as it was found
 }
 
-// lockFolder makes the folder if need be, locks it and checks what it is.
+// lockFolder makes the folder if need be, locks it and finds out what it is.
 func lockFolder(dir string) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolder(dir, syncDir); err != nil {
 		return nil, err
 	}
-	if err := recognise(dir); err != nil {
+	if _, err := recognise(dir); err != nil {
 		return nil, err
 	}
 	f := &folder{dir: dir, lock: flock.New(filepath.Join(dir, lockFile))}
@@ -60,40 +105,104 @@ func lockFolder(dir string) (*folder, error) {
 	if !locked {
 		return nil, fmt.Errorf("%w%s", driver.ErrLocked, holder(dir))
 	}
-	if err := f.settle(); err != nil {
-		f.unlock()
-		return nil, err
+	f.pid, _ = os.ReadFile(filepath.Join(dir, pidFile))
+	if f.format, err = recognise(dir); err == nil { // its last owner may have written since
+		err = f.writePID([]byte(strconv.Itoa(os.Getpid()) + "\n"))
+	}
+	if err == nil && f.format.state == stateNew {
+		err = f.setFormat(f.format)
+	}
+	if err != nil {
+		f.refused = true
+		return nil, errors.Join(err, f.leave())
 	}
 	return f, nil
 }
 
-// recognise refuses a folder that holds something else, before anything is
-// put into it.
-func recognise(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, formatFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if name := e.Name(); name != lockFile && name != pidFile && name != formatFile+newSuffix {
-				return fmt.Errorf("%w: the folder is not empty and not a queue store (it holds %s); choose another", driver.ErrVersion, name)
-			}
-		}
-		return nil
-	}
+// makeFolder makes a folder and those above it, and makes the name of each
+// durable, also of one that was there: who made it may not have done so.
+func makeFolder(dir string, syncDir func(string) error) error {
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	line, _ := strings.CutPrefix(string(text), formatText)
-	version, _, _ := strings.Cut(line, ",")
-	n, err := strconv.Atoi(version)
-	switch {
-	case err != nil || n < 1 || string(text) != formatLine(n):
-		return fmt.Errorf("%w: file %s does not say what it should", driver.ErrCorrupt, formatFile)
-	case n > formatVersion:
-		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", driver.ErrVersion, n, formatVersion)
+	parent := filepath.Dir(dir)
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a folder")}
+	}
+	if err == nil || parent == dir {
+		if err := syncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(parent, syncDir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// ours are the names in a store's folder, and which of them are folders.
+var ours = map[string]bool{
+	formatFile: false, formatFile + newSuffix: false,
+	lockFile:  false,
+	pidFile:   false,
+	waterFile: false,
+	notesFile: false, notesFile + newSuffix: false,
+	badgerDir: true, badgerDir + newSuffix: true, badgerDir + oldSuffix: true,
+}
+
+// recognise refuses a folder that holds something else, before anything is
+// put into it.
+func recognise(dir string) (format, error) {
+	if err := refuseLinks(dir); err != nil {
+		return format{}, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, formatFile))
+	if err == nil {
+		return parseFormat(string(text))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return format{}, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return format{}, err
+	}
+	for _, e := range entries {
+		switch name := strings.TrimSuffix(e.Name(), newSuffix); name {
+		case lockFile, pidFile, formatFile: // of an Open that did not get far
+		case waterFile, badgerDir:
+			return format{}, fmt.Errorf("%w: file %s is missing: the folder holds %s", driver.ErrCorrupt, formatFile, e.Name())
+		default:
+			return format{}, fmt.Errorf("%w: the folder is not empty and not a queue store (it holds %s); choose another", driver.ErrVersion, e.Name())
+		}
+	}
+	return format{formatVersion, stateNew}, nil
+}
+
+// refuseLinks refuses a folder in which somebody has put a link, or a device or
+// what else, where the store has a file: writing to it would change what lies
+// elsewhere.
+func refuseLinks(dir string) error {
+	for name, isDir := range ours {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if mode := info.Mode(); isDir && !mode.IsDir() || !isDir && !mode.IsRegular() || !isDir && links(info) > 1 {
+			return fmt.Errorf("%w: %s is a link or no plain file, which a store would not have made; choose another folder", driver.ErrVersion, filepath.Join(dir, name))
+		}
 	}
 	return nil
 }
@@ -117,39 +226,73 @@ func holder(dir string) string {
 	return ""
 }
 
-// settle marks the folder as a store, open by this process.
-func (f *folder) settle() error {
-	if err := os.WriteFile(filepath.Join(f.dir, pidFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-		return err
-	}
-	path := filepath.Join(f.dir, formatFile)
-	if _, err := os.Stat(path); err == nil {
+// complete is called when all files are there.
+func (f *folder) complete() error {
+	if f.format.state == stateComplete {
 		return nil
 	}
-	return replaceFile(path, []byte(formatLine(formatVersion)))
+	return f.setFormat(format{formatVersion, stateComplete})
 }
 
-func (f *folder) unlock() error {
+func (f *folder) setFormat(to format) error {
+	f.format = to
+	return replaceFile(filepath.Join(f.dir, formatFile), []byte(to.String()))
+}
+
+func (f *folder) leave() error {
+	if f.refused && f.pid != nil {
+		return errors.Join(f.writePID(f.pid), f.lock.Unlock())
+	}
 	err := os.Remove(filepath.Join(f.dir, pidFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
 	return errors.Join(err, f.lock.Unlock())
 }
 
-// replaceFile puts a file in place of another, whole or not at all, durably.
-func replaceFile(path string, content []byte) error {
-	tmp := path + newSuffix
-	f, err := os.Create(tmp)
-	if err != nil {
+// writePID writes pidFile anew, never through a link.
+func (f *folder) writePID(content []byte) error {
+	path := filepath.Join(f.dir, pidFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
+	return writeNewFile(path, bytes.NewReader(content))
+}
+
+// replaceFile puts a file in place of another, whole or not at all, durably.
+// It follows no link that somebody has put there.
+func replaceFile(path string, content []byte) error {
+	tmp := path + newSuffix
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := writeNewFile(tmp, bytes.NewReader(content)); err != nil {
+		return err
+	}
+	if err := syncFile(tmp); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// writeNewFile makes a file that was not there.
+func writeNewFile(path string, content io.Reader) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Close())
+}
+
+// syncFile makes what has been written to a file durable, by whomever.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -33,9 +33,17 @@ type highWater struct {
 // The file holds version and a checksum: 8+4 bytes.
 const highWaterSize = 12
 
-func openHighWater(dir string) (*highWater, error) {
+// openHighWater opens the file, which a complete store must have.
+func openHighWater(dir string, complete bool) (*highWater, error) {
 	path := filepath.Join(dir, waterFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	flags := os.O_RDWR
+	if !complete {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o644)
+	if complete && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: file %s is missing", driver.ErrCorrupt, waterFile)
+	}
 	if err != nil {
 		return nil, err
 	}

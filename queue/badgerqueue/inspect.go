@@ -40,18 +40,19 @@ import (
 type inspection struct {
 	pending []string // tables whose blocks have not all been read
 	logs    []memLog // of memtables, oldest first
-	doubts  []string // logs of values of which Badger will cut the end
 	empty   []string // new logs that a crash has left without even a size
 }
 
-func inspect(dir string, water *highWater, budget int64) (*inspection, error) {
+// inspect changes nothing. water is the number of the last batch known to be
+// durable.
+func inspect(dir string, water uint64, complete bool, budget int64) (*inspection, error) {
 	in := new(inspection)
 	named, err := readManifest(dir)
 	if err != nil {
 		return nil, err
 	}
 	if named == nil {
-		if water.version > 0 {
+		if complete || water > 0 {
 			return nil, fmt.Errorf("%w: file %s is missing from %s", driver.ErrCorrupt, manifestFile, dir)
 		}
 		return in, nil
@@ -63,10 +64,36 @@ func inspect(dir string, water *highWater, budget int64) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.inspectLogs(dir, reached, water.version); err != nil {
-		return nil, err
+	return in, in.inspectLogs(dir, reached, water)
+}
+
+// prepare makes a sound folder ready for Badger.
+//
+// Badger refuses a log without a size, which is what a crash leaves between
+// making it and giving it one. The logs of values hold none (see large.go), and
+// go first of all, lest Badger looks at what is in them.
+//
+// What lies in the logs of memtables may be known to the kernel alone, if the
+// process before this one has died. It is about to be visible, so it is made
+// durable.
+func (in *inspection) prepare(dir string) error {
+	values, err := filepath.Glob(filepath.Join(dir, "*"+valueLogSuffix))
+	if err != nil {
+		return err
 	}
-	return in, in.inspectValues(dir)
+	for _, path := range append(values, in.empty...) {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	for _, m := range in.logs {
+		if m.first > 0 {
+			if err := syncFile(m.path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // inspectTables checks the tables, all blocks of as many as the budget allows,
@@ -175,28 +202,6 @@ func logNumber(path string) int {
 	return n
 }
 
-// inspectValues finds whether the newest log of values, the one that Badger
-// cuts, ends within an entry. A crash while large values are written does that,
-// and so may damage; who opens the store has to find out.
-func (in *inspection) inspectValues(dir string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
-	if err != nil || len(paths) == 0 {
-		return err
-	}
-	newest := slices.MaxFunc(paths, func(a, b string) int { return cmp.Compare(logNumber(a), logNumber(b)) })
-	end, whole, err := valueLogEnd(newest)
-	if err != nil {
-		return err
-	}
-	if end == 0 {
-		in.empty = append(in.empty, newest)
-	}
-	if end == 0 || !whole {
-		in.doubts = append(in.doubts, newest)
-	}
-	return nil
-}
-
 // registryText follows 16 bytes of chance in Badger's registry of encryption
 // keys, which has no keys here.
 const (
@@ -221,8 +226,9 @@ func checkRegistry(dir string) error {
 
 // checkRoom refuses to open a store on a full disk: Badger writes through
 // mappings of files, and a page that the disk has no room for ends the process.
-func (in *inspection) checkRoom(dir string) error {
-	var need int64 = 4 << 20
+// more is how many bytes are needed besides.
+func (in *inspection) checkRoom(dir string, more int64) error {
+	need := 4<<20 + more
 	for _, m := range in.logs {
 		if m.first == 0 {
 			continue

@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/seed-301537d8/weir/queue/driver"
 )
 
 // notes is an append-only file of records, each a length, a checksum and the
@@ -20,11 +24,22 @@ type notes struct {
 
 const maxNote = 16 << 20
 
-func openNotes(dir string) (*notes, error) {
+// openNotes opens the file, which a complete store must have.
+func openNotes(dir string, complete bool) (*notes, error) {
 	n := &notes{path: filepath.Join(dir, notesFile)}
+	flags := os.O_RDWR | os.O_APPEND
+	if !complete {
+		flags |= os.O_CREATE
+	}
 	var err error
-	n.f, err = os.OpenFile(n.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
-	return n, err
+	n.f, err = os.OpenFile(n.path, flags, 0o644)
+	if complete && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: file %s is missing, which counts attempts that a crash has cut short; make an empty one to go on without these counts", driver.ErrCorrupt, notesFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 func appendNote(b, note []byte) []byte {

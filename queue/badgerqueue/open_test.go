@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,14 @@ func TestOpenRefusesWhatIsNotAStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	link := func(t *testing.T, dir, name string) {
+		t.Helper()
+		target := filepath.Join(t.TempDir(), "target")
+		write(t, target, "text")
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name  string
 		make  func(t *testing.T, dir string)
@@ -100,11 +109,29 @@ func TestOpenRefusesWhatIsNotAStore(t *testing.T) {
 			write(t, filepath.Join(dir, "MANIFEST"), "Bdgr")
 		}, queue.ErrVersion, "MANIFEST"},
 		{"newer format", func(t *testing.T, dir string) {
-			line := "weir queue store, format 2"
+			line := "weir queue store, format 3"
 			write(t, filepath.Join(dir, "WEIR"), fmt.Sprintf("%s, checksum %08x\n", line, checksum(line)))
 		}, queue.ErrVersion, "newer program"},
+		{"lost format", func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "HIGH"), "")
+		}, queue.ErrCorrupt, "WEIR"},
+		{"a link for a file", func(t *testing.T, dir string) {
+			for _, name := range []string{"PID", "WEIR.new", "NOTES", "HIGH"} {
+				link(t, dir, name)
+			}
+		}, queue.ErrVersion, "a link"},
+		{"a link for the folder of Badger", func(t *testing.T, dir string) {
+			link(t, dir, "badger")
+		}, queue.ErrVersion, "badger"},
+		{"a second name of another's file", func(t *testing.T, dir string) {
+			other := filepath.Join(t.TempDir(), "other")
+			write(t, other, "text")
+			if err := os.Link(other, filepath.Join(dir, "PID")); err != nil {
+				t.Fatal(err)
+			}
+		}, queue.ErrVersion, "PID"},
 		{"damaged format", func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, "WEIR"), "weir queue store, format 3, checksum 00000000\n")
+			write(t, filepath.Join(dir, "WEIR"), "weir queue store, format 2, complete, checksum 00000000\n")
 		}, queue.ErrCorrupt, "WEIR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,7 +143,7 @@ func TestOpenRefusesWhatIsNotAStore(t *testing.T) {
 				t.Errorf("open returned %v, want %v with %q and the folder", err, c.want, c.names)
 			}
 			if after := folderContent(t, dir); !maps.Equal(before, after) {
-				t.Errorf("the folder was changed: %v, was %v", after, before)
+				t.Errorf("the folder was changed: it has %q, had %q", slices.Sorted(maps.Keys(after)), slices.Sorted(maps.Keys(before)))
 			}
 		})
 	}

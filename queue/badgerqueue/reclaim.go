@@ -155,7 +155,8 @@ func (d *store) commitFiller(value []byte) error {
 	return d.committed(version)
 }
 
-// committed notes that a batch is durable.
+// committed notes that a batch is durable. Every batch writes batchKey, and none
+// deletes it, so that the highest version in the tables says how far they reach.
 func (d *store) committed(version uint64) error {
 	d.version.Store(version)
 	if v := d.readers.passed(version); v > 0 {

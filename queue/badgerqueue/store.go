@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ type store struct {
 	suspended chan struct{} // closed when a compaction was stopped for good
 
 	commitMu     sync.Mutex   // one commit at a time
+	large        largeValues  // guarded by commitMu
 	deletes      atomic.Int64 // since the last reclamation
 	reclaiming   sync.Mutex
 	reclaimAfter time.Time // guarded by reclaiming
@@ -50,7 +52,6 @@ type store struct {
 	notesMu sync.Mutex
 	stop    chan struct{}
 	work    sync.WaitGroup // goroutines of this store
-	gc      *time.Timer
 }
 
 func open(dir string, opts Options) (*store, error) {
@@ -62,54 +63,86 @@ func open(dir string, opts Options) (*store, error) {
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
-	if err := d.openFiles(); err != nil {
-		return nil, errors.Join(err, d.closeFiles())
+	err = d.openFiles()
+	if err == nil {
+		return d, nil
 	}
-	return d, nil
+	d.folder.refused = true
+	return nil, errors.Join(err, d.closeFiles())
 }
 
-func (d *store) openFiles() error {
-	var err error
-	if d.water, err = openHighWater(d.dir); err != nil {
+// openFiles looks at everything before it changes anything.
+func (d *store) openFiles() (err error) {
+	if d.folder.format.version == formatOfLogs || d.folder.format.state == stateSwapping {
+		if err := d.upgrade(); err != nil {
+			return err
+		}
+	}
+	complete := d.folder.format.state == stateComplete
+	if d.water, err = openHighWater(d.dir, complete); err != nil {
 		return err
 	}
-	if d.notes, err = openNotes(d.dir); err != nil {
+	if d.notes, err = openNotes(d.dir, complete); err != nil {
 		return err
 	}
-	found, err := inspect(d.badgerDir(), d.water, d.opts.VerifyOnOpen)
+	found, err := inspect(d.badgerDir(), d.water.version, complete, d.opts.VerifyOnOpen)
 	if err != nil {
 		return err
 	}
 	if d.opts.Queue.MinFree >= 0 {
-		if err := found.checkRoom(d.dir); err != nil {
+		if err := found.checkRoom(d.dir, 0); err != nil {
 			return err
 		}
 	}
-	if err := d.settleDoubts(found); err != nil {
+	if err := found.prepare(d.badgerDir()); err != nil {
 		return err
+	}
+	if d.db, err = openBadger(d.badgerOptions(d.badgerDir())); err != nil {
+		return badgerError("open", err)
 	}
 	if got, want := d.db.MaxVersion(), d.water.version; got < want {
 		return fmt.Errorf("%w: Badger has kept batches up to %d, and batch %d was committed", driver.ErrCorrupt, got, want)
 	}
 	d.pending.set(found.pending, d.db.Tables())
 	d.version.Store(d.db.MaxVersion())
+	d.large = newLargeValues(d.pieceSize())
+	if err := d.loadLargeValues(); err != nil {
+		return err
+	}
+	writes, size := largeReserve(d.db.MaxBatchSize(), d.large.piece)
 	d.limits = driver.Limits{
-		Writes:   int(d.db.MaxBatchCount()) - 16,
-		Bytes:    int(d.db.MaxBatchSize()) - 64<<10,
+		Writes:   int(d.db.MaxBatchCount()) - 16 - writes,
+		Bytes:    int(d.db.MaxBatchSize() - 32<<10 - size),
 		Overhead: 32, // Badger counts 10 bytes for the version and 2 for flags
 	}
+	if err := d.folder.complete(); err != nil {
+		return err
+	}
 	d.work.Go(d.verifyRest)
-	d.gc = time.AfterFunc(gcInterval, d.collect)
 	return nil
 }
+
+func (d *store) loadLargeValues() (err error) {
+	defer func() { recovered("open", &err, recover()) }()
+	if err := d.pending.verify([]byte(indexPrefix), []byte(piecePrefix), nil); err != nil {
+		return err
+	}
+	txn := d.db.NewTransactionAt(d.version.Load(), false)
+	defer txn.Discard()
+	return d.large.load(txn)
+}
+
+// pieceSize is from what length on values are cut to pieces, and above which
+// Badger would put them into its log of values.
+func (d *store) pieceSize() int { return int(min(1<<20, d.opts.MemTable/10)) }
 
 func (d *store) badgerDir() string { return filepath.Join(d.dir, badgerDir) }
 
 // level0 is how many tables, each of a memtable, wait to be compacted together.
 const level0 = 10
 
-func (d *store) badgerOptions() badger.Options {
-	opts := badger.DefaultOptions(d.badgerDir()).
+func (d *store) badgerOptions(dir string) badger.Options {
+	return badger.DefaultOptions(dir).
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
@@ -127,9 +160,10 @@ func (d *store) badgerOptions() badger.Options {
 		WithBaseLevelSize(level0 * d.opts.MemTable).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithVerifyValueChecksum(true).
-		WithValueLogFileSize(max(d.opts.MemTable, 2<<20)).
+		WithValueThreshold(int64(d.pieceSize())).
+		WithValueLogFileSize(1 << 20). // nothing is put into it
+		WithBypassLockGuard(true).     // the folder has a lock
 		WithLogger(badgerLogger{d})
-	return opts.WithValueThreshold(min(1<<20, d.opts.MemTable/10))
 }
 
 // openBadger turns the panics with which Badger meets some broken files into
@@ -196,20 +230,8 @@ func (d *store) Get(_ context.Context, key []byte) (value []byte, err error) {
 		return nil, badgerError("get", err)
 	}
 	value = []byte{}
-	err = readValue(item, func(v []byte) { value = append(value, v...) })
+	err = d.readValue(txn, item, func(v []byte) { value = append(value, v...) })
 	return value, badgerError("get", err)
-}
-
-// readValue reads a value. Badger returns an empty one for one that it cannot
-// read from the log of values.
-func readValue(item *badger.Item, fn func([]byte)) error {
-	return item.Value(func(v []byte) error {
-		if len(v) == 0 && item.ValueSize() > 0 {
-			return fmt.Errorf("%w: a log of values (*.vlog): value of key %q", driver.ErrCorrupt, item.Key())
-		}
-		fn(v)
-		return nil
-	})
 }
 
 // recovered turns a panic of Badger into an error: a block that went bad after
@@ -248,11 +270,11 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 		if end != nil && string(key) >= string(end) {
 			return nil
 		}
-		if key[0] == batchKey[0] && string(key) == batchKey {
+		if key[0] == hiddenPrefix[0] && strings.HasPrefix(string(key), hiddenPrefix) {
 			continue
 		}
 		more := false
-		if err := readValue(item, func(value []byte) {
+		if err := d.readValue(txn, item, func(value []byte) {
 			inCaller = true
 			more = fn(key, value)
 			inCaller = false
@@ -294,19 +316,27 @@ func (d *store) Commit(_ context.Context, writes []driver.Write) error {
 	defer txn.Discard()
 	entries := make([]badger.Entry, len(writes)+1)
 	deletes := int64(0)
+	var large changes
 	for i := range writes {
 		w := &writes[i]
-		var err error
-		if w.Delete {
+		err := d.large.supersede(txn, w.Key, &large)
+		switch {
+		case err != nil:
+		case w.Delete:
 			deletes++
 			err = txn.Delete(w.Key)
-		} else {
+		case len(w.Value) < d.large.piece:
 			entries[i].Key, entries[i].Value = w.Key, w.Value
 			err = txn.SetEntry(&entries[i])
+		case !names(writes[i+1:], w.Key):
+			err = d.large.set(txn, w.Key, w.Value, version, &large)
 		}
 		if err != nil {
 			return commitError(err)
 		}
+	}
+	if err := d.large.sweep(txn, &large); err != nil {
+		return commitError(err)
 	}
 	batch := &entries[len(writes)]
 	batch.Key = []byte(batchKey)
@@ -316,8 +346,14 @@ func (d *store) Commit(_ context.Context, writes []driver.Write) error {
 	if err := txn.CommitAt(version, nil); err != nil {
 		return fmt.Errorf("commit batch %d: %w", version, err)
 	}
-	d.deletes.Add(deletes)
+	d.large.apply(&large)
+	d.deletes.Add(deletes + int64(large.deleted))
 	return d.committed(version)
+}
+
+// names reports whether one of the writes is to a key.
+func names(writes []driver.Write, key []byte) bool {
+	return slices.ContainsFunc(writes, func(w driver.Write) bool { return bytes.Equal(w.Key, key) })
 }
 
 func commitError(err error) error {
@@ -326,10 +362,6 @@ func commitError(err error) error {
 	}
 	return fmt.Errorf("commit: %w", err)
 }
-
-// batchKey is written by every batch and never deleted, so that the highest
-// version in the tables says how far they reach. Nobody else sees it.
-const batchKey = "\xff\xffweir batch"
 
 func (d *store) AppendNotes(_ context.Context, note []byte) error {
 	if err := d.enter(); err != nil {
@@ -409,32 +441,13 @@ func (d *store) reserve() int64 {
 // in reserve.
 const smallStore = 256 << 20
 
-func (d *store) Verify(context.Context) (err error) {
+func (d *store) Verify(ctx context.Context) (err error) {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.mu.RUnlock()
 	defer func() { recovered("verify", &err, recover()) }()
-	return d.verifyFiles()
-}
-
-// gcInterval is how often the log of large values is looked at for space to
-// win back.
-const gcInterval = 10 * time.Minute
-
-func (d *store) collect() {
-	if d.enter() != nil {
-		return
-	}
-	defer d.mu.RUnlock()
-	if err := d.verifyValueLogs(); err != nil {
-		d.log.Error("value log not collected", "dir", d.dir, "err", err)
-		return
-	}
-	if err := d.db.RunValueLogGC(0.5); err != nil && !errors.Is(err, badger.ErrNoRewrite) && !errors.Is(err, badger.ErrRejected) {
-		d.log.Warn("value log not collected", "dir", d.dir, "err", err)
-	}
-	d.gc.Reset(gcInterval)
+	return d.verifyFiles(ctx)
 }
 
 func (d *store) Close() error {
@@ -445,7 +458,6 @@ func (d *store) Close() error {
 	}
 	d.closed = true
 	close(d.stop)
-	d.gc.Stop()
 	d.mu.Unlock()
 	d.work.Wait()
 	return d.closeFiles()
@@ -466,7 +478,7 @@ func (d *store) closeFiles() error {
 		errs = append(errs, d.water.close())
 	}
 	if !suspended {
-		errs = append(errs, d.folder.unlock())
+		errs = append(errs, d.folder.leave())
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package badgerqueue
 
 import (
+	"io/fs"
 	"math"
 	"os"
 
@@ -22,3 +23,6 @@ func freeSpace(dir string) (int64, error) {
 	}
 	return int64(min(free, math.MaxInt64)), nil
 }
+
+// links returns 1: Windows does not say how many names a file has.
+func links(fs.FileInfo) uint64 { return 1 }

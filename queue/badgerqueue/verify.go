@@ -2,19 +2,13 @@ package badgerqueue
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/table"
-
-	"github.com/seed-301537d8/weir/queue/driver"
 )
 
 // A Badger iterator ends at a block that does not match its checksum, without
@@ -115,8 +109,11 @@ func (d *store) fail(err error) {
 }
 
 // verifyFiles checks everything of an open database that has a checksum.
-func (d *store) verifyFiles() error {
+func (d *store) verifyFiles(ctx context.Context) error {
 	for _, info := range d.db.Tables() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		path := table.NewFilename(info.ID, d.badgerDir())
 		if _, err := verifyTable(path, allBlocks); err != nil && d.hasTable(info.ID) {
 			return err
@@ -125,103 +122,10 @@ func (d *store) verifyFiles() error {
 	if _, err := readManifest(d.badgerDir()); err != nil {
 		return err
 	}
-	return d.verifyLargeValues(0)
+	return d.verifyLargeValues(ctx)
 }
 
 // hasTable reports whether no compaction has removed a table.
 func (d *store) hasTable(id uint64) bool {
 	return slices.ContainsFunc(d.db.Tables(), func(t badger.TableInfo) bool { return t.ID == id })
-}
-
-// verifyLargeValues reads the values that lie in the log of values, which
-// Badger checks one by one. Badger only estimates a value's size, so half the
-// threshold is far enough below it.
-func (d *store) verifyLargeValues(version uint64) error {
-	if version == 0 {
-		version = d.version.Load()
-	}
-	defer d.readers.leave(d.readers.enter())
-	txn := d.db.NewTransactionAt(version, false)
-	defer txn.Discard()
-	it := txn.NewIterator(badger.IteratorOptions{})
-	defer it.Close()
-	large := d.db.Opts().ValueThreshold / 2
-	for it.Rewind(); it.Valid(); it.Next() {
-		if it.Item().ValueSize() < large {
-			continue
-		}
-		if err := readValue(it.Item(), func([]byte) {}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// asideSuffix marks the copy of a log of values that Badger may cut.
-const asideSuffix = ".aside"
-
-// settleDoubts opens Badger although it will cut the end of the newest log of
-// values, and puts the log back if what was cut is missed.
-//
-// Badger refuses a log without a size, which is what a crash leaves between
-// making it and giving it one, so those are removed.
-func (d *store) settleDoubts(found *inspection) (err error) {
-	doubts := found.doubts
-	for _, path := range doubts {
-		if err := copyFile(path+asideSuffix, path); err != nil {
-			return err
-		}
-	}
-	for _, path := range found.empty {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	if d.db, err = openBadger(d.badgerOptions()); err == nil && len(doubts) > 0 {
-		err = d.verifyLargeValues(d.db.MaxVersion())
-		if err != nil {
-			err = errors.Join(err, d.db.Close())
-			d.db = nil
-		}
-	}
-	for _, path := range doubts {
-		if err != nil {
-			err = errors.Join(err, os.Rename(path+asideSuffix, path))
-			continue
-		}
-		err = os.Remove(path + asideSuffix)
-	}
-	return badgerError("open", err)
-}
-
-func copyFile(to, from string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Sync(), dst.Close())
-}
-
-// verifyValueLogs checks the logs of values that are no longer written to:
-// collecting one that ends early would lose what comes after.
-func (d *store) verifyValueLogs() error {
-	paths, err := filepath.Glob(filepath.Join(d.badgerDir(), "*.vlog"))
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(paths, func(a, b string) int { return logNumber(a) - logNumber(b) })
-	for _, path := range paths[:max(len(paths)-1, 0)] {
-		if _, whole, err := valueLogEnd(path); err != nil {
-			return err
-		} else if !whole {
-			return fmt.Errorf("%w: log of values %s", driver.ErrCorrupt, path)
-		}
-	}
-	return nil
 }

@@ -52,10 +52,14 @@ func (o *Options) withDefaults() Options {
 // worked on are ready again.
 //
 // It returns an error that wraps queue.ErrLocked if another process has the
-// folder open, queue.ErrVersion if the folder holds something else or was
-// written by a newer version, queue.ErrCorrupt, naming the file, if stored
-// bytes are not what was written, and queue.ErrDiskFull if there is no room to
-// open it. In none of these cases does it change anything that it has found.
+// folder open, queue.ErrVersion if the folder holds something else, has links
+// where a store has files, or was written by a newer version, queue.ErrCorrupt,
+// naming the file, if stored bytes are not what was written or are missing, and
+// queue.ErrDiskFull if there is no room to open it. In none of these cases does
+// it change anything that it has found.
+//
+// A store of format 1, from before large values were kept with the others, is
+// converted, which reads all of it and needs room for the large values twice.
 func Open(dir string, options *Options) (*queue.Store, error) {
 	opts := options.withDefaults()
 	db, err := OpenDriver(dir, &opts)

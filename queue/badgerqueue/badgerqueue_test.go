@@ -33,10 +33,10 @@ func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harnes
 
 func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 3) }
 
-func TestModel(t *testing.T) { queuetest.Model(t, harness, 100) }
+func TestModel(t *testing.T) { queuetest.Model(t, harness, 40) }
 
 func TestKill(t *testing.T) {
-	queuetest.Kill(t, 100, func(dir string) (*queue.Store, error) {
+	queuetest.Kill(t, 40, func(dir string) (*queue.Store, error) {
 		return badgerqueue.Open(dir, smallOptions)
 	})
 }

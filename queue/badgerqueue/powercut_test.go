@@ -3,6 +3,7 @@ package badgerqueue_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,12 +17,14 @@ import (
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
+var powerCuts = flag.Int("power-cuts", 4, "how often to cut the power")
+
 // TestPowerCut stops the filesystem under a child that commits, so that only
 // what has reached the block device is left, and mounts it again. Every
 // transaction that the child has reported is there, and every one is whole.
 func TestPowerCut(t *testing.T) {
 	rng := newRand(*damageSeed)
-	for round := range 8 {
+	for round := range max(1, *powerCuts/2) {
 		d := mountImage(t, 192)
 		cut := d != nil
 		if !cut {

@@ -174,14 +174,17 @@ func TestUpgradeCutShort(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	format1Again := func(t *testing.T, badger, old string) {
+		t.Helper()
+		dir := filepath.Dir(badger)
+		must(t, os.RemoveAll(dir))
+		must(t, os.CopyFS(dir, os.DirFS(filepath.Dir(old))))
+	}
 	for name, leave := range map[string]func(t *testing.T, badger, old string){
 		"the copy in part": func(t *testing.T, badger, old string) {
-			must(t, os.RemoveAll(badger))
-			must(t, os.CopyFS(badger, os.DirFS(old)))
+			format1Again(t, badger, old)
 			must(t, os.Mkdir(badger+".new", 0o755))
 			must(t, os.WriteFile(filepath.Join(badger+".new", "MANIFEST"), []byte("Bd"), 0o644))
-			line := "weir queue store, format 1"
-			must(t, os.WriteFile(filepath.Join(filepath.Dir(badger), "WEIR"), fmt.Appendf(nil, "%s, checksum %08x\n", line, checksum(line)), 0o644))
 		},
 		"before the first name": func(t *testing.T, badger, old string) {
 			must(t, os.Rename(badger, badger+".new"))
@@ -198,13 +201,10 @@ func TestUpgradeCutShort(t *testing.T) {
 			swapping(t, filepath.Dir(badger))
 		},
 		"format 1 with a log put aside and cut": func(t *testing.T, badger, old string) {
-			must(t, os.RemoveAll(badger))
-			must(t, os.CopyFS(badger, os.DirFS(old)))
+			format1Again(t, badger, old)
 			newest := filepath.Join(badger, "000003.vlog")
 			must(t, os.Rename(newest, newest+".aside"))
 			must(t, os.WriteFile(newest, make([]byte, 20), 0o644))
-			line := "weir queue store, format 1"
-			must(t, os.WriteFile(filepath.Join(filepath.Dir(badger), "WEIR"), fmt.Appendf(nil, "%s, checksum %08x\n", line, checksum(line)), 0o644))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -123,6 +123,7 @@ type sizer struct {
 	block  *block // that is settled
 	packed int    // items in the block in the making
 	filled int    // their bytes
+	live   string // the longest group of a key that is not yet taken once and for all
 }
 
 // write adds a record.
@@ -258,8 +259,12 @@ func (z *sizer) enqueue(o *op) {
 		z.remove(longGroup)
 	}
 	if it.Mode == Once {
-		// A duplicate writes nothing but the mark of the earlier item.
-		z.total.Bytes = max(z.total.Bytes, start+markKeyLen+markLen(longGroup)+z.overhead)
+		// A duplicate writes nothing but the mark of the earlier item: the one on
+		// disk, or of one before it in the transaction.
+		mark := max(len(o.mark), markLen(z.live))
+		z.total.Bytes = max(z.total.Bytes, start+markKeyLen+mark+z.overhead)
+	} else if len(it.Group) > len(z.live) {
+		z.live = it.Group
 	}
 }
 

@@ -2,8 +2,11 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/driver"
 )
 
 // request is a transaction on its way through the committer.
@@ -251,9 +254,14 @@ func (s *Store) mayPlanAhead() bool {
 func (s *Store) land(err error, held *request) {
 	p := s.flying
 	s.flying, s.spare = nil, p
+	if errors.Is(err, driver.ErrTooLarge) {
+		s.refused(p, s.plan, err)
+		return
+	}
 	if err != nil {
 		s.fail(fmt.Errorf("write batch: %w", err))
 	} else {
+		s.refusals = 0
 		s.written += int64(p.size)
 		s.sequence.Store(p.number)
 		if s.plan.number > 0 && held == nil && s.delay() <= 0 && s.failure.Load() == nil && s.plan.durable() {

@@ -84,6 +84,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 			more = true
 			break
 		}
+		p.part(q).lost = lost[: i+1 : i+1]
 		if err := p.retry(q, d, 0, ErrLeaseLost, whyLeaseLost); err != nil {
 			return false, err
 		}
@@ -99,6 +100,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 			more = true
 			break
 		}
+		p.part(q).stale = stale[: i+1 : i+1]
 		if err := p.remove(q, at, func(t *Totals) *int64 { return &t.Expired }); err != nil {
 			return false, err
 		}

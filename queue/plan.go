@@ -83,6 +83,8 @@ type part struct {
 	fates    map[uint64]bool // whether an item lives, from effects[:fated]
 	fated    int
 	shown    shownCounts // when the plan was finished
+	lost     []*Delivery // what housekeeping has taken of the queue's
+	stale    []loc
 }
 
 func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }

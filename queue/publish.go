@@ -41,6 +41,7 @@ func (p *plan) publishQueue(q *queueState) error {
 	clear(part.fates)
 	part.effects, part.fated = part.effects[:0], 0
 	part.included, part.changed = false, false
+	part.lost, part.stale = nil, nil
 
 	q.showLocked(part.shown)
 	closeAll(&q.drainers)

@@ -30,6 +30,11 @@ func (m *recent[K, V]) set(key K, v V, batch, published uint64) {
 	m.young[key] = v
 }
 
+// forget empties it, where published is the last batch that is on disk.
+func (m *recent[K, V]) forget(published uint64) {
+	m.young, m.old, m.youngSince, m.since = nil, nil, published, published
+}
+
 func (m *recent[K, V]) remove(key K) {
 	delete(m.young, key)
 	delete(m.old, key)

@@ -66,6 +66,7 @@ type Store struct {
 	freeChecked time.Time
 	freeBytes   int64
 	written     int64 // bytes since freeChecked
+	refusals    int   // batches of housekeeping alone that were refused, one after the other
 	crowdedOut  bool  // housekeeping left no room for the first transaction
 }
 

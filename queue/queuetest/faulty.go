@@ -103,3 +103,28 @@ func (f *fullDriver) Free() (int64, error) {
 	defer f.mu.Unlock()
 	return f.free, nil
 }
+
+// stingy is a driver that refuses some batches as too large which are within its
+// limits. A store that has made a mistake about the size of a batch meets such a
+// driver.
+type stingy struct {
+	driver.Store
+	mu   sync.Mutex
+	mood func(writes []driver.Write) (refuse bool) // nil refuses none
+}
+
+func (d *stingy) set(mood func([]driver.Write) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mood = mood
+}
+
+func (d *stingy) Commit(ctx context.Context, writes []driver.Write) error {
+	d.mu.Lock()
+	refuse := d.mood != nil && d.mood(writes)
+	d.mu.Unlock()
+	if refuse {
+		return driver.ErrTooLarge
+	}
+	return d.Store.Commit(ctx, writes)
+}

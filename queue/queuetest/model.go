@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/driver"
 )
 
 var (
@@ -47,7 +48,12 @@ func modelSequence(t *testing.T, h Harness, seed uint64) {
 			opts.GroupMemory, opts.ItemMemory = 1+rnd.IntN(8), 1+rnd.IntN(200)
 		}
 		opts.SeenMemory = pick(rnd, []int64{-1, 64, 4096})
-		m := &model{env: newEnv(t, h, opts), rnd: rnd, many: rnd.IntN(4) == 0, table: make(map[string]string)}
+		e := &env{TB: t, ctx: t.Context(), disk: h(t), opts: opts}
+		if rnd.IntN(3) == 0 {
+			e.stingy, e.mood = new(stingy), sometimes(rand.New(rand.NewPCG(seed, 8)))
+		}
+		e.open()
+		m := &model{env: e, rnd: rnd, many: rnd.IntN(4) == 0, table: make(map[string]string)}
 		defer func() {
 			m.s.Close()
 			if t.Failed() {
@@ -69,6 +75,19 @@ func modelSequence(t *testing.T, h Harness, seed uint64) {
 		}
 		m.end()
 	})
+}
+
+// sometimes refuses a batch now and then, and none of those into which its
+// transactions are then divided.
+func sometimes(rnd *rand.Rand) func([]driver.Write) bool {
+	pause := rnd.IntN(20)
+	return func([]driver.Write) bool {
+		if pause--; pause >= 0 {
+			return false
+		}
+		pause = 20 + rnd.IntN(20)
+		return true
+	}
 }
 
 // model is one history.

@@ -56,6 +56,8 @@ type env struct {
 	limits driver.Limits
 	gate   gate                            // before the driver's Commit
 	wrap   func(driver.Store) driver.Store // around the driver at each open, or nil
+	stingy *stingy                         // around that, or nil
+	mood   func([]driver.Write) bool       // of stingy while a store is open
 }
 
 // newEnv opens a store on an empty disk.
@@ -89,12 +91,19 @@ func (e *env) open() {
 	if e.wrap != nil {
 		db = e.wrap(db)
 	}
+	if e.stingy != nil {
+		e.stingy.Store, e.stingy.mood = db, nil
+		db = e.stingy
+	}
 	s, err := queue.New(e.ctx, db, watched(e, e.opts))
 	if err != nil {
 		db.Close()
 		e.Fatalf("open store: %v", err)
 	}
 	e.s = s
+	if e.stingy != nil {
+		e.stingy.set(e.mood)
+	}
 }
 
 // end checks and closes the store.

@@ -385,6 +385,7 @@ func Run(t *testing.T, h Harness) {
 		{"Subscription", subscriptionPromises},
 		{"Look", lookPromises},
 		{"Refuse", refusePromises},
+		{"Oversized", oversizedPromises},
 		{"Memory", memoryPromises},
 		{"Ahead", aheadPromises},
 		{"Together", togetherPromises},

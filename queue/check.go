@@ -399,8 +399,21 @@ func (c *checker) expiries() error {
 
 // marks checks that every mark can be read, and that the filter knows of it.
 func (c *checker) marks() error {
+	n := int64(0)
+	if err := c.eachMark(&n); err != nil {
+		return err
+	}
+	if want := c.q.counts.marks; n != want && want != unknownMarks {
+		return c.find("%d keys are known, the count is %d", n, want)
+	}
+	return nil
+}
+
+// eachMark checks the marks and counts them.
+func (c *checker) eachMark(n *int64) error {
 	prefix := len(appendQueue(nil, kindMark, c.q.id))
 	return c.scan(kindMark, func(key, value []byte) error {
+		*n++
 		if len(key) != prefix+len(hash128{}) {
 			return c.find("mark key %q", key)
 		}

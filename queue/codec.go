@@ -266,6 +266,17 @@ type queueCounts struct {
 	dead       int64  // dead letters
 	bytes      int64  // of unsettled items
 	total      Totals
+	marks      int64 // keys that are known, or unknownMarks
+}
+
+// unknownMarks is the number of marks where an earlier version has not counted them.
+const unknownMarks = -1
+
+// mark counts a mark that was made, or with -1 one that was deleted.
+func (c *queueCounts) mark(n int64) {
+	if c.marks != unknownMarks {
+		c.marks += n
+	}
 }
 
 func (c *queueCounts) append(b []byte) []byte {
@@ -273,7 +284,8 @@ func (c *queueCounts) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(c.tail))
 	b = binary.AppendUvarint(b, uint64(c.dead))
 	b = binary.AppendUvarint(b, uint64(c.bytes))
-	return c.total.append(b)
+	b = c.total.append(b)
+	return binary.AppendUvarint(b, uint64(c.marks-unknownMarks))
 }
 
 func (c *queueCounts) decode(b []byte) error {
@@ -281,6 +293,10 @@ func (c *queueCounts) decode(b []byte) error {
 	c.open, c.tail = uint32(r.Uvarint()), uint32(r.Uvarint())
 	c.dead, c.bytes = int64(r.Uvarint()), int64(r.Uvarint())
 	c.total.decode(&r)
+	c.marks = unknownMarks
+	if r.Len() > 0 {
+		c.marks += int64(r.Uvarint())
+	}
 	return malformed(&r, "queue counts")
 }
 

@@ -97,7 +97,7 @@ const (
 	idLen        = 8
 
 	totalsLen = totalsFields * varintLen
-	countsLen = 2*shortLen + 2*varintLen + totalsLen
+	countsLen = 2*shortLen + 3*varintLen + totalsLen
 	epochLen  = 2*varintLen + totalsLen
 	groupLen  = 4*varintLen + 1
 )
@@ -162,13 +162,19 @@ func queueRecordLen(name string, c *Config) int {
 	return len(queueRecord{name, *c, true}.append(nil))
 }
 
-// barrierRecordLen bounds the length of a stored barrier.
-func barrierRecordLen(body int, headers map[string]string) int {
-	n := 1 + 4*varintLen + totalsLen + varintLen + body
+// placedLen bounds the length of a stored barrier that has just been placed, and
+// whose other numbers are zero.
+func placedLen(body int, headers map[string]string) int {
+	n := 1 + varintLen + 3 + totalsFields + shortLen + body
 	for name, value := range headers {
 		n += len(name) + len(value) + 2*shortLen
 	}
 	return n
+}
+
+// barrierLen bounds the length of a stored barrier.
+func barrierLen(b *Barrier) int {
+	return placedLen(len(b.Body), b.Headers) + 3*varintLen + totalsLen
 }
 
 // add adds a change.
@@ -207,7 +213,7 @@ func (z *sizer) add(o *op) {
 
 // barrier adds a barrier that is placed, with the epoch that begins behind it.
 func (z *sizer) barrier(body int, headers map[string]string) {
-	z.write(epochKeyLen, barrierRecordLen(body, headers))
+	z.write(epochKeyLen, placedLen(body, headers))
 	z.write(epochKeyLen, epochLen)
 	z.laneOf = "" // items behind it share nothing with those before
 }
@@ -325,7 +331,7 @@ func (z *sizer) settle(o *op) {
 
 // opening adds what happens when the last ack of a barrier opens the next epoch.
 func (z *sizer) opening(b *Barrier) {
-	z.write(epochKeyLen, barrierRecordLen(len(b.Body), b.Headers))
+	z.write(epochKeyLen, barrierLen(b))
 	z.write(epochKeyLen, 0) // an old barrier
 	z.write(epochKeyLen, 0) // the counts of the epoch
 }
@@ -358,14 +364,16 @@ func (p *plan) depends(r *request) (Size, error) {
 		config := configIn(configs, o.name, q)
 		switch {
 		case o.kind == opEnqueue:
+			if config.makesBarrier(o.item) {
+				z.barrier(len(o.item.Body), o.item.Headers)
+				passed = true
+				continue
+			}
 			if passed {
+				passed = false
 				z.write(laneKeyLen(o.item.Group), varintLen)
 				z.write(pointerKeyLen(o.item.Group), varintLen)
 				z.write(blockKeyLen(o.item.Group), 1)
-			}
-			if passed = false; config.makesBarrier(o.item) {
-				z.barrier(len(o.item.Body), o.item.Headers)
-				passed = true
 			}
 		case o.kind == opPause && config != nil:
 			z.write(queueKeyLen, queueRecordLen(o.name, config))

@@ -137,6 +137,9 @@ func (p *plan) retryDead(q *queueState, id uint64) error {
 				return nil
 			}
 		}
+		if !st.present {
+			q.counts.mark(1)
+		}
 		p.putMark(mid, mark{ever: st.mark.ever || item.Mode == Once, at: at})
 	}
 	p.dropDead(q, id)

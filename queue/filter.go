@@ -104,7 +104,11 @@ func (f *markFilter) read(s *Store) error {
 	s.mu.RUnlock()
 	for _, q := range queues {
 		q.mu.Lock()
-		seen += q.visible.total.Enqueued
+		if marks := q.visible.marks; marks != unknownMarks {
+			seen += marks
+		} else {
+			seen += q.visible.total.Enqueued // at most
+		}
 		q.mu.Unlock()
 	}
 	if seen > 4*32*int64(len(f.blocks)) {

@@ -94,8 +94,14 @@ func (p *plan) identify(q *queueState, o *op, r *request) (m mark, stored bool, 
 			}
 		}
 		m.ever = st.mark.ever
+		if o.item.Mode == ReplaceLive {
+			st, err = p.mark(id, o, r) // the item that gave way may have taken it along
+		}
 	}
-	return m, true, nil
+	if !st.present {
+		q.counts.mark(1)
+	}
+	return m, true, err
 }
 
 func (p *plan) duplicate(q *queueState) {
@@ -123,6 +129,7 @@ func (p *plan) unmark(q *queueState, r ref) error {
 	}
 	if st.present && st.mark.at.id == r.id && !st.mark.ever {
 		p.delMark(id)
+		q.counts.mark(-1)
 	}
 	return nil
 }
@@ -150,6 +157,7 @@ func (p *plan) forget(q *queueState, o *op) error {
 	}
 	if st.present {
 		p.delMark(id)
+		q.counts.mark(-1)
 		p.touch(q)
 	}
 	return nil

@@ -54,7 +54,7 @@ func (c *Crawler) capture(out *pipeline.Out, r Request, resp *stages.FetchRespon
 	}
 	x := &warc.Exchange{
 		URL: r.URL, Time: resp.Fetched, Proto: resp.Proto, Status: resp.Status,
-		RequestHeader: resp.RequestHeader, Header: resp.Header, Body: resp.Wire,
+		RequestHeader: resp.RequestHeader, Header: resp.Header, RawHeader: resp.RawHeader, Body: resp.Wire,
 	}
 	if host, _, err := net.SplitHostPort(resp.Remote); err == nil {
 		x.IP = host

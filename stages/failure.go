@@ -23,7 +23,7 @@ const (
 	ReasonReset          Reason = "reset"           // the other side broke the connection
 	ReasonTLS            Reason = "tls"             // the handshake or the certificate failed
 	ReasonPrivateAddress Reason = "private_address" // the address is not a public one
-	ReasonProtocol       Reason = "protocol"        // the answer is not HTTP
+	ReasonProtocol       Reason = "protocol"        // the answer is not HTTP that can be read
 	ReasonRateLimited    Reason = "rate_limited"    // HTTP 429
 	ReasonRedirect       Reason = "bad_redirect"    // a redirect without a usable target
 	ReasonTooLarge       Reason = "too_large"       // over a cap on size

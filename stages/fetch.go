@@ -164,6 +164,10 @@ type FetchResponse struct {
 	Wire          []byte      `json:"-"`
 	WireCut       bool        `json:"-"`
 	RequestHeader http.Header `json:"-"`
+	// RawHeader is the header of an HTTP/1 response as the server sent it, from
+	// the status line to the empty line. It is nil for HTTP/2, behind a proxy for
+	// https, and without [Fetcher].KeepWire.
+	RawHeader []byte `json:"-"`
 	// ContentType is the media type with its parameters: the header's, or a
 	// sniffed one where the header is missing, generic, or plainly wrong.
 	ContentType string `json:"content_type,omitempty"`
@@ -248,7 +252,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 		ContentType: contentType(hr.Header), Fetched: start,
 	}
 	if f.KeepWire {
-		resp.RequestHeader = req.Header
+		resp.RequestHeader, resp.RawHeader = req.Header, tr.header()
 	}
 	err = f.finish(ctx, &r, req, hr, resp, w, idle)
 	tr.into(resp)

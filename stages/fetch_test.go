@@ -319,10 +319,11 @@ func TestFetchNoticesBrokenAnswers(t *testing.T) {
 	}{
 		{"content length", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nshort", ReasonTruncated, false},
 		{"chunked", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", ReasonTruncated, false},
-		{"bad chunk", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", ReasonProtocol, false},
+		{"bad chunk", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", ReasonProtocol, true},
 		{"gzip cut", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(half), half), ReasonTruncated, false},
 		{"corrupt gzip", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", ReasonEncoding, true},
-		{"not http", "SSH-2.0-OpenSSH_9.6\r\n", ReasonProtocol, false},
+		{"not http", "SSH-2.0-OpenSSH_9.6\r\n", ReasonProtocol, true},
+		{"lengths that differ", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", ReasonProtocol, true},
 		{"nothing", "", ReasonReset, false},
 		{"header too large", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 300<<10) + "\r\n\r\n", ReasonTooLarge, true},
 		{"image", "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 0\r\n\r\n", ReasonType, true},
@@ -338,6 +339,40 @@ func TestFetchNoticesBrokenAnswers(t *testing.T) {
 				t.Errorf("got %v (permanent %v), want %s (permanent %v)", e, e.Permanent, tc.want, tc.permanent)
 			}
 		})
+	}
+}
+
+// A header is read as browsers do, over TLS too, and is kept as it was sent.
+func TestFetchReadsHeadersAsServersSendThem(t *testing.T) {
+	const header = "HTTP/1.1 200 Fine By Me\r\nx-Lower: a\r\nno colon here\r\nContent-type: text/html\r\nTransfer-Encoding: identity\r\nX-Lower: b\r\nContent-Length: 5, 5\r\n\r\n"
+	f := local()
+	f.KeepWire = true
+	resp, err := f.Fetch(t.Context(), FetchRequest{URL: serveRaw(t, header+"hello")})
+	if err != nil || string(resp.Body) != "hello" || string(resp.RawHeader) != header {
+		t.Errorf("%v, header %q", err, resp.RawHeader)
+	}
+
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, header+"hello")
+	}))
+	srv.EnableHTTP2 = false
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	f = local()
+	f.KeepWire = true
+	f.Transport = func(builtin *http.Transport) http.RoundTripper {
+		builtin.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig
+		return builtin
+	}
+	resp, err = f.Fetch(t.Context(), FetchRequest{URL: srv.URL})
+	if err != nil || string(resp.Body) != "hello" || string(resp.RawHeader) != header || resp.Timings.TLS == 0 {
+		t.Errorf("by TLS: %v, %+v", err, resp)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/seed-301537d8/weir/internal/tolerant"
 )
 
 // newTransport builds the transport for a crawl of many hosts: few idle
@@ -33,21 +35,85 @@ func (f *Fetcher) newTransport() *http.Transport {
 	if f.Proxy != nil {
 		proxy = g.choose
 	}
-	return &http.Transport{
+	maxHeader := or(f.MaxHeader, 64<<10)
+	d := &dialing{guard: g, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second)}
+	d.transport = &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            g.dial,
+		DialContext:            d.plain,
+		DialTLSContext:         d.tls,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
-		TLSHandshakeTimeout:    or(f.TLSTimeout, 10*time.Second),
+		TLSHandshakeTimeout:    d.timeout,
 		ResponseHeaderTimeout:  or(f.HeaderTimeout, 20*time.Second),
 		MaxIdleConns:           or(f.MaxIdleConns, 1024),
 		MaxIdleConnsPerHost:    or(f.MaxIdlePerHost, 64),
 		IdleConnTimeout:        or(f.IdleConnTimeout, 30*time.Second),
-		MaxResponseHeaderBytes: or(f.MaxHeader, 64<<10),
+		MaxResponseHeaderBytes: maxHeader,
 		WriteBufferSize:        2 << 10,
 		ReadBufferSize:         8 << 10,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 	}
+	return d.transport
+}
+
+// dialing makes the connections of a transport, on which HTTP/1 is read with
+// tolerance; see package tolerant. Of a proxied https request it makes the
+// connection to the proxy alone, and the transport reads the rest by itself.
+type dialing struct {
+	guard     *guard
+	transport *http.Transport
+	maxHeader int
+	keep      bool
+	timeout   time.Duration // of a TLS handshake
+}
+
+func (d *dialing) plain(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.guard.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return tolerant.Wrap(conn, d.maxHeader, d.keep), nil
+}
+
+// tls shakes hands as the transport itself would.
+func (d *dialing) tls(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.guard.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := new(tls.Config)
+	if c := d.transport.TLSClientConfig; c != nil {
+		config = c.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	config.NextProtos = []string{"h2", "http/1.1"}
+	if p := d.transport.Protocols; p != nil && !p.HTTP2() || d.transport.TLSNextProto != nil && d.transport.TLSNextProto["h2"] == nil {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	tc := tls.Client(conn, config)
+	shake, cancel := context.WithTimeoutCause(ctx, d.timeout, &phaseError{"TLS handshake", d.timeout})
+	err = tc.HandshakeContext(shake)
+	if err != nil && shake.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(shake)
+	}
+	cancel()
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tc.ConnectionState(), err)
+	}
+	switch {
+	case err != nil:
+		conn.Close()
+		return nil, err
+	case tc.ConnectionState().NegotiatedProtocol == "h2":
+		return tc, nil
+	}
+	return tolerant.Wrap(tc, d.maxHeader, d.keep), nil
 }
 
 // guard keeps connections out of private networks, be it directly or by a proxy.
@@ -98,6 +164,10 @@ type phaseError struct {
 	phase string
 	limit time.Duration
 }
+
+// Timeout says what it is, as net.Error does.
+func (e *phaseError) Timeout() bool   { return true }
+func (e *phaseError) Temporary() bool { return true }
 
 func (e *phaseError) Error() string {
 	return "no " + e.phase + " within " + e.limit.String()
@@ -160,7 +230,19 @@ type tracer struct {
 	t        Timings
 	remote   string
 	reused   bool
+	conn     *tolerant.Conn // that the answer came on, or nil
 	finished bool
+}
+
+// header returns the header of the answer that has just come, as it was sent, or
+// nil if that is not known.
+func (t *tracer) header() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		return nil
+	}
+	return t.conn.Header()
 }
 
 func (t *tracer) with(ctx context.Context) context.Context {
@@ -176,6 +258,7 @@ func (t *tracer) with(ctx context.Context) context.Context {
 			defer t.mu.Unlock()
 			if a := i.Conn.RemoteAddr(); a != nil && !t.finished {
 				t.remote, t.reused = a.String(), i.Reused
+				t.conn, _ = i.Conn.(*tolerant.Conn)
 			}
 		},
 		GotFirstResponseByte: func() {
@@ -270,8 +353,11 @@ func classify(ctx context.Context, w *watch, err error) (reason Reason, permanen
 		return ReasonTLS, false
 	case strings.Contains(err.Error(), "server response headers exceeded"):
 		return ReasonTooLarge, true
-	case strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "invalid"), strings.Contains(err.Error(), "http2:"):
+	case strings.Contains(err.Error(), "http2:"):
 		return ReasonProtocol, false
+	case strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "invalid"), strings.Contains(err.Error(), "bad Content-Length"),
+		strings.Contains(err.Error(), "unsupported transfer encoding"), strings.Contains(err.Error(), "Content-Length header"):
+		return ReasonProtocol, true // and will be the next time
 	}
 	return ReasonNetwork, false
 }

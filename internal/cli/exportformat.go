@@ -3,19 +3,16 @@ package cli
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"net/netip"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/stages/tag"
+	"github.com/seed-301537d8/weir/stages/warc"
 )
 
 // record is something that is exported: as JSON by itself, as CSV in columns.
@@ -143,33 +140,8 @@ func writeCDXJ(buf *bufio.Writer, c *crawler.Capture) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(buf, "%s %s %s\n", surt(c.URL), c.Time.UTC().Format("20060102150405"), line)
+	_, err = fmt.Fprintf(buf, "%s %s %s\n", warc.SURT(c.URL), c.Time.UTC().Format("20060102150405"), line)
 	return err
-}
-
-// surt returns the sort-friendly form of an address: com,example)/path?a&b for
-// http://www.example.com/path?b&a, in lower case.
-func surt(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return strings.ReplaceAll(address, " ", "%20")
-	}
-	host := u.Hostname()
-	if _, err := netip.ParseAddr(host); err != nil {
-		labels := strings.Split(strings.TrimPrefix(host, "www."), ".")
-		slices.Reverse(labels)
-		host = strings.Join(labels, ",")
-	}
-	if p := u.Port(); p != "" {
-		host += ":" + p
-	}
-	key := host + ")" + cmp.Or(u.EscapedPath(), "/")
-	if u.RawQuery != "" {
-		arguments := strings.Split(u.RawQuery, "&")
-		slices.Sort(arguments)
-		key += "?" + strings.Join(arguments, "&")
-	}
-	return strings.ToLower(key)
 }
 
 // writeConllu writes the sentences of the n-th page. Sentence ids are unique in

@@ -33,7 +33,8 @@ const (
 //
 // An Archive is not safe for concurrent use, by other processes neither.
 type Archive struct {
-	// Dir is the folder. It is made if need be.
+	// Dir is the folder. It is made if need be. As the files in it, it is for its
+	// user alone, since pages may be private.
 	Dir string
 	// Prefix is what file names begin with. Default "weir".
 	Prefix string
@@ -205,7 +206,7 @@ func (w *writer) begin() error {
 	}
 	// Files of this number were put aside by open, so one that is there now is
 	// somebody else's.
-	w.file, err = os.OpenFile(a.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	w.file, err = os.OpenFile(a.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -312,7 +313,7 @@ func makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(dir))

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -343,5 +345,26 @@ func TestFileNamesAreReadBack(t *testing.T) {
 		if n, ok := fileNumber(name, "p"); !ok || n != number+99_998 {
 			t.Errorf("%s: %d, %v", name, n, ok)
 		}
+	}
+}
+
+// Pages may be private, so the archive is for its user alone.
+func TestArchiveIsPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // where files have no such bits
+	}
+	a := &Archive{Dir: filepath.Join(t.TempDir(), "archive")}
+	mustWrite(t, a, Position{}, "a")
+	if err := filepath.WalkDir(a.Dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

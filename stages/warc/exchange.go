@@ -1,10 +1,12 @@
 package warc
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,10 @@ import (
 // origPrefix precedes the name of a header that the server sent and that does
 // not hold for the body as it is stored.
 const origPrefix = "X-Archive-Orig-"
+
+// barePercent matches a percent sign that begins no escape, as in "/100%". It
+// means itself.
+var barePercent = regexp.MustCompile(`%([^0-9a-fA-F]|[0-9a-fA-F][^0-9a-fA-F]|.?$)`)
 
 // Exchange is an HTTP GET request with its response.
 type Exchange struct {
@@ -28,13 +34,18 @@ type Exchange struct {
 	// that is the only form that they have; which it was is kept in
 	// WARC-Protocol, as "h2" for instance. The zero value means not known.
 	Proto string
-	// Status is the three-digit status. The reason phrase is the usual one.
+	// Status is the three-digit status. The reason phrase is the usual one,
+	// unless RawHeader has another.
 	Status int
 	// RequestHeader is what was sent; nil means that no request record is
 	// wanted. A Host field in it takes precedence over the host of the URL.
 	RequestHeader http.Header
 	// Header is what was received.
 	Header http.Header
+	// RawHeader is the same as the server sent it, from the status line to the
+	// empty line, with its order, its spelling and its reason phrase; nil if that
+	// is not known, as of HTTP/2.
+	RawHeader []byte
 	// Body is the body as it arrived: its transfer coding undone, its content
 	// codings not.
 	Body []byte
@@ -49,13 +60,16 @@ type Exchange struct {
 // takes, which comes first, so that it lies where the bytes begin. It fails if
 // the URL cannot be parsed; b is then returned as it was.
 //
-// In the block of the response, headers are sorted by name, one line to each
-// value. Transfer-Encoding is left out and Content-Length is that of Body,
-// because the body is stored without transfer coding. Where this differs from
-// what the server sent, the original is kept under its name with the prefix
-// "X-Archive-Orig-".
+// In the block of the response, headers are those of RawHeader; without it they
+// are sorted by name, one line to each value. Transfer-Encoding is left out and
+// Content-Length is that of Body, because the body is stored without transfer
+// coding. Where this differs from what the server sent, the original is kept
+// under its name with the prefix "X-Archive-Orig-", in its place.
 func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error) {
 	u, err := url.Parse(x.URL)
+	if err != nil {
+		u, err = url.Parse(barePercent.ReplaceAllString(x.URL, "%25$1"))
+	}
 	if err != nil {
 		return b, 0, fmt.Errorf("warc: exchange: %w", err)
 	}
@@ -127,6 +141,9 @@ func protocol(proto, scheme string) string {
 
 // responseBlock returns the response as HTTP/1 text.
 func (x *Exchange) responseBlock() []byte {
+	if len(x.RawHeader) > 0 {
+		return append(x.rawHeader(), x.Body...)
+	}
 	proto := x.Proto
 	if proto != "HTTP/1.0" {
 		proto = "HTTP/1.1"
@@ -146,6 +163,43 @@ func (x *Exchange) responseBlock() []byte {
 	}
 	b = append(appendLines(b, h), "\r\n"...)
 	return append(b, x.Body...)
+}
+
+// rawHeader returns RawHeader with what holds for the body as it is stored. Lines
+// that are no fields are kept: a reader passes over them or does not, as of the
+// server itself.
+func (x *Exchange) rawHeader() []byte {
+	length := strconv.Itoa(len(x.Body))
+	b := make([]byte, 0, len(x.RawHeader)+64)
+	right := false // there is a Content-Length that holds
+	for i, line := 0, x.RawHeader; len(line) > 0; i++ {
+		end := bytes.IndexByte(line, '\n')
+		if end < 0 {
+			end = len(line) - 1
+		}
+		text := bytes.TrimRight(line[:end+1], "\r\n")
+		line = line[end+1:]
+		if len(text) == 0 {
+			break
+		}
+		name, value, _ := bytes.Cut(text, []byte(":"))
+		switch name = bytes.TrimSpace(name); {
+		case i == 0:
+		case strings.EqualFold(string(name), "Transfer-Encoding"):
+			b = append(b, origPrefix...)
+		case strings.EqualFold(string(name), "Content-Length") && !x.bodiless():
+			if string(bytes.TrimSpace(value)) == length && !right {
+				right = true
+				break
+			}
+			b = append(b, origPrefix...)
+		}
+		b = append(append(b, text...), "\r\n"...)
+	}
+	if !right && !x.bodiless() {
+		b = append(b, "Content-Length: "+length+"\r\n"...)
+	}
+	return append(b, "\r\n"...)
 }
 
 // bodiless says whether the response is of a kind that ends with its header,

@@ -253,6 +253,42 @@ func TestResponseBlock(t *testing.T) {
 	}
 }
 
+// A header that is known as it was sent is kept so.
+func TestRawHeaderIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		raw, body, want string
+		status          int
+	}{
+		"order, spelling, reason": {"HTTP/1.0 200 Fine By Me\r\nx-b: 1\r\nX-A: 2\r\nx-b: 3\r\ncontent-LENGTH: 2\r\n\r\n", "hi",
+			"HTTP/1.0 200 Fine By Me\r\nx-b: 1\r\nX-A: 2\r\nx-b: 3\r\ncontent-LENGTH: 2\r\n\r\nhi", 200},
+		"chunked": {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nA: b\r\n\r\n", "hi",
+			"HTTP/1.1 200 OK\r\nX-Archive-Orig-transfer-encoding: chunked\r\nA: b\r\nContent-Length: 2\r\n\r\nhi", 200},
+		"a length that does not hold": {"HTTP/1.1 200 OK\nContent-Length: 7\nno colon\n folded\n\n", "hi",
+			"HTTP/1.1 200 OK\r\nX-Archive-Orig-Content-Length: 7\r\nno colon\r\n folded\r\nContent-Length: 2\r\n\r\nhi", 200},
+		"a length twice": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n", "hi",
+			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Archive-Orig-Content-Length: 2\r\n\r\nhi", 200},
+		"not modified": {"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", "", "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", 304},
+		"no end":       {"HTTP/1.1 200", "", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := Exchange{Status: c.status, RawHeader: []byte(c.raw), Header: http.Header{"Not": {"this"}}, Body: []byte(c.body)}
+			if got := string(x.responseBlock()); got != c.want {
+				t.Errorf("got\n%q\nwant\n%q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestABarePercentSignIsArchived(t *testing.T) {
+	for _, u := range []string{"http://a/100%", "http://a/50%-off?x=%zz%41", "http://a/%4"} {
+		x := Exchange{URL: u, Status: 200, RequestHeader: http.Header{}}
+		out, _, err := x.AppendRecords(nil)
+		if err != nil || readAll(t, out)[0].TargetURI != u {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+}
+
 func TestProtocolIsKept(t *testing.T) {
 	for _, c := range []struct{ proto, url, want string }{
 		{"HTTP/1.1", "http://a/", "http/1.1"},

@@ -42,7 +42,7 @@ func TestCrawlWithArchive(t *testing.T) {
 	if err != nil || len(rows) != len(captures)+1 {
 		t.Errorf("%d rows of CSV, %v", len(rows), err)
 	}
-	form := regexp.MustCompile(`^127\.0\.0\.1:\d+\)/\S* \d{14} (\{.*\})$`)
+	form := regexp.MustCompile(`^1,0,0,127:\d+\)/\S* \d{14} (\{.*\})$`)
 	n := 0
 	for line := range strings.Lines(must(t, "export", "--dir", dir, "captures", "--format", "cdxj")) {
 		n++

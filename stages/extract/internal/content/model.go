@@ -1,0 +1,258 @@
+package content
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
+)
+
+// A PageType is a kind of page by what its content looks like.
+type PageType string
+
+// The types of pages.
+const (
+	Article       PageType = "article"
+	Documentation PageType = "documentation"
+	Forum         PageType = "forum"
+	Product       PageType = "product"
+	Listing       PageType = "listing"
+	Collection    PageType = "collection"
+	Service       PageType = "service"
+)
+
+// PageTypes are all types, in the order of the model.
+var PageTypes = []PageType{Article, Documentation, Forum, Product, Listing, Collection, Service}
+
+// types is how many there are.
+const types = 7
+
+// A Model judges blocks. It does not change and may be used by many goroutines.
+type Model struct {
+	page   [types]linear         // names that speak for a type of page
+	typed  [types]*forest.Forest // page features to type
+	block  [3]linear             // names near, names far, words
+	first  *forest.Forest        // the first look at each block
+	second *forest.Forest        // the second, which knows what the first has found
+}
+
+// A Verdict is what a model says of a page.
+type Verdict struct {
+	// Type is the type of the page, and Types how likely each is, in the order
+	// of PageTypes.
+	Type  PageType
+	Types [types]float32
+	// Blocks is the probability of each block to be content.
+	Blocks []float32
+}
+
+// Looks says how closely a model looks.
+type Looks int
+
+// The looks.
+const (
+	FirstLook  Looks = 1 // each block for itself
+	SecondLook Looks = 2 // each block again, knowing of the others
+)
+
+// Judge judges the blocks of a page.
+func (m *Model) Judge(p *Page, looks Looks) *Verdict {
+	v := new(Verdict)
+	if len(p.elements) == 0 {
+		v.Type = Article
+		return v
+	}
+	m.judgeType(p, v)
+	vectors := p.firstVectors(v.Types, m.linearScores(p))
+	v.Blocks = probabilities(m.first, vectors)
+	if looks == FirstLook {
+		return v
+	}
+	c := newContext(p, v.Blocks)
+	second := make([]float32, len(vectors))
+	for i := range vectors {
+		second[i] = forest.Probability(m.second.LogOdds(c.vector(vectors[i], i)))
+	}
+	v.Blocks = second
+	return v
+}
+
+func (m *Model) judgeType(p *Page, v *Verdict) {
+	vector := p.typeVector(m.pageScores(p))
+	sum := float32(0)
+	best := 0
+	for t := range v.Types {
+		v.Types[t] = forest.Probability(m.typed[t].LogOdds(vector))
+		sum += v.Types[t]
+		if v.Types[t] > v.Types[best] {
+			best = t
+		}
+	}
+	for t := range v.Types {
+		v.Types[t] /= sum
+	}
+	v.Type = PageTypes[best]
+}
+
+func (m *Model) pageScores(p *Page) (s [types]float32) {
+	for t := range s {
+		s[t] = m.page[t].score(p.facts.tokens)
+	}
+	return s
+}
+
+// typeVector is what the type of a page is told by.
+func (p *Page) typeVector(scores [types]float32) vector {
+	v := p.pageVector()
+	return append(v, scores[:]...)
+}
+
+func (m *Model) linearScores(p *Page) [][3]float32 {
+	out := make([][3]float32, len(p.Blocks))
+	var near, far, text []uint32
+	for i := range out {
+		near, far, text = p.linearTokens(i, near[:0], far[:0], text[:0])
+		out[i] = [3]float32{m.block[0].score(near), m.block[1].score(far), m.block[2].score(text)}
+	}
+	return out
+}
+
+// contextSize is how many features the second look adds.
+const contextSize = 32
+
+// firstVectors returns the features of the first look, with room for those of
+// the second.
+func (p *Page) firstVectors(types [types]float32, linear [][3]float32) []vector {
+	page := append(p.pageVector(), types[:]...)
+	out := make([]vector, len(p.Blocks))
+	var s scan
+	size := 0
+	for i := range p.Blocks {
+		v := make(vector, 0, max(size, 64))
+		v = p.blockVector(v, i, &s, page, linear[i])
+		size = len(v) + contextSize
+		out[i] = v
+		s.pass(p, &p.Blocks[i])
+	}
+	return out
+}
+
+// Select returns which blocks to take: those whose probability is over the
+// threshold at which the expected F1, by words, is the highest.
+func (p *Page) Select(v *Verdict) []bool {
+	keep := make([]bool, len(p.Blocks))
+	threshold := p.bestThreshold(v.Blocks)
+	seen := make(map[string]bool)
+	for i := range p.Blocks {
+		b := &p.Blocks[i]
+		if v.Blocks[i] < threshold {
+			continue
+		}
+		if b.words >= 8 && !b.Pre {
+			if seen[b.Text] {
+				continue
+			}
+			seen[b.Text] = true
+		}
+		keep[i] = true
+	}
+	return keep
+}
+
+// bestThreshold finds the threshold t that maximises
+//
+//	2 Σ(p·w | p ≥ t) / (Σ(w | p ≥ t) + Σ(p·w))
+//
+// which is the F1 that is to be expected if the probabilities are right. They
+// are counted in steps of a hundredth.
+func (p *Page) bestThreshold(probability []float32) float32 {
+	const steps = 100
+	var taken, right [steps + 1]float64
+	all := 0.0
+	for i, x := range probability {
+		w := float64(p.Blocks[i].words)
+		taken[int(x*steps)] += w
+		right[int(x*steps)] += w * float64(x)
+		all += w * float64(x)
+	}
+	best, at := -1.0, steps
+	var t, r float64
+	for i := steps; i >= 0; i-- {
+		t += taken[i]
+		r += right[i]
+		if f := 2 * r / (t + all + 1e-9); f > best && t > 0 {
+			best, at = f, i
+		}
+	}
+	return float32(at) / steps
+}
+
+// Append appends the model in its binary form.
+func (m *Model) Append(b []byte) []byte {
+	b = append(b, modelVersion)
+	for _, l := range m.linears() {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(l.weights)))
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(l.unit))
+		for _, w := range l.weights {
+			b = append(b, byte(w))
+		}
+	}
+	for _, f := range m.forests() {
+		b = (*f).Append(b)
+	}
+	return b
+}
+
+const modelVersion = 1
+
+func (m *Model) linears() (all []*linear) {
+	for t := range m.page {
+		all = append(all, &m.page[t])
+	}
+	for i := range m.block {
+		all = append(all, &m.block[i])
+	}
+	return all
+}
+
+func (m *Model) forests() (all []**forest.Forest) {
+	for t := range m.typed {
+		all = append(all, &m.typed[t])
+	}
+	return append(all, &m.first, &m.second)
+}
+
+// Decode reads a model.
+func Decode(b []byte) (*Model, error) {
+	errDamaged := errors.New("content: the model is damaged")
+	if len(b) == 0 || b[0] != modelVersion {
+		return nil, errDamaged
+	}
+	b = b[1:]
+	m := new(Model)
+	for _, l := range m.linears() {
+		if len(b) < 8 {
+			return nil, errDamaged
+		}
+		n := int(binary.LittleEndian.Uint32(b))
+		l.unit = math.Float32frombits(binary.LittleEndian.Uint32(b[4:]))
+		b = b[8:]
+		if n > len(b) || n == 0 || n&(n-1) != 0 {
+			return nil, errDamaged
+		}
+		l.weights = make([]int8, n)
+		for i := range l.weights {
+			l.weights[i] = int8(b[i])
+		}
+		b = b[n:]
+	}
+	for _, f := range m.forests() {
+		var err error
+		if *f, b, err = forest.Decode(b); err != nil {
+			return nil, fmt.Errorf("content: %w", err)
+		}
+	}
+	return m, nil
+}

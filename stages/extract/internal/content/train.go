@@ -1,0 +1,375 @@
+package content
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
+)
+
+// TrainOptions say how a model is trained.
+type TrainOptions struct {
+	Folds  int
+	Trees  int
+	Leaves int
+	Report io.Writer
+}
+
+// Train trains a model. Every part of it is first trained once for each fold of
+// the sites without that fold, so that the parts behind learn from what those
+// before say of pages that they have not seen; and what all say of pages that
+// they have not seen is the quality that Report gets.
+func Train(samples []*Sample, o TrainOptions) *Model {
+	t := &training{samples: samples, TrainOptions: o, model: new(Model)}
+	t.prepare()
+	t.trainPages()
+	t.trainLinear()
+	t.trainForests()
+	return t.model
+}
+
+type training struct {
+	TrainOptions
+	samples []*Sample
+	model   *Model
+}
+
+func (t *training) printf(format string, args ...any) {
+	if t.Report != nil {
+		fmt.Fprintf(t.Report, format, args...)
+	}
+}
+
+func (s *Sample) fold(folds int) int {
+	h := fnv.New32a()
+	io.WriteString(h, s.Site)
+	return int(h.Sum32()>>7) % folds
+}
+
+func (t *training) prepare() {
+	best, n := 0.0, 0
+	for _, s := range t.samples {
+		s.label()
+		n += len(s.blocks)
+		keep := make([]bool, len(s.labels))
+		for i, y := range s.labels {
+			keep[i] = y >= .5
+		}
+		f, _, _ := s.f1(keep)
+		best += f
+		s.tokens = make([][3][]uint32, len(s.blocks))
+		for i := range s.blocks {
+			near, far, text := s.Page.linearTokens(i, nil, nil, nil)
+			s.tokens[i] = [3][]uint32{near, far, text}
+		}
+	}
+	t.printf("%d pages, %d blocks; F1 of the labels %.4f\n", len(t.samples), n, best/float64(len(t.samples)))
+}
+
+// withoutFold calls train for each fold and use for the samples of that fold;
+// then train for all.
+func (t *training) withoutFolds(train func([]*Sample), use func(*Sample)) {
+	for k := range t.Folds {
+		var rest, held []*Sample
+		for _, s := range t.samples {
+			if s.fold(t.Folds) == k {
+				held = append(held, s)
+			} else {
+				rest = append(rest, s)
+			}
+		}
+		train(rest)
+		for _, s := range held {
+			use(s)
+		}
+	}
+	train(t.samples)
+}
+
+// Sizes of the linear models, in weights.
+const (
+	pageWeights  = 1 << 12
+	blockWeights = 1 << 14
+	leastSites   = 3 // that a name must be seen on to count
+)
+
+func (t *training) trainPages() {
+	m := t.model
+	t.withoutFolds(
+		func(samples []*Sample) { m.page = trainPageLinear(samples) },
+		func(s *Sample) { s.pageScores = m.pageScores(s.Page) })
+	right := make(map[PageType]int)
+	all := make(map[PageType]int)
+	t.withoutFolds(
+		func(samples []*Sample) { m.typed = trainTypes(samples) },
+		func(s *Sample) {
+			var v Verdict
+			vector := s.Page.typeVector(s.pageScores)
+			sum := float32(0)
+			best := 0
+			for k := range v.Types {
+				v.Types[k] = forest.Probability(m.typed[k].LogOdds(vector))
+				sum += v.Types[k]
+				if v.Types[k] > v.Types[best] {
+					best = k
+				}
+			}
+			for k := range v.Types {
+				v.Types[k] /= sum
+			}
+			s.typeScores = v.Types
+			all[s.Type]++
+			all[""]++
+			if PageTypes[best] == s.Type {
+				right[s.Type]++
+				right[""]++
+			}
+		})
+	t.printf("types: %.3f right", float64(right[""])/float64(all[""]))
+	for _, k := range PageTypes {
+		t.printf(", %s %.2f", k, float64(right[k])/float64(all[k]))
+	}
+	t.printf("\n")
+}
+
+func trainTypes(samples []*Sample) (f [types]*forest.Forest) {
+	vectors := make([][]float32, len(samples))
+	weights := make([]float32, len(samples))
+	for i, s := range samples {
+		vectors[i] = s.Page.typeVector(s.pageScores)
+		weights[i] = 1
+	}
+	table := forest.NewTable(len(samples), len(vectors[0]), vectors)
+	for i, v := range vectors {
+		table.Set(i, v)
+	}
+	for k := range f {
+		targets := make([]float32, len(samples))
+		for i, s := range samples {
+			if s.Type == PageTypes[k] {
+				targets[i] = 1
+			}
+		}
+		f[k] = forest.Train(table, targets, weights, forest.Options{Trees: 80, Leaves: 6, Rate: .08, Rows: .7, Columns: .5, Weight: 1.5, L2: 2, Seed: uint64(k)})
+	}
+	return f
+}
+
+// trainPageLinear trains one model for each type, by logistic regression with
+// AdaGrad.
+func trainPageLinear(samples []*Sample) (out [types]linear) {
+	allowed := sitesOf(samples, pageWeights, func(s *Sample, do func(uint32)) {
+		for _, t := range s.Page.facts.tokens {
+			do(t)
+		}
+	})
+	for k := range out {
+		l := newRegression(pageWeights, allowed, .15, 1e-4)
+		r := rand.New(rand.NewPCG(7, uint64(k)))
+		for range 6 {
+			for _, i := range r.Perm(len(samples)) {
+				s := samples[i]
+				var y float32
+				if s.Type == PageTypes[k] {
+					y = 1
+				}
+				l.learn([][]uint32{s.Page.facts.tokens}, y, 1)
+			}
+		}
+		out[k] = quantised(l.weights)
+	}
+	return out
+}
+
+func (t *training) trainLinear() {
+	m := t.model
+	t.withoutFolds(
+		func(samples []*Sample) { m.block = trainBlockLinear(samples) },
+		func(s *Sample) {
+			s.linear = make([][3]float32, len(s.blocks))
+			for i, tokens := range s.tokens {
+				for k := range tokens {
+					s.linear[i][k] = m.block[k].score(tokens[k])
+				}
+			}
+		})
+}
+
+func trainBlockLinear(samples []*Sample) (out [3]linear) {
+	var allowed []bool
+	for k := range out {
+		allowed = append(allowed, sitesOf(samples, blockWeights, func(s *Sample, do func(uint32)) {
+			for i := range s.tokens {
+				for _, t := range s.tokens[i][k] {
+					do(t)
+				}
+			}
+		})...)
+	}
+	l := newRegression(3*blockWeights, allowed, .05, 2e-5)
+	r := rand.New(rand.NewPCG(11, 0))
+	for range 3 {
+		for _, i := range r.Perm(len(samples)) {
+			s := samples[i]
+			for j := range s.blocks {
+				l.learn(s.tokens[j][:], s.labels[j], s.weights[j])
+			}
+		}
+	}
+	for k := range out {
+		out[k] = quantised(l.weights[k*blockWeights : (k+1)*blockWeights])
+	}
+	return out
+}
+
+// sitesOf returns which buckets are seen on enough sites.
+func sitesOf(samples []*Sample, size int, each func(*Sample, func(uint32))) []bool {
+	last := make([]string, size)
+	count := make([]int, size)
+	ordered := slices.Clone(samples)
+	slices.SortStableFunc(ordered, func(a, b *Sample) int {
+		switch {
+		case a.Site < b.Site:
+			return -1
+		case a.Site > b.Site:
+			return 1
+		}
+		return 0
+	})
+	for _, s := range ordered {
+		each(s, func(t uint32) {
+			b := bucket(t) & uint32(size-1)
+			if last[b] != s.Site {
+				last[b] = s.Site
+				count[b]++
+			}
+		})
+	}
+	allowed := make([]bool, size)
+	for i, n := range count {
+		allowed[i] = n >= leastSites
+	}
+	return allowed
+}
+
+// A regression is a logistic regression over bags of hashed names, in as many
+// tables of one size as there are bags.
+type regression struct {
+	weights, sums []float32
+	allowed       []bool
+	bias, biasSum float32
+	rate, decay   float32
+}
+
+func newRegression(size int, allowed []bool, rate, decay float32) *regression {
+	return &regression{weights: make([]float32, size), sums: make([]float32, size), allowed: allowed, rate: rate, decay: decay}
+}
+
+func (l *regression) learn(bags [][]uint32, y, weight float32) {
+	size := uint32(len(l.weights) / len(bags))
+	z := l.bias
+	for k, bag := range bags {
+		for _, t := range bag {
+			z += l.weights[uint32(k)*size+bucket(t)&(size-1)]
+		}
+	}
+	g := (forest.Probability(z) - y) * weight
+	l.biasSum += g * g
+	l.bias -= l.rate * g / (1e-3 + sqrt(l.biasSum))
+	for k, bag := range bags {
+		for _, t := range bag {
+			b := uint32(k)*size + bucket(t)&(size-1)
+			if !l.allowed[b] {
+				continue
+			}
+			d := g + l.decay*l.weights[b]
+			l.sums[b] += d * d
+			l.weights[b] -= l.rate * d / (.3 + sqrt(l.sums[b]))
+		}
+	}
+}
+
+func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+func (t *training) trainForests() {
+	m := t.model
+	for _, s := range t.samples {
+		s.vectors = s.Page.firstVectors(s.typeScores, s.linear)
+		s.tokens = nil
+	}
+	t.withoutFolds(
+		func(samples []*Sample) { m.first = t.trainForest(samples, 1) },
+		func(s *Sample) { s.first = probabilities(m.first, s.vectors); s.last = s.first })
+	t.score("first look")
+	for _, s := range t.samples {
+		c := newContext(s.Page, s.first)
+		for i := range s.vectors {
+			s.vectors[i] = c.vector(s.vectors[i], i)
+		}
+	}
+	t.withoutFolds(
+		func(samples []*Sample) { m.second = t.trainForest(samples, 2) },
+		func(s *Sample) { s.last = probabilities(m.second, s.vectors) })
+	t.score("second look")
+}
+
+func (t *training) trainForest(samples []*Sample, seed uint64) *forest.Forest {
+	rows, size := 0, 0
+	for _, s := range samples {
+		rows += len(s.blocks)
+		if len(s.vectors) > 0 {
+			size = len(s.vectors[0])
+		}
+	}
+	var sample [][]float32
+	n := 0
+	for _, s := range samples {
+		for _, v := range s.vectors {
+			if n++; n%11 == 0 {
+				sample = append(sample, v)
+			}
+		}
+	}
+	table := forest.NewTable(rows, size, sample)
+	targets, weights := make([]float32, 0, rows), make([]float32, 0, rows)
+	for _, s := range samples {
+		for i, v := range s.vectors {
+			table.Set(len(targets), v)
+			targets = append(targets, s.labels[i])
+			weights = append(weights, s.weights[i])
+		}
+	}
+	return forest.Train(table, targets, weights, forest.Options{
+		Trees: t.Trees, Leaves: t.Leaves, Rate: 16 / float64(t.Trees), Rows: .4, Columns: .35, Weight: 20, L2: 5, Seed: seed,
+	})
+}
+
+// score reports the F1 of the last look on pages not trained on.
+func (t *training) score(name string) {
+	sum := make(map[PageType][4]float64)
+	empty := 0
+	for _, s := range t.samples {
+		v := &Verdict{Blocks: s.last}
+		keep := s.Page.Select(v)
+		f, p, r := s.f1(keep)
+		if !slices.Contains(keep, true) && len(keep) > 0 {
+			empty++
+		}
+		for _, k := range []PageType{"", s.Type} {
+			x := sum[k]
+			sum[k] = [4]float64{x[0] + f, x[1] + p, x[2] + r, x[3] + 1}
+		}
+	}
+	all := sum[""]
+	t.printf("%s: F1 %.4f precision %.4f recall %.4f, %d empty;", name, all[0]/all[3], all[1]/all[3], all[2]/all[3], empty)
+	for _, k := range PageTypes {
+		if x := sum[k]; x[3] > 0 {
+			t.printf(" %s %.3f", k, x[0]/x[3])
+		}
+	}
+	t.printf("\n")
+}

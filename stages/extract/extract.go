@@ -5,34 +5,38 @@
 //	var x extract.Extractor
 //	text := x.Extract(ctx, doc, "")
 //	fmt.Println(text.Title, text.Text)
+//
+// A page is read into blocks, such as paragraphs and list items, and a small
+// trained model judges each: see docs/extract.md.
 package extract
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/html"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract/internal/content"
 )
 
 // A Mode says how an [Extractor] weighs quality against time.
 type Mode string
 
-// The modes. extracteval measures them; docs/extract.md has the numbers.
+// The modes. docs/extract.md has what they reach and what they cost.
 const (
-	// ModeBalanced is go-trafilatura without its fallbacks. It is the default.
+	// ModeBalanced looks at each block twice: for itself, and knowing what
+	// the first look has found around it. It is the default.
 	ModeBalanced Mode = "balanced"
-	// ModeAccurate is go-trafilatura with its fallbacks, which compare its
-	// result with those of two other extractors: half as fast.
+	// ModeAccurate asks several models for the second look.
 	ModeAccurate Mode = "accurate"
-	// ModeFast is go-readability: about twice as fast as balanced.
+	// ModeFast looks at each block once.
 	ModeFast Mode = "fast"
 )
 
@@ -47,46 +51,54 @@ func ParseMode(s string) (Mode, error) {
 	return "", fmt.Errorf("extract: unknown mode %q (want accurate, balanced or fast)", s)
 }
 
+func (m Mode) looks() content.Looks {
+	switch m {
+	case ModeFast:
+		return content.FirstLook
+	case ModeAccurate:
+		return content.ManyLooks
+	}
+	return content.SecondLook
+}
+
 // Defaults of an [Extractor].
 const (
-	DefaultExtractTimeout  = 10 * time.Second
-	DefaultExtractMaxNodes = 60_000
-	DefaultMaxText         = 1 << 20
+	DefaultTimeout = 10 * time.Second
+	DefaultMaxText = 1 << 20
+)
+
+// The types of pages, by what their content looks like.
+const (
+	TypeArticle       = string(content.Article)       // running text
+	TypeDocumentation = string(content.Documentation) // a manual, a reference
+	TypeForum         = string(content.Forum)         // posts of several people
+	TypeProduct       = string(content.Product)       // one thing that is sold
+	TypeListing       = string(content.Listing)       // many entries of one kind
+	TypeCollection    = string(content.Collection)    // a category of products
+	TypeService       = string(content.Service)       // what somebody offers
 )
 
 // An Extractor takes the main text out of pages. The zero value is ready.
 //
-// No page fails: where no main text is found, or finding it takes too long or
-// breaks, the result is the readable text of the whole body, and Method says so.
+// No page fails: where the model finds no main text, or there is no time, the
+// result is the readable text of the whole body, and Method says so. The time
+// that a page takes grows with its size and no faster.
 //
-// An Extractor is safe for use by many goroutines. It must not be copied or
-// changed after its first use.
+// An Extractor is safe for use by many goroutines. It must not be changed after
+// its first use.
 type Extractor struct {
 	// Mode is the mode; [ModeBalanced] if empty or unknown.
 	Mode Mode
-	// Dates asks for the date of publication where the metadata name none,
-	// which is searched for in the page and costs a quarter more time.
-	Dates bool
-	// Markdown, Links and Images ask for these fields of the result.
+	// Markdown, Links and Images ask for these fields of the result. They do
+	// not change the text.
 	Markdown, Links, Images bool
 
 	// Timeout bounds the time spent on finding the main text of a page;
-	// [DefaultExtractTimeout] if zero. The libraries that do it cannot be
-	// interrupted: after the timeout their goroutine is left to finish, and the
-	// page gets the text of its body.
+	// [DefaultTimeout] if zero. The context of a call bounds it too.
 	Timeout time.Duration
-	// MaxAbandoned bounds how many such goroutines there may be. While there
-	// are as many, every page gets the text of its body at once. The number of
-	// processors if zero. Each holds a few copies of its page's tree.
-	MaxAbandoned int
-	// MaxNodes bounds the trees that main text is looked for in, in nodes;
-	// [DefaultExtractMaxNodes] if zero. Larger pages get the text of their body.
-	MaxNodes int
 	// MaxText bounds Text and Markdown each, in bytes; [DefaultMaxText] if
 	// zero. What is over is cut off between lines.
 	MaxText int
-
-	abandoned atomic.Int64
 }
 
 // Text is the main text of a page and what is known of it.
@@ -99,25 +111,27 @@ type Text struct {
 	Site   string `json:"site,omitempty"`
 	// Description is the page's own summary.
 	Description string `json:"description,omitempty"`
-	// Published is RFC 3339, or a date alone: from the metadata, or searched
-	// for if Extractor.Dates is set.
+	// Published is the date of publication: RFC 3339, or a date alone.
 	Published string `json:"published,omitempty"`
 	// Language is an ISO 639-1 code, or 639-3 where there is none; see
 	// [stages.DetectLanguage].
 	Language string `json:"language,omitempty"`
 	// Canonical is the page's canonical URL.
 	Canonical string `json:"canonical,omitempty"`
+	// Type is the type of the page, such as [TypeArticle].
+	Type string `json:"type,omitempty"`
 
 	// Text is the main text, one line for each paragraph, heading, list item
-	// and table row; the lines of preformatted text are kept.
+	// and table row, whose cells are separated by tabs; the lines of
+	// preformatted text and those that a page breaks are kept.
 	Text string `json:"text"`
-	// Markdown is the same with headings, lists, emphasis and links marked.
+	// Markdown is the same as GitHub Flavored Markdown.
 	Markdown string `json:"markdown,omitempty"`
 	// Links and Images are those within the main text, resolved.
 	Links  []stages.Link `json:"links,omitempty"`
 	Images []Image       `json:"images,omitempty"`
 
-	// Method says what found the text: "trafilatura", "readability" or "body".
+	// Method says what found the text: "model" or "body".
 	Method string `json:"method"`
 	// Note says why the method is "body", or that the text was cut.
 	Note string `json:"note,omitempty"`
@@ -135,15 +149,16 @@ type Image struct {
 }
 
 // HTML parses a page of any encoding and extracts its text: a [stages.ToUTF8],
-// a [stages.ParseDocument] and an [Extractor.Extract]. url is the page's address, which
-// relative links need, or "". contentType is the HTTP header, or "".
+// a [stages.ParseDocument] and an [Extractor.Extract]. url is the page's
+// address, which relative links need, or "". contentType is the HTTP header, or
+// "".
 func (x *Extractor) HTML(ctx context.Context, page []byte, url, contentType string) *Text {
 	utf8, _ := stages.ToUTF8(page, contentType)
 	return x.Extract(ctx, stages.ParseDocument(utf8, url, nil), "")
 }
 
-// HTML extracts the text of one page with the zero [Extractor] in the
-// mode given; see [Extractor.HTML].
+// HTML extracts the text of one page with the zero [Extractor] in the mode
+// given; see [Extractor.HTML].
 func HTML(ctx context.Context, page []byte, url string, mode Mode) *Text {
 	x := &Extractor{Mode: mode}
 	return x.HTML(ctx, page, url, "")
@@ -155,46 +170,119 @@ func HTML(ctx context.Context, page []byte, url string, mode Mode) *Text {
 // If ctx ends first, the result is the text of the body.
 func (x *Extractor) Extract(ctx context.Context, d *stages.Document, contentLanguage string) *Text {
 	t := &Text{
-		URL: d.URL, Title: d.Meta.Title, Description: d.Meta.Description, Canonical: d.Meta.Canonical,
+		URL: d.URL, Description: d.Meta.Description, Canonical: d.Meta.Canonical,
 		OpenGraph: d.Meta.OpenGraph, Fields: d.Meta.Fields, JSONLD: d.Meta.JSONLD,
 	}
-	found, note := x.find(ctx, d)
-	if found == nil || emptyLines(found.lines) {
-		t.Note = cmp.Or(note, "no main text found")
-		found = x.body(d).with(found)
-	}
-	t.Method = found.method
-	lines := withoutTitle(found.lines, found.title, d.Meta.OpenGraph["og:title"], d.Meta.Title)
+	found := x.find(ctx, d)
+	t.Method, t.Note, t.Type = found.method, found.note, found.pageType
+	t.describe(d, found)
 	limit := cmp.Or(x.MaxText, DefaultMaxText)
+	lines := withoutTitle(found.lines(), t.Title, d.Meta.OpenGraph["og:title"], d.Meta.Title)
 	var cut bool
 	t.Text, cut = joinLines(lines, limit)
 	t.Text = norm.NFC.String(t.Text)
-	if x.Markdown {
-		t.Markdown, _ = joinLines(markdownLines(found.root, found.method == "body", d.Resolve), limit)
-	}
 	if cut {
 		t.Note = strings.TrimPrefix(t.Note+"; the text is cut", "; ")
 	}
-	if x.Links {
-		t.Links = linksIn(found.root, d.Resolve)
+	if x.Markdown || x.Links || x.Images {
+		x.render(t, found, d, limit)
 	}
-	if x.Images {
-		t.Images = imagesIn(found.root, d.Resolve)
-	}
-	t.describe(d, found)
 	t.Language = stages.DetectLanguage(t.Text, d.Meta.Lang, cmp.Or(contentLanguage, d.Meta.ContentLanguage))
 	return t
 }
 
-// body returns the readable text of the whole body.
-func (x *Extractor) body(d *stages.Document) *finding {
-	f := &finding{method: "body", root: bodyOf(d.Root())}
-	f.lines = textLines(f.root, true)
-	if emptyLines(f.lines) {
+// A finding is which blocks of a page are its main text.
+type finding struct {
+	page         *content.Page
+	keep         []bool
+	method, note string
+	pageType     string
+}
+
+// find finds the main text.
+func (x *Extractor) find(ctx context.Context, d *stages.Document) *finding {
+	timeout := cmp.Or(x.Timeout, DefaultTimeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	page, err := content.Read(limited, d)
+	if err == nil {
+		var v *content.Verdict
+		if v, err = content.Default().Judge(limited, page, x.Mode.looks()); err == nil {
+			f := &finding{page: page, keep: page.Select(v), method: "model", pageType: string(v.Type)}
+			if f.words() > 0 {
+				return f
+			}
+			err = errors.New("no main text found")
+		}
+	}
+	note := err.Error()
+	switch {
+	case ctx.Err() != nil:
+		note = "cancelled"
+	case limited.Err() != nil:
+		note = fmt.Sprintf("no main text found within %v", timeout)
+	}
+	return body(d, page, note)
+}
+
+// body takes the readable text of the whole body.
+func body(d *stages.Document, page *content.Page, note string) *finding {
+	if page == nil {
+		// The tree is bounded, so that this is.
+		page, _ = content.Read(context.Background(), d)
+	}
+	f := &finding{page: page, keep: page.Body(), method: "body", note: note}
+	if f.words() == 0 {
 		// A page that is all navigation or all form still says something.
-		f.lines = textLines(d.Root(), false)
+		for i := range f.keep {
+			f.keep[i] = true
+		}
 	}
 	return f
+}
+
+// words returns how many blocks there are that say something.
+func (f *finding) words() (n int) {
+	for i, k := range f.keep {
+		if k && f.page.Blocks[i].Text != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *finding) lines() []string {
+	var lines []string
+	for i, k := range f.keep {
+		if k {
+			lines = append(lines, f.page.Blocks[i].Text)
+		}
+	}
+	return lines
+}
+
+// render fills the fields that need the tree of the main text.
+func (x *Extractor) render(t *Text, f *finding, d *stages.Document, limit int) {
+	root := f.page.Prune(f.keep)
+	if x.Markdown {
+		for i, k := range f.keep {
+			if b := &f.page.Blocks[i]; k && b.Source != content.FromTree {
+				for line := range strings.SplitSeq(b.Text, "\n") {
+					p := &html.Node{Type: html.ElementNode, Data: "p"}
+					p.AppendChild(&html.Node{Type: html.TextNode, Data: line})
+					root.AppendChild(p)
+				}
+			}
+		}
+		t.Markdown, _ = markdown(root, limit, d.Resolve)
+		t.Markdown = norm.NFC.String(t.Markdown)
+	}
+	if x.Links {
+		t.Links = linksIn(root, d.Resolve)
+	}
+	if x.Images {
+		t.Images = imagesIn(root, d.Resolve)
+	}
 }
 
 // withoutTitle removes a first line that repeats the title, which has a field of
@@ -211,6 +299,48 @@ func withoutTitle(lines []string, titles ...string) []string {
 	return lines
 }
 
-func (x *Extractor) maxAbandoned() int64 {
-	return int64(cmp.Or(x.MaxAbandoned, runtime.GOMAXPROCS(0)))
+// joinLines joins lines up to limit bytes.
+func joinLines(lines []string, limit int) (s string, cut bool) {
+	size := 0
+	for i, l := range lines {
+		size += len(l) + 1
+		if size > limit+1 {
+			s = strings.Join(lines[:i], "\n")
+			if i == 0 {
+				s = strings.ToValidUTF8(l[:limit], "")
+			}
+			return s, true
+		}
+	}
+	return strings.Join(lines, "\n"), false
+}
+
+// linksIn returns the links below root.
+func linksIn(root *html.Node, resolve func(string) (string, error)) []stages.Link {
+	var out []stages.Link
+	for n := root; n != nil && len(out) < stages.DefaultMaxLinks; n = next(n, root) {
+		if n.Type == html.ElementNode && n.Data == "a" {
+			if u, err := resolve(attr(n, "href")); err == nil {
+				out = append(out, stages.Link{URL: u, Kind: stages.LinkAnchor, Text: nodeText(n, stages.DefaultMaxLinkText)})
+			}
+		}
+	}
+	return out
+}
+
+// imagesIn returns the images below root, each URL once.
+func imagesIn(root *html.Node, resolve func(string) (string, error)) []Image {
+	var out []Image
+	seen := make(map[string]bool)
+	for n := root; n != nil && len(out) < 1000; n = next(n, root) {
+		if n.Type != html.ElementNode || n.Data != "img" {
+			continue
+		}
+		u, err := resolve(attr(n, "src"))
+		if err == nil && !seen[u] {
+			seen[u] = true
+			out = append(out, Image{URL: u, Alt: clipText(attr(n, "alt"), 500)})
+		}
+	}
+	return out
 }

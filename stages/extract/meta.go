@@ -1,32 +1,44 @@
 package extract
 
 import (
-	"encoding/json"
+	"net/url"
+	"slices"
 	"strings"
-	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract/internal/content"
 )
 
-// describe fills the fields that come from metadata: what the library says,
-// else what the page says of itself.
+// describe fills the fields that come from metadata, and from what the page
+// shows around its main text.
 func (t *Text) describe(d *stages.Document, f *finding) {
 	m := &d.Meta
-	t.Title = clipText(firstOf(f.title, m.OpenGraph["og:title"], m.Title), 1000)
-	t.Site = clipText(firstOf(m.OpenGraph["og:site_name"], f.site, m.Fields["application-name"]), 300)
-	t.Byline = clipText(firstOf(m.Fields["author"], author(m), f.byline, m.Fields["dc.creator"]), 500)
-	if len(t.Byline) > 3 && strings.EqualFold(t.Byline[:3], "by ") {
-		t.Byline = strings.TrimSpace(t.Byline[3:])
-	}
+	t.Title = clipText(firstOf(m.OpenGraph["og:title"], m.Title), 1000)
+	t.Site = clipText(firstOf(m.OpenGraph["og:site_name"], m.Fields["application-name"]), 300)
 	t.Description = firstOf(t.Description, m.OpenGraph["og:description"])
-	t.Published = published(m)
-	if t.Published == "" && !f.date.IsZero() {
-		t.Published = f.date.Format(time.RFC3339)
-		if strings.HasSuffix(t.Published, "T00:00:00Z") {
-			t.Published = t.Published[:10]
+	t.Published = metaDate(m, f.page)
+	known := metaAuthors(d, f.page, t.Site)
+	if t.Published == "" || known == nil {
+		dates, authors := f.page.Hints()
+		first := max(0, slices.Index(f.keep, true))
+		if t.Published == "" && datedTypes[t.Type] {
+			t.Published = pageDate(d, dates, first)
+		}
+		if known == nil && authoredTypes[t.Type] {
+			known = pageAuthors(d, authors, first, t.Site)
 		}
 	}
+	t.Byline = clipText(strings.Join(known, "; "), 500)
 }
+
+// datedTypes and authoredTypes are the types of pages that a date or an author
+// is searched for in: on others, what is found is that of something else.
+var (
+	datedTypes    = map[string]bool{TypeArticle: true, TypeDocumentation: true, TypeForum: true, "": true}
+	authoredTypes = map[string]bool{TypeArticle: true, TypeDocumentation: true, "": true}
+)
 
 func firstOf(values ...string) string {
 	for _, v := range values {
@@ -37,75 +49,141 @@ func firstOf(values ...string) string {
 	return ""
 }
 
-// published returns the date of publication that the metadata name: RFC 3339,
-// or a date alone.
-func published(m *stages.Meta) string {
-	for _, v := range []string{
-		m.OpenGraph["article:published_time"], m.Fields["article:published_time"], m.OpenGraph["og:published_time"],
-		jsonLD(m, "datePublished"), m.Fields["datepublished"], m.Fields["dc.date.issued"], m.Fields["dcterms.created"],
-		m.Fields["date"], m.Fields["dc.date"], m.Fields["parsely-pub-date"], m.Fields["citation_publication_date"],
-	} {
-		if s := normalDate(v); s != "" {
-			return s
+// metaAuthors returns the authors that the metadata name, or nil.
+func metaAuthors(d *stages.Document, p *content.Page, site string) []string {
+	m := &d.Meta
+	for _, o := range p.Objects {
+		if names := people(d, site, personNames(o["author"])...); names != nil {
+			return names
 		}
 	}
-	return ""
+	for _, v := range []string{m.Fields["author"], m.OpenGraph["article:author"], m.Fields["parsely-author"], m.Fields["sailthru.author"], m.Fields["citation_author"], m.Fields["dc.creator"], m.Fields["byl"]} {
+		if names := people(d, site, splitNames(v)...); names != nil {
+			return names
+		}
+	}
+	return nil
 }
 
-// normalDate returns a date in RFC 3339, or as a date alone, or "" if it is in
-// no form that metadata should have.
-func normalDate(s string) string {
-	s = strings.TrimSpace(s)
-	if s == "" || len(s) > 64 {
-		return ""
-	}
-	for _, layout := range []string{
-		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05",
-		"2006-01-02T15:04:05.999Z0700", time.RFC1123Z, time.RFC1123,
-	} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.Format(time.RFC3339)
+// pageAuthors returns the authors that stand near the beginning of the main
+// text, or nil.
+func pageAuthors(d *stages.Document, hints []content.Hint, first int, site string) []string {
+	for _, strong := range []bool{true, false} {
+		for _, h := range hints {
+			if h.Strong != strong || h.Block > first+4 || h.Block < first-25 && !strong {
+				continue
+			}
+			line, _, _ := strings.Cut(h.Text, "\n")
+			if names := people(d, site, splitNames(line)...); names != nil {
+				return names
+			}
 		}
 	}
-	for _, layout := range []string{"2006-01-02", "2006/01/02", "20060102"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.Format(time.DateOnly)
-		}
-	}
-	return ""
+	return nil
 }
 
-// author returns the names of the authors that JSON-LD names.
-func author(m *stages.Meta) string {
-	var names []string
-	for _, raw := range m.JSONLD {
-		eachObject(raw, func(o map[string]any) bool {
-			names = namesOf(o["author"])
-			return len(names) == 0
-		})
-		if len(names) > 0 {
+// splitNames splits a byline into names.
+func splitNames(s string) []string {
+	s = strings.Join(strings.Fields(s), " ")
+	for _, by := range []string{"written by", "posted by", "published by", "author:", "by:", "by", "von", "por", "par", "di", "door"} {
+		if len(s) > len(by)+1 && strings.EqualFold(s[:len(by)], by) && (s[len(by)] == ' ' || by[len(by)-1] == ':') {
+			s = strings.TrimSpace(s[len(by):])
 			break
 		}
 	}
-	return strings.Join(names, "; ")
+	for _, end := range []string{" | ", " • ", " · ", " – ", " — ", " - ", " on "} {
+		if i := strings.Index(s, end); i > 0 {
+			s = s[:i]
+		}
+	}
+	s = strings.NewReplacer(" and ", ";", " und ", ";", " & ", ";", ",", ";", " et ", ";").Replace(s)
+	return strings.Split(s, ";")
 }
 
-// namesOf reads schema.org's author: a name, an object with a name, or a list.
-func namesOf(v any) []string {
+// people returns those of some names that look like names of people.
+func people(d *stages.Document, site string, names ...string) []string {
+	var out []string
+	for _, n := range names {
+		n = strings.Trim(strings.Join(strings.Fields(n), " "), " .,:;|-–•")
+		if isPerson(n, d, site) && !slices.Contains(out, n) && len(out) < 20 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// noPeople are words that stand in names of those who are no people.
+var noPeople = wordMap("admin administrator editor editors editorial staff team webmaster author authors news newsroom desk press company inc llc ltd gmbh corp " +
+	"support guest anonymous unknown user contributor contributors contributing writer reporter correspondent the a an at in of for with about to your our more read share follow posted updated published " +
+	"reviewed " +
+	"redaktion redacción redação rédaction blog magazine university institute department association foundation agency service services group media null undefined website")
+
+func wordMap(s string) map[string]bool {
+	m := make(map[string]bool)
+	for w := range strings.FieldsSeq(s) {
+		m[w] = true
+	}
+	return m
+}
+
+// isPerson reports whether a text is likely to be the name of a person, and not
+// that of the site: one to five words, without digits and signs.
+func isPerson(n string, d *stages.Document, site string) bool {
+	if len(n) < 3 || len(n) > 60 || strings.ContainsAny(n, "@/:<>{}[]()|©!?\"0123456789_#") {
+		return false
+	}
+	words := strings.Fields(n)
+	if len(words) > 5 || strings.EqualFold(n, site) {
+		return false
+	}
+	upper := 0
+	for _, w := range words {
+		initial := len(w) == 2 && w[1] == '.'
+		if noPeople[strings.ToLower(strings.Trim(w, ".,"))] && !initial {
+			return false
+		}
+		c, _ := utf8.DecodeRuneInString(w)
+		if unicode.IsUpper(c) || !unicode.IsLower(c) {
+			upper++
+		}
+	}
+	if upper == 0 || upper*2 < len(words) {
+		return false
+	}
+	joined := strings.ToLower(strings.Join(words, ""))
+	host := strings.ToLower(hostOf(d.URL))
+	return len(joined) < 5 || !strings.Contains(host, joined) || len(words) > 1 && len(site) > 0 && !strings.EqualFold(strings.Join(strings.Fields(site), ""), joined)
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.NewReplacer(".", "", "-", "").Replace(u.Hostname())
+}
+
+// personNames reads schema.org's author: a name, an object with a name, or a
+// list. Organizations are no authors.
+func personNames(v any) []string {
 	switch v := v.(type) {
 	case string:
-		if !strings.HasPrefix(v, "http") {
-			return []string{v}
-		}
+		return splitNames(v)
 	case map[string]any:
-		if s, ok := v["name"].(string); ok {
-			return []string{s}
+		if t, _ := v["@type"].(string); strings.Contains(t, "Organization") {
+			return nil
+		}
+		switch name := v["name"].(type) {
+		case string:
+			return splitNames(name)
+		case []any:
+			return personNames(name)
 		}
 	case []any:
 		var out []string
 		for _, e := range v {
 			if _, nested := e.([]any); !nested && len(out) < 20 {
-				out = append(out, namesOf(e)...)
+				out = append(out, personNames(e)...)
 			}
 		}
 		return out
@@ -113,46 +191,12 @@ func namesOf(v any) []string {
 	return nil
 }
 
-// jsonLD returns the first string of that name in the page's JSON-LD, at the
-// top or in a @graph.
-func jsonLD(m *stages.Meta, key string) string {
-	found := ""
-	for _, raw := range m.JSONLD {
-		eachObject(raw, func(o map[string]any) bool {
-			found, _ = o[key].(string)
-			return found == ""
-		})
-		if found != "" {
-			break
+// objectString returns the first string of that name in the page's JSON-LD.
+func objectString(p *content.Page, key string) string {
+	for _, o := range p.Objects {
+		if s, ok := o[key].(string); ok && s != "" {
+			return s
 		}
 	}
-	return found
-}
-
-// eachObject calls do for the objects at the top of a JSON-LD block until it
-// returns false.
-func eachObject(raw json.RawMessage, do func(map[string]any) bool) {
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return
-	}
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	for _, e := range list {
-		o, ok := e.(map[string]any)
-		if !ok {
-			continue
-		}
-		if !do(o) {
-			return
-		}
-		graph, _ := o["@graph"].([]any)
-		for _, g := range graph {
-			if o, ok := g.(map[string]any); ok && !do(o) {
-				return
-			}
-		}
-	}
+	return ""
 }

@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/stages/extract/internal/content"
 )
 
 // The walks of this file need no stack, so that a deep tree costs no more than
@@ -62,13 +64,8 @@ func attr(n *html.Node, key string) string {
 	return ""
 }
 
-// atomOf returns an element's atom; libraries make elements without it.
-func atomOf(n *html.Node) atom.Atom {
-	if n.DataAtom != 0 {
-		return n.DataAtom
-	}
-	return atom.Lookup([]byte(n.Data))
-}
+// breaks reports whether an element begins and ends a block.
+func breaks(a atom.Atom) bool { return content.Breaking(a) }
 
 // nodeText returns the text below n, its images' alternative text included,
 // with white space collapsed, and at most limit bytes of it.

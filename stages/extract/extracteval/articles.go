@@ -36,3 +36,38 @@ func grams(s string) map[string]int {
 	}
 	return out
 }
+
+// judgeWords compares the words of two texts as multisets and returns F1,
+// precision and recall in the place of counts.
+func judgeWords(want, got string) score {
+	a, b := bag(want), bag(got)
+	if len(a) == 0 || len(b) == 0 {
+		if len(a) == len(b) {
+			return score{1, 1, 1}
+		}
+		if len(a) == 0 {
+			return score{}
+		}
+	}
+	common, na, nb := 0.0, 0.0, 0.0
+	for w, n := range a {
+		na += float64(n)
+		common += float64(min(n, b[w]))
+	}
+	for _, n := range b {
+		nb += float64(n)
+	}
+	if common == 0 {
+		return score{}
+	}
+	p, r := common/nb, common/na
+	return score{2 * p * r / (p + r), p, r}
+}
+
+func bag(s string) map[string]int {
+	out := make(map[string]int)
+	for w := range strings.FieldsFuncSeq(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '_' }) {
+		out[w]++
+	}
+	return out
+}

@@ -1,12 +1,16 @@
 package main
 
 import (
-	"context"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +18,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-301537d8/weir/stages/extract"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
 
 // moduleDir returns where the go command keeps a module's source.
@@ -135,13 +140,84 @@ func readabilityPages() ([]page, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Too large for its own good, it is given the text of its whole body.
-		whole := &extract.Extractor{MaxNodes: 1}
-		article := whole.HTML(context.Background(), expected, "", "").Text
+		article, err := allText(expected)
+		if err != nil {
+			return nil, err
+		}
 		pages = append(pages, page{name: filepath.Base(filepath.Dir(src)), url: "http://fakehost/test/page.html", html: html, article: article})
 	}
 	if len(pages) == 0 {
 		return nil, fmt.Errorf("no test pages in %s", dir)
 	}
 	return pages, nil
+}
+
+// allText returns the text of a page, block by block.
+func allText(page []byte) (string, error) {
+	root, err := html.Parse(bytes.NewReader(page))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for n := range root.Descendants() {
+		switch {
+		case n.Type == html.TextNode && n.Parent.DataAtom != atom.Script && n.Parent.DataAtom != atom.Style:
+			b.WriteString(n.Data)
+		case n.DataAtom == atom.Br:
+			b.WriteByte('\n')
+		}
+	}
+	return b.String(), nil
+}
+
+// wcxbPages reads a folder of the Web Content Extraction Benchmark.
+func wcxbPages(dir string) ([]page, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "ground-truth", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no annotated pages in %q (see -wcxb)", dir)
+	}
+	var pages []page
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var truth struct {
+			URL      string `json:"url"`
+			Internal struct {
+				PageType struct {
+					Primary string `json:"primary"`
+				} `json:"page_type"`
+			} `json:"_internal"`
+			GroundTruth struct {
+				MainContent string `json:"main_content"`
+			} `json:"ground_truth"`
+		}
+		if err := json.Unmarshal(b, &truth); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		html, err := readGzip(filepath.Join(dir, "html", name+".html.gz"))
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, page{name: name, url: truth.URL, html: html, article: truth.GroundTruth.MainContent, kind: cmp.Or(truth.Internal.PageType.Primary, "article")})
+	}
+	return pages, nil
+}
+
+func readGzip(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return io.ReadAll(z)
 }

@@ -35,15 +35,26 @@ func main() {
 	folds := flag.Int("folds", 5, "how often sites are held out")
 	trees := flag.Int("trees", 200, "trees of each forest")
 	leaves := flag.Int("leaves", 32, "leaves of each tree")
+	rows := flag.Float64("rows", .4, "share of the blocks that each tree sees")
 	every := flag.Int("every", 1, "train on one page in `n` only")
+	pages := flag.String("pages", "", "a `file` for the figures of each page; none if empty")
 	flag.Parse()
-	if err := run(*data, *out, *every, content.TrainOptions{Folds: *folds, Trees: *trees, Leaves: *leaves, Report: os.Stdout}); err != nil {
+	o := content.TrainOptions{Folds: *folds, Trees: *trees, Leaves: *leaves, Rows: *rows, Report: os.Stdout}
+	if err := run(*data, *out, *pages, *every, o); err != nil {
 		fmt.Fprintln(os.Stderr, "extracttrain:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, out string, every int, o content.TrainOptions) error {
+func run(dir, out, pages string, every int, o content.TrainOptions) error {
+	if pages != "" {
+		f, err := os.Create(pages)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		o.Pages = f
+	}
 	samples, err := load(dir, every)
 	if err != nil {
 		return err
@@ -98,7 +109,7 @@ func load(dir string, every int) ([]*content.Sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		samples = append(samples, &content.Sample{Page: page, Site: site(t.URL), Type: typeOf(t.Internal.PageType), Reference: t.GroundTruth.MainContent})
+		samples = append(samples, &content.Sample{Name: name, Page: page, Site: site(t.URL), Type: typeOf(t.Internal.PageType), Reference: t.GroundTruth.MainContent})
 	}
 	return samples, nil
 }

@@ -62,8 +62,8 @@ func (p *Page) readFacts() {
 		fact("type:", t)
 	}
 	claim(m.OpenGraph["og:type"])
-	for _, raw := range m.JSONLD {
-		for _, t := range topTypes(raw) {
+	for _, o := range p.Objects {
+		for _, t := range typesOf(o) {
 			claim(t[strings.LastIndexByte(t, '/')+1:])
 		}
 	}
@@ -194,45 +194,50 @@ func eachWord(s string, do func(uint32)) {
 	}
 }
 
-// topTypes returns the @type of the objects at the top of a JSON-LD block.
-func topTypes(raw json.RawMessage) []string {
-	var out []string
-	eachObject(raw, func(o map[string]any) {
-		switch t := o["@type"].(type) {
-		case string:
-			out = append(out, t)
-		case []any:
-			for _, e := range t {
-				if s, ok := e.(string); ok {
-					out = append(out, s)
-				}
+// typesOf returns the @type of an object of JSON-LD.
+func typesOf(o map[string]any) []string {
+	switch t := o["@type"].(type) {
+	case string:
+		return []string{t}
+	case []any:
+		var out []string
+		for _, e := range t {
+			if s, ok := e.(string); ok {
+				out = append(out, s)
 			}
 		}
-	})
-	return out
+		return out
+	}
+	return nil
 }
 
-// eachObject calls do for the objects at the top of a JSON-LD block, in lists
-// and graphs too.
-func eachObject(raw json.RawMessage, do func(map[string]any)) {
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return
+// maxObjects bounds the objects of JSON-LD that are read.
+const maxObjects = 500
+
+// readObjects reads the objects at the top of the page's JSON-LD, in lists and
+// graphs too.
+func (p *Page) readObjects() {
+	add := func(list []any) {
+		for _, e := range list {
+			if o, ok := e.(map[string]any); ok && len(p.Objects) < maxObjects {
+				p.Objects = append(p.Objects, o)
+			}
+		}
 	}
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	for _, e := range list {
-		o, ok := e.(map[string]any)
-		if !ok {
+	for _, raw := range p.doc.Meta.JSONLD {
+		var v any
+		if json.Unmarshal(raw, &v) != nil {
 			continue
 		}
-		do(o)
-		graph, _ := o["@graph"].([]any)
-		for _, g := range graph {
-			if o, ok := g.(map[string]any); ok {
-				do(o)
+		list, ok := v.([]any)
+		if !ok {
+			list = []any{v}
+		}
+		for _, e := range list {
+			add([]any{e})
+			if o, ok := e.(map[string]any); ok {
+				graph, _ := o["@graph"].([]any)
+				add(graph)
 			}
 		}
 	}
@@ -247,20 +252,17 @@ func (p *Page) addStructured() {
 	if len(p.elements) == 0 {
 		return
 	}
-	for _, raw := range p.doc.Meta.JSONLD {
-		eachObject(raw, func(o map[string]any) {
-			for _, key := range []string{"description", "articleBody", "text"} {
-				s, _ := o[key].(string)
-				if len(s) < minStructured || len(p.Blocks) >= maxBlocks {
-					continue
-				}
-				text, words := structuredText(s)
-				b := Block{Text: text, Source: FromJSONLD}
-				b.words = words
-				b.count()
-				p.Blocks = append(p.Blocks, b)
+	for _, o := range p.Objects {
+		for _, key := range []string{"description", "articleBody", "text"} {
+			s, _ := o[key].(string)
+			if len(s) < minStructured || len(p.Blocks) >= maxBlocks {
+				continue
 			}
-		})
+			b := Block{Source: FromJSONLD}
+			b.Text, b.words = structuredText(s)
+			b.count()
+			p.Blocks = append(p.Blocks, b)
+		}
 	}
 }
 
@@ -278,13 +280,13 @@ func structuredText(s string) (string, int32) {
 			}
 			l.text(part)
 		}
-		return l.take2()
+		return l.takeWords()
 	}
 	z := html.NewTokenizer(strings.NewReader(s))
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
-			return l.take2()
+			return l.takeWords()
 		case html.TextToken:
 			l.text(string(z.Text()))
 		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
@@ -296,7 +298,7 @@ func structuredText(s string) (string, int32) {
 	}
 }
 
-func (l *line) take2() (string, int32) {
+func (l *line) takeWords() (string, int32) {
 	words := l.words
 	return l.take(), words
 }

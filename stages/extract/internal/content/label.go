@@ -7,6 +7,7 @@ import (
 
 // A Sample is an annotated page to train on.
 type Sample struct {
+	Name      string
 	Page      *Page
 	Site      string // pages of one site are held out together
 	Type      PageType
@@ -15,6 +16,7 @@ type Sample struct {
 	blocks  [][]int32 // the words of each block
 	words   []int32   // those of the reference
 	labels  []float32
+	limit   float64 // the F1 that the labels reach
 	weights []float32
 
 	pageScores  [types]float32

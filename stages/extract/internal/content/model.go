@@ -1,10 +1,13 @@
 package content
 
 import (
+	"context"
+	_ "embed" // the model
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
 )
@@ -55,28 +58,69 @@ type Looks int
 const (
 	FirstLook  Looks = 1 // each block for itself
 	SecondLook Looks = 2 // each block again, knowing of the others
+	ManyLooks  Looks = 3 // the same by several forests
 )
 
-// Judge judges the blocks of a page.
-func (m *Model) Judge(p *Page, looks Looks) *Verdict {
-	v := new(Verdict)
-	if len(p.elements) == 0 {
-		v.Type = Article
-		return v
+// Judge judges the blocks of a page. If ctx ends meanwhile, it returns its error.
+func (m *Model) Judge(ctx context.Context, p *Page, looks Looks) (*Verdict, error) {
+	v := &Verdict{Type: Article, Blocks: make([]float32, len(p.Blocks))}
+	if len(p.Blocks) == 0 {
+		return v, ctx.Err()
 	}
 	m.judgeType(p, v)
-	vectors := p.firstVectors(v.Types, m.linearScores(p))
-	v.Blocks = probabilities(m.first, vectors)
+	page := append(p.pageVector(), v.Types[:]...)
+	vectors := make([]vector, len(p.Blocks))
+	var s scan
+	var near, far, text []uint32
+	size := 0
+	for i := range p.Blocks {
+		if i%256 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		near, far, text = p.linearTokens(i, near[:0], far[:0], text[:0])
+		linear := [3]float32{m.block[0].score(near), m.block[1].score(far), m.block[2].score(text)}
+		x := p.blockVector(make(vector, 0, size), i, &s, page, linear)
+		size = len(x) + contextSize
+		s.pass(p, &p.Blocks[i])
+		v.Blocks[i] = forest.Probability(m.first.LogOdds(x))
+		vectors[i] = x
+	}
 	if looks == FirstLook {
-		return v
+		return v, nil
 	}
 	c := newContext(p, v.Blocks)
 	second := make([]float32, len(vectors))
 	for i := range vectors {
+		if i%256 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		second[i] = forest.Probability(m.second.LogOdds(c.vector(vectors[i], i)))
 	}
 	v.Blocks = second
-	return v
+	return v, nil
+}
+
+//go:embed content.model
+var defaultModel []byte
+
+// Default returns the model of this package. It is read by the first who asks
+// for it.
+var Default = sync.OnceValue(func() *Model {
+	m, err := Decode(defaultModel)
+	if err != nil {
+		panic(err) // the tests would not have passed
+	}
+	return m
+})
+
+// Body returns which blocks are no furniture of the page and not hidden.
+func (p *Page) Body() []bool {
+	keep := make([]bool, len(p.Blocks))
+	for i := range p.Blocks {
+		e := &p.elements[p.Blocks[i].elem]
+		keep[i] = p.Blocks[i].Source == FromTree && e.place&(inNav|inFooter|inAside|inForm|inHidden|inDialog|inButton) == 0
+	}
+	return keep
 }
 
 func (m *Model) judgeType(p *Page, v *Verdict) {
@@ -109,45 +153,26 @@ func (p *Page) typeVector(scores [types]float32) vector {
 	return append(v, scores[:]...)
 }
 
-func (m *Model) linearScores(p *Page) [][3]float32 {
-	out := make([][3]float32, len(p.Blocks))
-	var near, far, text []uint32
-	for i := range out {
-		near, far, text = p.linearTokens(i, near[:0], far[:0], text[:0])
-		out[i] = [3]float32{m.block[0].score(near), m.block[1].score(far), m.block[2].score(text)}
-	}
-	return out
-}
-
 // contextSize is how many features the second look adds.
 const contextSize = 32
 
-// firstVectors returns the features of the first look, with room for those of
-// the second.
-func (p *Page) firstVectors(types [types]float32, linear [][3]float32) []vector {
-	page := append(p.pageVector(), types[:]...)
-	out := make([]vector, len(p.Blocks))
-	var s scan
-	size := 0
-	for i := range p.Blocks {
-		v := make(vector, 0, max(size, 64))
-		v = p.blockVector(v, i, &s, page, linear[i])
-		size = len(v) + contextSize
-		out[i] = v
-		s.pass(p, &p.Blocks[i])
-	}
-	return out
-}
-
 // Select returns which blocks to take: those whose probability is over the
 // threshold at which the expected F1, by words, is the highest.
-func (p *Page) Select(v *Verdict) []bool {
+func (p *Page) Select(v *Verdict) []bool { return p.selectOver(v.Blocks, thresholdBias) }
+
+func (p *Page) selectOver(probability []float32, bias float32) []bool {
 	keep := make([]bool, len(p.Blocks))
-	threshold := p.bestThreshold(v.Blocks)
+	threshold := p.bestThreshold(probability)
+	threshold += bias * (1 - threshold)
+	var most float32
+	for _, x := range probability {
+		most = max(most, x)
+	}
+	threshold = min(threshold, most)
 	seen := make(map[string]bool)
 	for i := range p.Blocks {
 		b := &p.Blocks[i]
-		if v.Blocks[i] < threshold {
+		if probability[i] < threshold {
 			continue
 		}
 		if b.words >= 8 && !b.Pre {
@@ -160,6 +185,10 @@ func (p *Page) Select(v *Verdict) []bool {
 	}
 	return keep
 }
+
+// thresholdBias is how far the threshold is moved towards one, for the
+// probabilities of what is wrongly taken tend to be too high.
+const thresholdBias = .06
 
 // bestThreshold finds the threshold t that maximises
 //

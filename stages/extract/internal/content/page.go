@@ -24,6 +24,8 @@ type Page struct {
 	Blocks []Block
 	// Texts are the text nodes of the blocks, in document order.
 	Texts []TextNode
+	// Objects are the objects at the top of the page's JSON-LD.
+	Objects []map[string]any
 
 	elements []element
 	tokens   []uint32 // hashed names, of the elements in turn
@@ -184,6 +186,7 @@ func Read(ctx context.Context, d *stages.Document) (*Page, error) {
 		return nil, err
 	}
 	r.end()
+	r.page.readObjects()
 	r.page.addStructured()
 	r.page.sum()
 	r.page.markTwins()

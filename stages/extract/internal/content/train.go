@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
 )
@@ -16,7 +17,9 @@ type TrainOptions struct {
 	Folds  int
 	Trees  int
 	Leaves int
+	Rows   float64
 	Report io.Writer
+	Pages  io.Writer // gets a line of figures for each page, if not nil
 }
 
 // Train trains a model. Every part of it is first trained once for each fold of
@@ -24,7 +27,7 @@ type TrainOptions struct {
 // before say of pages that they have not seen; and what all say of pages that
 // they have not seen is the quality that Report gets.
 func Train(samples []*Sample, o TrainOptions) *Model {
-	t := &training{samples: samples, TrainOptions: o, model: new(Model)}
+	t := &training{samples: samples, TrainOptions: o, model: new(Model), began: time.Now()}
 	t.prepare()
 	t.trainPages()
 	t.trainLinear()
@@ -36,10 +39,12 @@ type training struct {
 	TrainOptions
 	samples []*Sample
 	model   *Model
+	began   time.Time
 }
 
 func (t *training) printf(format string, args ...any) {
 	if t.Report != nil {
+		fmt.Fprintf(t.Report, "[%v] ", time.Since(t.began).Round(time.Second))
 		fmt.Fprintf(t.Report, format, args...)
 	}
 }
@@ -52,6 +57,7 @@ func (s *Sample) fold(folds int) int {
 
 func (t *training) prepare() {
 	best, n := 0.0, 0
+	of := make(map[PageType][2]float64)
 	for _, s := range t.samples {
 		s.label()
 		n += len(s.blocks)
@@ -61,13 +67,21 @@ func (t *training) prepare() {
 		}
 		f, _, _ := s.f1(keep)
 		best += f
+		s.limit = f
+		for _, k := range []PageType{"", s.Type} {
+			of[k] = [2]float64{of[k][0] + f, of[k][1] + 1}
+		}
 		s.tokens = make([][3][]uint32, len(s.blocks))
 		for i := range s.blocks {
 			near, far, text := s.Page.linearTokens(i, nil, nil, nil)
 			s.tokens[i] = [3][]uint32{near, far, text}
 		}
 	}
-	t.printf("%d pages, %d blocks; F1 of the labels %.4f\n", len(t.samples), n, best/float64(len(t.samples)))
+	line := fmt.Sprintf("%d pages, %d blocks; F1 of the labels %.4f", len(t.samples), n, best/float64(len(t.samples)))
+	for _, k := range PageTypes {
+		line += fmt.Sprintf(" %s %.3f", k, of[k][0]/max(1, of[k][1]))
+	}
+	t.printf("%s\n", line)
 }
 
 // withoutFold calls train for each fold and use for the samples of that fold;
@@ -129,11 +143,11 @@ func (t *training) trainPages() {
 				right[""]++
 			}
 		})
-	t.printf("types: %.3f right", float64(right[""])/float64(all[""]))
+	line := fmt.Sprintf("types: %.3f right", float64(right[""])/float64(all[""]))
 	for _, k := range PageTypes {
-		t.printf(", %s %.2f", k, float64(right[k])/float64(all[k]))
+		line += fmt.Sprintf(", %s %.2f", k, float64(right[k])/float64(all[k]))
 	}
-	t.printf("\n")
+	t.printf("%s\n", line)
 }
 
 func trainTypes(samples []*Sample) (f [types]*forest.Forest) {
@@ -298,7 +312,7 @@ func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 func (t *training) trainForests() {
 	m := t.model
 	for _, s := range t.samples {
-		s.vectors = s.Page.firstVectors(s.typeScores, s.linear)
+		s.firstVectors()
 		s.tokens = nil
 	}
 	t.withoutFolds(
@@ -317,34 +331,35 @@ func (t *training) trainForests() {
 	t.score("second look")
 }
 
+// blocksPerPage bounds the blocks of a page that a forest is trained on. Of
+// longer pages it gets a random part, which counts for the whole.
+const blocksPerPage = 150
+
 func (t *training) trainForest(samples []*Sample, seed uint64) *forest.Forest {
-	rows, size := 0, 0
+	r := rand.New(rand.NewPCG(seed, 17))
+	var rows [][]float32
+	var targets, weights []float32
 	for _, s := range samples {
-		rows += len(s.blocks)
-		if len(s.vectors) > 0 {
-			size = len(s.vectors[0])
-		}
-	}
-	var sample [][]float32
-	n := 0
-	for _, s := range samples {
-		for _, v := range s.vectors {
-			if n++; n%11 == 0 {
-				sample = append(sample, v)
+		n := len(s.vectors)
+		part := float32(n) / float32(min(n, blocksPerPage))
+		for i, v := range s.vectors {
+			if r.Float32()*part < 1 {
+				rows = append(rows, v)
+				targets = append(targets, s.labels[i])
+				weights = append(weights, min(40, s.weights[i]*part))
 			}
 		}
 	}
-	table := forest.NewTable(rows, size, sample)
-	targets, weights := make([]float32, 0, rows), make([]float32, 0, rows)
-	for _, s := range samples {
-		for i, v := range s.vectors {
-			table.Set(len(targets), v)
-			targets = append(targets, s.labels[i])
-			weights = append(weights, s.weights[i])
-		}
+	var sample [][]float32
+	for i := 0; i < len(rows); i += 5 {
+		sample = append(sample, rows[i])
+	}
+	table := forest.NewTable(len(rows), len(rows[0]), sample)
+	for i, v := range rows {
+		table.Set(i, v)
 	}
 	return forest.Train(table, targets, weights, forest.Options{
-		Trees: t.Trees, Leaves: t.Leaves, Rate: 16 / float64(t.Trees), Rows: .4, Columns: .35, Weight: 20, L2: 5, Seed: seed,
+		Trees: t.Trees, Leaves: t.Leaves, Rate: 16 / float64(t.Trees), Rows: t.Rows, Columns: .3, Weight: 20, L2: 5, Seed: seed,
 	})
 }
 
@@ -356,6 +371,9 @@ func (t *training) score(name string) {
 		v := &Verdict{Blocks: s.last}
 		keep := s.Page.Select(v)
 		f, p, r := s.f1(keep)
+		if t.Pages != nil {
+			fmt.Fprintf(t.Pages, "%s\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\n", name, s.Name, s.Type, f, p, r, s.limit)
+		}
 		if !slices.Contains(keep, true) && len(keep) > 0 {
 			empty++
 		}
@@ -365,11 +383,34 @@ func (t *training) score(name string) {
 		}
 	}
 	all := sum[""]
-	t.printf("%s: F1 %.4f precision %.4f recall %.4f, %d empty;", name, all[0]/all[3], all[1]/all[3], all[2]/all[3], empty)
+	line := fmt.Sprintf("%s: F1 %.4f precision %.4f recall %.4f, %d empty;", name, all[0]/all[3], all[1]/all[3], all[2]/all[3], empty)
 	for _, k := range PageTypes {
 		if x := sum[k]; x[3] > 0 {
-			t.printf(" %s %.3f", k, x[0]/x[3])
+			line += fmt.Sprintf(" %s %.3f", k, x[0]/x[3])
 		}
 	}
-	t.printf("\n")
+	for _, bias := range []float32{0, .03, .06, .1, .15, .2} {
+		f := 0.0
+		for _, s := range t.samples {
+			keep := s.Page.selectOver(s.last, bias)
+			x, _, _ := s.f1(keep)
+			f += x
+		}
+		line += fmt.Sprintf(" bias%.2f:%.4f", bias, f/all[3])
+	}
+	t.printf("%s\n", line)
+}
+
+// firstVectors computes the features of the first look, with room for those of
+// the second.
+func (s *Sample) firstVectors() {
+	page := append(s.Page.pageVector(), s.typeScores[:]...)
+	s.vectors = make([]vector, len(s.Page.Blocks))
+	var at scan
+	size := 0
+	for i := range s.vectors {
+		s.vectors[i] = s.Page.blockVector(make(vector, 0, size), i, &at, page, s.linear[i])
+		size = len(s.vectors[i]) + contextSize
+		at.pass(s.Page, &s.Page.Blocks[i])
+	}
 }

@@ -183,17 +183,21 @@ func (t *trainer) grow(rows []int32) []treeNode {
 func (t *trainer) histogram(rows []int32) []float64 {
 	const stride = 2 * (maxEdges + 1)
 	hist := make([]float64, len(t.columns)*stride)
+	pairs := make([][2]float64, len(rows))
+	for i, r := range rows {
+		pairs[i] = [2]float64{float64(t.grad[r]), float64(t.hess[r])}
+	}
 	var wg sync.WaitGroup
 	const workers = 2
 	for w := range workers {
 		wg.Go(func() {
 			for c := w; c < len(t.columns); c += workers {
 				bins := t.bins[t.columns[c]]
-				h := hist[c*stride : (c+1)*stride]
-				for _, r := range rows {
-					b := 2 * int(bins[r]&maxEdges)
-					h[b] += float64(t.grad[r])
-					h[b+1] += float64(t.hess[r])
+				h := (*[stride]float64)(hist[c*stride:])
+				for i, r := range rows {
+					b := 2 * (bins[r] & maxEdges)
+					h[b] += pairs[i][0]
+					h[b+1] += pairs[i][1]
 				}
 			}
 		})

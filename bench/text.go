@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -25,11 +26,15 @@ import (
 // realPages reads the pages that go-trafilatura's module ships: articles, blogs,
 // forums and shops in many languages.
 func realPages() ([][]byte, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/markusmobius/go-trafilatura").Output()
+	out, err := exec.Command("go", "mod", "download", "-json", "github.com/markusmobius/go-trafilatura@v1.12.2").Output()
 	if err != nil {
-		return nil, fmt.Errorf("where is go-trafilatura: %w", err)
+		return nil, fmt.Errorf("download the source of go-trafilatura: %w", err)
 	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "test-files", "comparison", "*.html"))
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		return nil, fmt.Errorf("go mod download: %w", err)
+	}
+	files, err := filepath.Glob(filepath.Join(module.Dir, "test-files", "comparison", "*.html"))
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("no pages in go-trafilatura's module: %v", err)
 	}

@@ -13,6 +13,7 @@ type Sample struct {
 	Type      PageType
 	Reference string // its content, as somebody has written it down
 
+	copy    bool      // see cutDown
 	blocks  [][]int32 // the words of each block
 	words   []int32   // those of the reference
 	labels  []float32

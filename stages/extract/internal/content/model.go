@@ -154,7 +154,7 @@ func (p *Page) typeVector(scores [types]float32) vector {
 }
 
 // contextSize is how many features the second look adds.
-const contextSize = 32
+const contextSize = 31
 
 // Select returns which blocks to take: those whose probability is over the
 // threshold at which the expected F1, by words, is the highest.
@@ -188,7 +188,7 @@ func (p *Page) selectOver(probability []float32, bias float32) []bool {
 
 // thresholdBias is how far the threshold is moved towards one, for the
 // probabilities of what is wrongly taken tend to be too high.
-const thresholdBias = .06
+const thresholdBias = 0
 
 // bestThreshold finds the threshold t that maximises
 //

@@ -239,7 +239,9 @@ func (r *reader) enter(n *html.Node) bool {
 		return n.Type == html.DocumentNode
 	}
 	if Textless(n) {
-		r.line.separate()
+		if n.DataAtom != atom.Rt && n.DataAtom != atom.Rp {
+			r.line.separate()
+		}
 		return false
 	}
 	switch n.DataAtom {

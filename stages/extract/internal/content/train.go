@@ -56,19 +56,32 @@ func (s *Sample) fold(folds int) int {
 }
 
 func (t *training) prepare() {
-	best, n := 0.0, 0
+	var copies []*Sample
+	for i, s := range t.samples {
+		s.label()
+		if c := s.cutDown(uint64(i)); c != nil {
+			c.label()
+			for j := range c.weights {
+				c.weights[j] *= copyWeight
+			}
+			copies = append(copies, c)
+		}
+	}
+	t.samples = append(t.samples, copies...)
+	n := 0
 	of := make(map[PageType][2]float64)
 	for _, s := range t.samples {
-		s.label()
 		n += len(s.blocks)
 		keep := make([]bool, len(s.labels))
 		for i, y := range s.labels {
 			keep[i] = y >= .5
 		}
 		f, _, _ := s.f1(keep)
-		best += f
 		s.limit = f
-		for _, k := range []PageType{"", s.Type} {
+		for _, k := range []PageType{"", s.Type, "copy"} {
+			if s.copy != (k == "copy") {
+				continue
+			}
 			of[k] = [2]float64{of[k][0] + f, of[k][1] + 1}
 		}
 		s.tokens = make([][3][]uint32, len(s.blocks))
@@ -77,8 +90,8 @@ func (t *training) prepare() {
 			s.tokens[i] = [3][]uint32{near, far, text}
 		}
 	}
-	line := fmt.Sprintf("%d pages, %d blocks; F1 of the labels %.4f", len(t.samples), n, best/float64(len(t.samples)))
-	for _, k := range PageTypes {
+	line := fmt.Sprintf("%d pages, %d blocks; F1 of the labels %.4f", len(t.samples), n, of[""][0]/of[""][1])
+	for _, k := range append(PageTypes, "copy") {
 		line += fmt.Sprintf(" %s %.3f", k, of[k][0]/max(1, of[k][1]))
 	}
 	t.printf("%s\n", line)
@@ -136,6 +149,9 @@ func (t *training) trainPages() {
 				v.Types[k] /= sum
 			}
 			s.typeScores = v.Types
+			if s.copy {
+				return
+			}
 			all[s.Type]++
 			all[""]++
 			if PageTypes[best] == s.Type {
@@ -151,6 +167,7 @@ func (t *training) trainPages() {
 }
 
 func trainTypes(samples []*Sample) (f [types]*forest.Forest) {
+	samples = originals(samples)
 	vectors := make([][]float32, len(samples))
 	weights := make([]float32, len(samples))
 	for i, s := range samples {
@@ -176,6 +193,7 @@ func trainTypes(samples []*Sample) (f [types]*forest.Forest) {
 // trainPageLinear trains one model for each type, by logistic regression with
 // AdaGrad.
 func trainPageLinear(samples []*Sample) (out [types]linear) {
+	samples = originals(samples)
 	allowed := sitesOf(samples, pageWeights, func(s *Sample, do func(uint32)) {
 		for _, t := range s.Page.facts.tokens {
 			do(t)
@@ -331,6 +349,9 @@ func (t *training) trainForests() {
 	t.score("second look")
 }
 
+// copyWeight is how much a block of a copy that is cut down counts.
+const copyWeight = .35
+
 // blocksPerPage bounds the blocks of a page that a forest is trained on. Of
 // longer pages it gets a random part, which counts for the whole.
 const blocksPerPage = 150
@@ -377,23 +398,28 @@ func (t *training) score(name string) {
 		if !slices.Contains(keep, true) && len(keep) > 0 {
 			empty++
 		}
-		for _, k := range []PageType{"", s.Type} {
+		for _, k := range []PageType{"", s.Type, "copy"} {
+			if s.copy != (k == "copy") {
+				continue
+			}
 			x := sum[k]
 			sum[k] = [4]float64{x[0] + f, x[1] + p, x[2] + r, x[3] + 1}
 		}
 	}
 	all := sum[""]
 	line := fmt.Sprintf("%s: F1 %.4f precision %.4f recall %.4f, %d empty;", name, all[0]/all[3], all[1]/all[3], all[2]/all[3], empty)
-	for _, k := range PageTypes {
+	for _, k := range append(PageTypes, "copy") {
 		if x := sum[k]; x[3] > 0 {
 			line += fmt.Sprintf(" %s %.3f", k, x[0]/x[3])
 		}
 	}
-	for _, bias := range []float32{0, .03, .06, .1, .15, .2} {
+	for _, bias := range []float32{-.1, -.05, -.02, 0, .03, .06} {
 		f := 0.0
 		for _, s := range t.samples {
-			keep := s.Page.selectOver(s.last, bias)
-			x, _, _ := s.f1(keep)
+			if s.copy {
+				continue
+			}
+			x, _, _ := s.f1(s.Page.selectOver(s.last, bias))
 			f += x
 		}
 		line += fmt.Sprintf(" bias%.2f:%.4f", bias, f/all[3])
@@ -413,4 +439,13 @@ func (s *Sample) firstVectors() {
 		size = len(s.vectors[i]) + contextSize
 		at.pass(s.Page, &s.Page.Blocks[i])
 	}
+}
+
+func originals(samples []*Sample) (out []*Sample) {
+	for _, s := range samples {
+		if !s.copy {
+			out = append(out, s)
+		}
+	}
+	return out
 }

@@ -5,7 +5,7 @@ package queue
 // placeBarrier plans the end of the tail epoch.
 func (p *plan) placeBarrier(q *queueState, body []byte, headers map[string]string) {
 	epoch := q.counts.tail
-	rec := &barrierRecord{Body: body, Headers: headers, Placed: p.nowMS()}
+	rec := &barrierRecord{Body: body, Headers: headers, Placed: p.wall}
 	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch)), rec.append(nil))
 	q.counts.tail++
 	q.epochs[q.counts.tail] = new(epochCounts)
@@ -73,7 +73,7 @@ func (p *plan) tryOpen(q *queueState) (opened bool, err error) {
 	}
 	epoch := q.counts.open
 	rec := q.releasedRecord()
-	rec.Opened = p.nowMS()
+	rec.Opened = p.wall
 	p.put(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch)), rec.append(nil))
 	if epoch >= passedBarriers {
 		p.del(p.seal(appendEpoch(p.tail(), kindBarrier, q.id, epoch-passedBarriers)))

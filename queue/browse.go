@@ -171,7 +171,7 @@ func (q *queueState) waiting(at loc, r ref) (Waiting, error) {
 		Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: at,
 	}
 	if at.due != 0 {
-		w.State, w.Due = StateDelayed, time.UnixMilli(at.due)
+		w.State, w.Due = StateDelayed, time.UnixMilli(at.due).Add(-q.s.clock.behind())
 	}
 	return w, err
 }
@@ -194,6 +194,10 @@ type Held struct {
 
 	// Paused says that the queue is, so that its ready items stay.
 	Paused bool
+
+	// ClockBehind is by how much the wall clock has been set back; see
+	// QueueStats.
+	ClockBehind time.Duration
 
 	// Sessions counts the consumers that have the released barrier and have
 	// not acked it; Names lists the durable names that have not. If both are
@@ -226,7 +230,7 @@ func (q *queueState) holding(ctx context.Context) (Held, error) {
 	leased := int64(len(q.inflight))
 	h := Held{
 		Ready: q.live - q.delayed - leased, Delayed: q.delayed, Leased: leased,
-		Paused: q.paused, Barrier: q.released,
+		Paused: q.paused, Barrier: q.released, ClockBehind: q.s.clock.behind(),
 	}
 	if q.released != nil {
 		h.Sessions = q.audience

@@ -6,7 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // Check verifies everything against everything: the backend's own checksums,
@@ -43,7 +44,6 @@ type checker struct {
 	q        *queueState
 	epochs   map[uint32]*epochCounts // counted from the items
 	bytes    int64
-	lanes    map[laneKey]int // ready items on disk of lanes in memory
 }
 
 var errEnough = errors.New("enough findings")
@@ -59,7 +59,6 @@ func (c *checker) find(format string, args ...any) error {
 func (c *checker) queue(q *queueState) error {
 	c.q, c.bytes = q, 0
 	c.epochs = make(map[uint32]*epochCounts)
-	c.lanes = make(map[laneKey]int)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, step := range []func() error{
@@ -151,33 +150,15 @@ func (c *checker) readyItems() error {
 			}
 		}
 		if at.epoch == c.q.open {
-			if l := c.q.lanes[at.lane()]; l != nil {
-				c.lanes[at.lane()]++
-				if err := c.inMemory(l, r); err != nil {
-					return err
-				}
-			}
+			return c.inMemory(at, r)
 		}
 		return nil
 	})
 }
 
-// inMemory checks the invariant of type lane for an item on disk.
-func (c *checker) inMemory(l *lane, r ref) error {
-	if c.q.inflight[r.id] != nil || r.id > l.cursor && !l.complete {
-		return nil
-	}
-	rest := l.win[l.head:]
-	_, found := slices.BinarySearchFunc(rest, r.id, func(a ref, id uint64) int {
-		switch {
-		case a.id < id:
-			return -1
-		case a.id > id:
-			return 1
-		}
-		return 0
-	})
-	if found || r.expires != 0 && r.expires <= c.s.now()/1e6 {
+// inMemory checks that the scheduler knows of an item on disk.
+func (c *checker) inMemory(at loc, r ref) error {
+	if c.q.inflight[r.id] != nil || c.q.sched.Holds(at.lane().key(), r.id) || r.expires != 0 && r.expires <= c.s.wallMS() {
 		return nil
 	}
 	for _, d := range c.q.lost {
@@ -347,24 +328,11 @@ func (c *checker) laneRecords() error {
 		if !found {
 			return c.find("lane %v has no pointer at %d", k, due)
 		}
-		if k.epoch == c.q.open && c.q.lanes[k] == nil {
-			lv := c.level(k.prio)
-			pointer := appendPointerKey(nil, c.q.id, k, due)
-			if lv == nil || lv.next == nil || bytes.Compare(pointer, lv.next) < 0 {
-				return c.find("lane %v is neither in memory nor yet to be loaded", k)
-			}
+		if k.epoch == c.q.open && !c.q.sched.Loads(k.key(), due) {
+			return c.find("lane %v is neither in memory nor yet to be loaded", k)
 		}
 		return nil
 	})
-}
-
-func (c *checker) level(prio int8) *level {
-	for _, lv := range c.q.levels {
-		if lv.prio == prio {
-			return lv
-		}
-	}
-	return nil
 }
 
 func (c *checker) pointers() error {
@@ -474,7 +442,7 @@ func (c *checker) memory() error {
 	q := c.q
 	inflight := make(map[*lane]int)
 	for id, d := range q.inflight {
-		inflight[d.ln]++
+		inflight[d.lease.Lane]++
 		if d.ref.id != id || d.state == leaseSettled {
 			if err := c.find("item %d is in flight with state %d", id, d.state); err != nil {
 				return err
@@ -488,48 +456,23 @@ func (c *checker) memory() error {
 			}
 		}
 	}
-	for k, l := range q.lanes {
-		if l.inflight != inflight[l] {
-			if err := c.find("lane %v counts %d in flight, has %d", k, l.inflight, inflight[l]); err != nil {
-				return err
-			}
+	if err := q.sched.Waiting(func(k sched.Key, r ref) error {
+		_, found, err := c.s.readItem(c.ctx, r.at(q.id, laneOf(q.open, k)))
+		if err == nil && !found {
+			err = c.find("item %d is in memory and not stored", r.id)
 		}
-		rest := l.win[l.head:]
-		if !slices.IsSortedFunc(rest, func(a, b ref) int { return int(int64(a.id - b.id)) }) {
-			if err := c.find("window of lane %v is not sorted", k); err != nil {
-				return err
-			}
-		}
-		if l.index < 0 && q.mayServeLocked(l.group) && (len(rest) > 0 || !l.complete) {
-			if err := c.find("lane %v may be served and is not scheduled", k); err != nil {
-				return err
-			}
-		}
-		for _, r := range rest {
-			if q.inflight[r.id] != nil {
-				if err := c.find("item %d is in flight and in its lane's window", r.id); err != nil {
-					return err
-				}
-			}
-			if _, found, err := c.s.readItem(c.ctx, r.at(q.id, k)); err != nil {
-				return err
-			} else if !found {
-				if err := c.find("item %d is in memory and not stored", r.id); err != nil {
-					return err
-				}
-			}
-		}
+		return err
+	}); err != nil {
+		return err
 	}
-	for name, g := range q.groups {
-		n := 0
-		for _, l := range g.lanes {
-			n += l.inflight
+	var bad error
+	q.sched.Check(inflight, func(format string, args ...any) {
+		if err := c.find(format, args...); bad == nil {
+			bad = err
 		}
-		if n != g.inflight {
-			if err := c.find("group %s counts %d in flight, has %d", name, g.inflight, n); err != nil {
-				return err
-			}
-		}
+	})
+	if bad != nil {
+		return bad
 	}
 	if e := q.epochs[q.open]; e == nil || q.live != e.live || q.delayed != e.delayed {
 		return c.find("visible counts differ from the stored ones")

@@ -83,7 +83,7 @@ func (s *Store) refuseWaiting() {
 
 // begin begins a plan with the housekeeping that is due.
 func (s *Store) begin() {
-	s.plan.reset(time.Now())
+	s.plan.reset()
 	if s.crowdedOut || s.failure.Load() != nil {
 		s.crowdedOut = false
 		return
@@ -228,7 +228,7 @@ func (s *Store) whileFlying(held *request) *request {
 			s.land(err, held)
 		case r := <-requests:
 			if s.plan.number == 0 {
-				s.plan.reset(time.Now())
+				s.plan.reset()
 			}
 			if !s.admit(r) {
 				held = r

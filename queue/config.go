@@ -44,6 +44,11 @@ type Options struct {
 	// Default 0: none.
 	CommitDelay time.Duration
 
+	// WallClock takes the place of time.Now as the clock on the wall. It is for
+	// tests of what happens when that is set; see [QueueStats].ClockBehind.
+	// Default: time.Now.
+	WallClock func() time.Time
+
 	// Logger receives what an operator should know: recovery, lost leases,
 	// failures. Default: nothing is logged.
 	Logger *slog.Logger

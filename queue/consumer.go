@@ -113,7 +113,6 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 		if err := f.validate(); err != nil {
 			return nil, err
 		}
-		c.view = &view{filter: *f}
 	}
 	if c.opts.Durable != "" {
 		if err := validName("durable", c.opts.Durable); err != nil {
@@ -133,8 +132,8 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 	}
 	c.q = q
 	q.consumers[c] = true
-	if c.view != nil {
-		q.views = append(q.views, c.view)
+	if f := c.opts.Filter; f != nil {
+		c.view = q.viewLocked(*f)
 	}
 	if c.opts.Lease > 0 {
 		c.leased = time.Now().Add(c.opts.Lease)
@@ -187,9 +186,22 @@ func (c *Consumer) receive(ctx context.Context, max int) ([]*Delivery, error) {
 			c.q.leaveLine(w) // it may have been woken
 			return nil, context.Cause(ctx)
 		}
-		ds, err := c.tryReceive(max, w)
-		if ds != nil || err != nil {
-			return ds, err
+		ds, more, err := c.tryReceive(max, w)
+		if err != nil {
+			return nil, err
+		}
+		for more && len(ds) > 0 && len(ds) < max {
+			var next []*Delivery
+			if next, more, err = c.tryReceive(max-len(ds), nil); err != nil || next == nil {
+				break // what there is is held; the next call meets the error
+			}
+			ds = append(ds, next...)
+		}
+		if ds != nil {
+			return ds, nil
+		}
+		if more {
+			continue // others have had a chance of the lock
 		}
 		select {
 		case <-w.wake:
@@ -219,39 +231,42 @@ func (q *queueState) leaveLine(w *waiter) {
 	q.wakeLocked()
 }
 
-// tryReceive takes what there is, or puts w in line if there is nothing.
-func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
+// tryReceive takes what there is, or puts w in line if there is nothing and w is not
+// nil. If it returns more there may be more to take, and w is not in line.
+func (c *Consumer) tryReceive(max int, w *waiter) (ds []*Delivery, more bool, err error) {
 	q := c.q
 	q.mu.Lock()
 	if err := c.s.err(); err != nil {
 		q.mu.Unlock()
-		return nil, err
+		return nil, false, err
 	}
 	if c.ended != nil {
 		q.mu.Unlock()
-		return nil, c.ended
+		return nil, false, c.ended
 	}
 	c.extendLocked()
-	if c.barrier == barrierPending {
+	if c.barrier == barrierPending && w != nil {
 		d := q.deliverBarrierLocked(c)
 		q.mu.Unlock()
-		return []*Delivery{d}, nil
+		return []*Delivery{d}, false, nil
 	}
 	room := min(max, c.opts.Prefetch-c.holding)
-	ds, err := q.takeLocked(c, room)
+	ds, more, err = q.takeLocked(c, room)
 	if err == nil && len(ds) > 0 {
 		err = q.noteTakenLocked(ds)
 	}
 	if err != nil {
 		q.mu.Unlock()
-		return nil, c.s.fail(err)
+		return nil, false, c.s.fail(err)
 	}
-	woken := len(ds) >= room && q.wakeLocked() // there may be more, which this session has no room for
-	if len(ds) == 0 {
-		q.waiters = append(q.waiters, w)
-		q.armLocked(woken)
+	if len(ds) == 0 && more {
 		q.mu.Unlock()
-		return nil, nil
+		return nil, true, nil
+	}
+	// There may be more, which this session has no room for, or has not looked for.
+	woken := (more || len(ds) >= room) && q.wakeLocked()
+	if len(ds) == 0 && w != nil {
+		q.waiters = append(q.waiters, w)
 	}
 	q.armLocked(woken)
 	q.mu.Unlock()
@@ -259,14 +274,14 @@ func (c *Consumer) tryReceive(max int, w *waiter) ([]*Delivery, error) {
 	for _, d := range ds {
 		item, err := decodeItem(d.at(), d.ref.value)
 		if err != nil {
-			return nil, c.s.fail(err)
+			return nil, false, c.s.fail(err)
 		}
 		d.Item = item.Item
 		d.Queue = q.name
 		d.Attempt = int(d.ref.attempts) + 1
 		d.Enqueued = time.UnixMilli(item.enqueued)
 	}
-	return ds, nil
+	return ds, more, nil
 }
 
 // Heartbeat tells the store that the consumer is alive; see
@@ -374,12 +389,7 @@ func (c *Consumer) expire() {
 func (q *queueState) leaveLocked(c *Consumer) {
 	delete(q.consumers, c)
 	if c.view != nil {
-		for i, v := range q.views {
-			if v == c.view {
-				q.views = append(q.views[:i:i], q.views[i+1:]...)
-				break
-			}
-		}
+		q.dropViewLocked(c.view)
 	}
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
@@ -392,7 +402,7 @@ func (q *queueState) leaveLocked(c *Consumer) {
 	clear(q.waiters[len(kept):])
 	q.waiters = kept
 	q.departLocked(c)
-	closeAll(&q.drainers)
+	q.changed.fire()
 	q.armLocked(q.wakeLocked())
 }
 

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/seed-301537d8/weir/queue/driver"
 )
@@ -44,8 +43,8 @@ func (z Size) larger(other Size) Size {
 	return Size{max(z.Writes, other.Writes), max(z.Bytes, other.Bytes)}
 }
 
-// batchSize is the record of the batch's number, which every batch has.
-const batchSize = 6 + 2*10
+// batchSize is the record of the batch's number and time, which every batch has.
+const batchSize = 6 + 3*10
 
 // MaxTx returns the largest size that a transaction may have.
 func (s *Store) MaxTx() Size { return s.limits.maxTx() }
@@ -72,7 +71,7 @@ func (s *Store) Size(ctx context.Context, tx *Tx) (Size, error) {
 	size := r.size
 	if err == nil && r.depends {
 		err = s.alone(ctx, func() error {
-			s.plan.reset(time.Now())
+			s.plan.reset()
 			s.plan.number = 0 // it is not begun
 			more, err := s.plan.depends(r)
 			size = size.plus(more)
@@ -417,7 +416,7 @@ func (p *plan) depends(r *request) (Size, error) {
 func (q *queueState) priorities() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.levels)
+	return len(q.sched.Priorities())
 }
 
 // gives returns the delivery of an item that one of the first n ops may bury.

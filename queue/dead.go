@@ -73,7 +73,7 @@ func (p *plan) buryItem(q *queueState, at loc, r ref, cause error, why []byte) e
 		return err
 	}
 	at.block = 0
-	rec := deadRecord{at: at, attempts: int(r.attempts) + 1, buried: p.nowMS(), value: r.value}
+	rec := deadRecord{at: at, attempts: int(r.attempts) + 1, buried: p.wall, value: r.value}
 	value := rec.append(nil, why)
 	p.put(p.seal(appendDeadKey(p.tail(), q.id, at.id)), value)
 	p.buried[at.id] = value
@@ -145,7 +145,7 @@ func (p *plan) retryDead(q *queueState, id uint64) error {
 	p.dropDead(q, id)
 	p.s.nextID++
 	p.result.Enqueued++
-	value := appendItem(nil, &item.Item, 0, p.nowMS())
+	value := appendItem(nil, &item.Item, 0, p.wall)
 	r, err := makeRef(at.id, value)
 	if err != nil {
 		return err

@@ -43,16 +43,9 @@ func (s *Store) drain(ctx context.Context, queue, group string) error {
 		q.mu.Lock()
 		busy := len(q.inflight)
 		if group != "" {
-			busy = 0
-			if g := q.groups[group]; g != nil {
-				busy = g.inflight
-			}
+			_, _, busy, _ = q.sched.Group(group)
 		}
-		var changed chan struct{}
-		if busy > 0 {
-			changed = make(chan struct{})
-			q.drainers = append(q.drainers, changed)
-		}
+		changed := q.changed.wait()
 		q.mu.Unlock()
 		if busy == 0 {
 			return nil

@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"sort"
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // Housekeeping is what the committer does besides transactions, as part of the
 // same batches. Each turn does a bounded piece for each flagged queue and flags
 // the queue again if more is left.
-const (
-	housekeepItems = 512
-	idleTime       = 5 * time.Second // how long an empty lane is kept
-)
+const housekeepItems = 512
 
 // whyLeaseLost is the reason of a dead letter whose session ended last.
 var whyLeaseLost = appendReason(nil, ErrLeaseLost)
@@ -69,11 +68,10 @@ func (s *Store) housekeepingDue() bool {
 
 func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 	q.mu.Lock()
-	lost, stale, lows := q.lost, q.stale, q.lows
-	q.lost, q.stale, q.lows = nil, nil, nil
-	ms := p.nowMS()
-	promote, expire, idle := q.nextDue <= ms, q.nextEnd <= ms, q.idle > 0
-	crowded := len(q.lanes) > p.s.opts.GroupMemory*5/4
+	lost, stale := q.lost, q.stale
+	q.lost, q.stale = nil, nil
+	promote, expire := q.nextDue <= p.nowMS(), q.nextEnd <= p.wall
+	lanes := q.sched.Housekeeping() <= p.now.UnixNano()
 	q.mu.Unlock()
 
 	for i, d := range lost {
@@ -105,15 +103,13 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 			return false, err
 		}
 	}
-	p.storeLows(q, lows)
 	for _, step := range []struct {
 		due bool
 		do  func(*queueState) (bool, error)
 	}{
-		// These two look at what is in memory, where the others' items are not
-		// before the plan is published.
-		{idle, p.dropIdle},
-		{crowded, p.spill},
+		// This looks at what is in memory, where the others' items are not before
+		// the plan is published.
+		{lanes, p.tendLanes},
 		{expire, p.expire},
 		{promote, p.promote},
 		{q.sweep, p.sweepEpochs},
@@ -160,90 +156,73 @@ func (p *plan) scan(start, end []byte, fn func(key, value []byte) error) error {
 	return p.s.scan(context.Background(), start, end, fn)
 }
 
-// storeLows writes into lanes' pointers that items below some id are settled,
-// so that the first read after a crash need not pass over them.
-func (p *plan) storeLows(q *queueState, lanes []*lane) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, l := range lanes {
-		if q.lanes[l.key] != l || !p.roomy() {
-			continue // it is only to make the next start quicker
-		}
-		if low := q.lowestLocked(l); low > l.lowID {
-			l.lowID = low
-			ptr := &pointer{l.onDisk, low}
-			p.lanes[laneID{q.id, l.key}] = ptr
-			p.putPointer(q, l.key, ptr)
-		}
-	}
-}
-
-// dropIdle removes the records of lanes that have been empty for a while, and
-// those of groups that have nothing left to say. Nothing can be on its way to
-// such a lane: what was planned before is published, and this plan has not
-// begun with transactions, nor with items that come back. They leave memory
-// when the plan is published, so that a receiver does not read them again.
-func (p *plan) dropIdle(q *queueState) (more bool, err error) {
+// tendLanes removes the records of lanes that have been empty for a while, and those
+// of groups that have nothing left to say; leaves lanes to the disk whose turn is
+// farthest away; and stores what pointers have to learn.
+//
+// Nothing can be on its way to an empty lane: what was planned before is published,
+// and this plan has not begun with transactions, nor with items that come back. They
+// leave memory when the plan is published, so that a receiver does not read them
+// again.
+func (p *plan) tendLanes(q *queueState) (more bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := p.now.UnixNano()
-	n := 0
-	for _, l := range q.lanes {
-		if l.emptied == 0 || l.emptied > now-int64(idleTime) || l.group.dueLocked() > now || q.unsettledLocked(l) {
-			continue
-		}
-		if n++; n > housekeepItems || !p.roomy() {
+	idle := q.sched.Idle(housekeepItems, now)
+	for _, l := range idle {
+		if !p.roomy() {
 			return true, nil
 		}
-		p.del(p.seal(appendLaneKey(p.tail(), q.id, l.key)))
-		p.del(p.seal(appendPointerKey(p.tail(), q.id, l.key, l.onDisk)))
-		p.dropped[laneID{q.id, l.key}] = true
-		q.known.remove(l.key)
-		p.effect(q, effect{kind: effectIdle, at: l.key.loc()})
-		if g := l.group; q.groupRecords && g.inflight == 0 && g.rec.settings == (GroupSettings{}) && p.dropsAll(q, g.lanes) {
-			p.del(p.seal(appendGroupKey(p.tail(), q.id, g.name)))
+		if err := p.dropIdle(q, l); err != nil {
+			return false, err
 		}
 	}
-	return false, nil
+	moves := q.sched.Spill(housekeepItems*4, now)
+	for _, m := range moves {
+		// What there is no room for is found again, but for the lanes of paused
+		// groups, which stay in memory until something happens to them.
+		if p.roomy() {
+			p.movePointer(q, laneOf(q.open, m.Key), &pointer{due: m.From.Due}, &pointer{m.To.Due, m.To.Low}, true)
+		}
+	}
+	for _, low := range q.sched.Lows() {
+		if !p.roomy() {
+			break // it is only to make the next start quicker
+		}
+		k := laneOf(q.open, low.Key)
+		ptr := &pointer{low.Due, low.Low}
+		p.lanes[laneID{q.id, k}] = ptr
+		p.putPointer(q, k, ptr)
+	}
+	return len(idle) == housekeepItems || len(moves) == housekeepItems*4, nil
 }
 
-func (p *plan) dropsAll(q *queueState, lanes []*lane) bool {
-	for _, l := range lanes {
-		if !p.dropped[laneID{q.id, l.key}] {
+// dropIdle plans that an empty lane is forgotten.
+func (p *plan) dropIdle(q *queueState, l sched.Idle) error {
+	k := laneOf(q.open, l.Key)
+	p.del(p.seal(appendLaneKey(p.tail(), q.id, k)))
+	p.del(p.seal(appendPointerKey(p.tail(), q.id, k, l.OnDisk)))
+	p.dropped[laneID{q.id, k}] = true
+	q.known.remove(k)
+	p.effect(q, effect{kind: effectIdle, at: k.loc()})
+	switch {
+	case l.Delay: // memory is crowded: the group's wait is known to the disk alone
+		settings, nextDue, _, _ := q.sched.Group(k.group)
+		p.putGroupLocked(q, k.group, &groupRecord{GroupSettings(settings), nextDue})
+	case q.groupRecords && l.Bare && p.dropsAll(q, k.group):
+		p.del(p.seal(appendGroupKey(p.tail(), q.id, k.group)))
+	}
+	return nil
+}
+
+// dropsAll reports whether the plan drops all lanes of a group that are in memory.
+func (p *plan) dropsAll(q *queueState, group string) bool {
+	for _, k := range q.sched.LanesOf(group) {
+		if !p.dropped[laneID{q.id, laneOf(q.open, k)}] {
 			return false
 		}
 	}
 	return true
-}
-
-// unsettledLocked reports whether the lane may have an unsettled item.
-func (q *queueState) unsettledLocked(l *lane) bool {
-	return l.inflight > 0 || l.head < len(l.win) || !l.complete
-}
-
-// spill leaves to the disk the lanes whose turn is farthest away, so that
-// memory stays within Options.GroupMemory.
-func (p *plan) spill(q *queueState) (more bool, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	excess := len(q.lanes) - p.s.opts.GroupMemory
-	var lanes []*lane
-	for _, lv := range q.levels {
-		for _, l := range lv.lanes {
-			if l.inflight == 0 && len(l.group.lanes) == 1 && l.group.inflight == 0 && l.emptied == 0 {
-				lanes = append(lanes, l)
-			}
-		}
-	}
-	sort.Slice(lanes, func(i, j int) bool { return lanes[i].due > lanes[j].due })
-	excess = min(excess, len(lanes), housekeepItems*4)
-	for _, l := range lanes[:max(excess, 0)] {
-		if !p.roomy() {
-			return true, nil
-		}
-		p.movePointer(q, l.key, &pointer{due: l.onDisk}, &pointer{due: l.due, low: q.lowestLocked(l)}, true)
-	}
-	return excess == housekeepItems*4, nil
 }
 
 // sweepEpochs removes lane records that finished epochs have left.

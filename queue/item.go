@@ -2,6 +2,8 @@ package queue
 
 import (
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // Limits on names and on the parts of an item. They are part of the stored
@@ -100,17 +102,12 @@ type Delivery struct {
 	Enqueued time.Time
 
 	c     *Consumer
-	ln    *lane
+	lease sched.Lease[ref]
 	ref   ref
-	turn  turn
 	state leaseState // guarded by c.q.mu
 	prev  *Delivery  // held deliveries of c; guarded by c.q.mu
 	next  *Delivery
 }
-
-// turn is what taking a delivery did to its group: from when it could be served,
-// and from when it can be after its minimum delay, both in Unix nanoseconds.
-type turn struct{ before, after int64 }
 
 // leaseState is where a delivery stands between its receipt and its end.
 type leaseState uint8

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // This file plans what happens to items.
@@ -48,7 +50,7 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 // due returns when an item becomes ready, or 0 if it is ready now.
 func (p *plan) due(delay time.Duration, notBefore time.Time) int64 {
 	t := p.now.Add(delay)
-	if notBefore.After(t) {
+	if notBefore = p.instant(notBefore); notBefore.After(t) {
 		t = notBefore
 	}
 	if !t.After(p.now) {
@@ -161,9 +163,9 @@ func (s *Store) readPointer(queue uint16, k laneKey) (*pointer, error) {
 // while later ones were settled.
 func (p *plan) comeBack(q *queueState, k laneKey, id uint64) error {
 	q.mu.Lock()
-	l := q.lanes[k]
-	lower := l == nil || l.lowID > id || p.lanes[laneID{q.id, k}] != nil
+	low, loaded := q.sched.LowID(k.key())
 	q.mu.Unlock()
+	lower := !loaded || low > id || p.lanes[laneID{q.id, k}] != nil
 	if !lower {
 		return nil
 	}
@@ -174,11 +176,9 @@ func (p *plan) comeBack(q *queueState, k laneKey, id uint64) error {
 	ptr.low = id
 	p.lanes[laneID{q.id, k}] = ptr
 	p.putPointer(q, k, ptr)
-	if l != nil {
-		q.mu.Lock()
-		l.lowID = min(l.lowID, id)
-		q.mu.Unlock()
-	}
+	q.mu.Lock()
+	q.sched.Lower(k.key(), id)
+	q.mu.Unlock()
 	return nil
 }
 
@@ -211,7 +211,7 @@ func (p *plan) settle(o *op) error {
 		if err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Acked }); err != nil {
 			return err
 		}
-		unused := o.explicit && d.ln.group.name != ""
+		unused := o.explicit && d.lease.Lane.Key.Group != ""
 		p.effect(q, effect{kind: effectEnd, d: d, flag: unused})
 		if unused {
 			return nil
@@ -235,23 +235,22 @@ func (p *plan) settle(o *op) error {
 // delayGroup stores when the delivery's group may next be served, if it has a
 // minimum delay.
 func (p *plan) delayGroup(q *queueState, d *Delivery) error {
-	g := d.ln.group
-	if g.name == "" {
+	group := d.lease.Lane.Key.Group
+	if group == "" {
 		return nil
 	}
 	q.mu.Lock()
-	_, delay := q.limitsLocked(g)
-	next := g.rec.nextDue
+	delay, next := q.sched.Delay(d.lease.Lane)
 	q.mu.Unlock()
 	if delay == 0 {
 		return nil
 	}
-	rec, err := p.groupRecord(q, g.name)
+	rec, err := p.groupRecord(q, group)
 	if err != nil {
 		return err
 	}
-	rec.nextDue = max(rec.nextDue, next, p.now.UnixNano()+delay)
-	p.putGroup(q, g.name, rec)
+	rec.nextDue = max(rec.nextDue, next, sched.Later(p.now.UnixNano(), delay))
+	p.putGroup(q, group, rec)
 	return nil
 }
 
@@ -292,7 +291,7 @@ func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause erro
 	if !q.config.attemptsLeft(attempts) {
 		return p.bury(q, d, cause, why)
 	}
-	if d.ref.expires != 0 && d.ref.expires <= p.nowMS() {
+	if d.ref.expires != 0 && d.ref.expires <= p.wall {
 		err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })
 		p.effect(q, effect{kind: effectEnd, d: d})
 		return err
@@ -510,7 +509,7 @@ func (p *plan) expire(q *queueState) (more bool, err error) {
 			return fmt.Errorf("%w: expiry key %q", ErrCorrupt, key)
 		}
 		at := int64(binary.BigEndian.Uint64(key[len(prefix):]))
-		if at > p.nowMS() || len(ended) == housekeepItems {
+		if at > p.wall || len(ended) == housekeepItems {
 			next = at
 			return errStop
 		}
@@ -534,5 +533,5 @@ func (p *plan) expire(q *queueState) (more bool, err error) {
 	q.mu.Lock()
 	q.nextEnd = next
 	q.mu.Unlock()
-	return next <= p.nowMS(), nil
+	return next <= p.wall, nil
 }

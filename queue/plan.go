@@ -17,7 +17,9 @@ import (
 // one that is refused leaves no trace.
 type plan struct {
 	s        *Store
-	now      time.Time
+	now      time.Time     // by the store's clock
+	wall     int64         // by the wall clock, Unix milliseconds
+	behind   time.Duration // that the wall clock is
 	writes   []driver.Write
 	size     int
 	arena    []byte // keys and short values
@@ -117,8 +119,9 @@ func newPlan(s *Store, slot int) *plan {
 }
 
 // reset begins the plan of the next batch.
-func (p *plan) reset(now time.Time) {
-	p.now = now
+func (p *plan) reset() {
+	now, wall := p.s.clock.read()
+	p.now, p.wall, p.behind = time.Unix(0, now), wall/1e6, lag(now, wall)
 	p.number, p.plain = p.s.sequence.Load()+1, true
 	if f := p.s.flying; f != nil {
 		p.number = f.number + 1
@@ -175,6 +178,15 @@ func (p *plan) durable() bool {
 }
 
 func (p *plan) nowMS() int64 { return p.now.UnixMilli() }
+
+// instant turns an instant by the wall clock into one by the store's, that is as far
+// away now.
+func (p *plan) instant(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(p.behind)
+}
 
 const arenaSize = 64 << 10
 
@@ -365,15 +377,17 @@ func (p *plan) setGroup(q *queueState, o *op) error {
 	if err != nil {
 		return err
 	}
+	given := *o.group
+	given.NotBefore = p.instant(given.NotBefore)
 	if o.kind == opSetGroup {
-		if rec.settings.NotBefore.After(o.group.NotBefore) {
+		if rec.settings.NotBefore.After(given.NotBefore) || rec.settings.Paused && !given.Paused {
 			if err := p.bringForward(q, o.key); err != nil {
 				return err
 			}
 		}
-		rec.settings = *o.group
-	} else if o.group.NotBefore.After(rec.settings.NotBefore) {
-		rec.settings.NotBefore = o.group.NotBefore
+		rec.settings = given
+	} else if given.NotBefore.After(rec.settings.NotBefore) {
+		rec.settings.NotBefore = given.NotBefore
 	}
 	p.putGroup(q, o.key, rec)
 	settings := rec.settings
@@ -385,10 +399,7 @@ func (p *plan) setGroup(q *queueState, o *op) error {
 // were left on disk until later are looked at again.
 func (p *plan) bringForward(q *queueState, group string) error {
 	q.mu.Lock()
-	var prios []int8
-	for _, lv := range q.levels {
-		prios = append(prios, lv.prio)
-	}
+	prios := q.sched.Priorities()
 	q.mu.Unlock()
 	for _, prio := range prios {
 		k := laneKey{q.counts.open, prio, group}
@@ -416,12 +427,10 @@ func (p *plan) groupRecord(q *queueState, name string) (*groupRecord, error) {
 		return rec, nil
 	}
 	q.mu.Lock()
-	g := q.groups[name]
-	if g != nil {
-		*rec = g.rec
-	}
+	settings, nextDue, _, ok := q.sched.Group(name)
 	q.mu.Unlock()
-	if g != nil || !q.groupRecords {
+	if ok || !q.groupRecords {
+		*rec = groupRecord{GroupSettings(settings), nextDue}
 		return rec, nil
 	}
 	value, found, err := p.s.lookUp(appendGroupKey(nil, q.id, name))
@@ -432,16 +441,18 @@ func (p *plan) groupRecord(q *queueState, name string) (*groupRecord, error) {
 }
 
 func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p.putGroupLocked(q, name, rec)
+}
+
+func (p *plan) putGroupLocked(q *queueState, name string, rec *groupRecord) {
 	p.put(p.seal(appendGroupKey(p.tail(), q.id, name)), p.seal(rec.append(p.tail())))
-	if !q.groupRecords {
-		q.mu.Lock()
-		q.groupRecords = true
-		q.mu.Unlock()
-	}
+	q.groupRecords = true
 }
 
 // finish adds the writes that every batch has: the counts that have changed,
-// and the number of the batch.
+// and the number of the batch with the time by the store's clock.
 func (p *plan) finish() {
 	p.show()
 	p.writePacks()
@@ -461,6 +472,7 @@ func (p *plan) finish() {
 	}
 	b := binary.AppendUvarint(p.tail(), p.number)
 	b = binary.AppendUvarint(b, p.s.nextID)
+	b = binary.AppendVarint(b, p.now.UnixNano())
 	p.put(metaKey("batch"), p.seal(b))
 }
 

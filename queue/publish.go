@@ -3,6 +3,8 @@ package queue
 import (
 	"fmt"
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // publish makes the effects of a durable plan visible.
@@ -44,9 +46,9 @@ func (p *plan) publishQueue(q *queueState) error {
 	part.lost, part.stale = nil, nil
 
 	q.showLocked(part.shown)
-	closeAll(&q.drainers)
-	if len(q.spaces) > 0 && !q.fullNowLocked() {
-		closeAll(&q.spaces)
+	q.changed.fire()
+	if !q.fullNowLocked() {
+		q.space.fire()
 	}
 	if q.opening {
 		q.opening = false
@@ -57,7 +59,7 @@ func (p *plan) publishQueue(q *queueState) error {
 	if err := p.maybeReleaseLocked(q, now); err != nil {
 		return err
 	}
-	if len(q.lanes) > p.s.opts.GroupMemory*5/4 {
+	if q.sched.Housekeeping() == 0 {
 		p.s.flag(q)
 	}
 	q.armLocked(q.wakeLocked())
@@ -97,20 +99,23 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 	switch e.kind {
 	case effectEnd:
 		if e.flag {
-			q.endUnusedLocked(e.d)
+			q.doneLocked(e.d, leaseSettled)
+			q.sched.EndUnused(e.d.lease, now)
 			break
 		}
-		q.endLocked(e.d, leaseSettled)
-		if e.d.Barrier == nil {
-			q.rescheduleLocked(e.d.ln.group)
-		}
+		q.endLocked(e.d, now)
 	case effectRelease:
 		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
 			return err
 		}
 		q.giveBackLocked(e.d, leaseSettled)
 	case effectReady:
-		if err := q.addReadyLocked(e.at, e.r, e.ptr); err != nil {
+		if e.at.epoch != q.open || q.inflight[e.r.id] != nil {
+			// The second: a receiver has read it from disk, where it has been
+			// since the commit, before it was published, and has it already.
+			break
+		}
+		if err := q.sched.Add(e.at.lane().key(), e.r, e.ptr.stored(), now); err != nil {
 			return err
 		}
 	case effectDelayed:
@@ -118,36 +123,28 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 			q.nextDue = min(q.nextDue, e.at.due)
 		}
 	case effectBack:
-		q.endLocked(e.d, leaseSettled)
-		q.insertLocked(e.d.ln, e.r)
-		q.offerLocked(e.at, e.r)
-		q.rescheduleLocked(e.d.ln.group)
+		q.doneLocked(e.d, leaseSettled)
+		q.sched.Back(e.d.lease, e.r, 0, now)
 	case effectGone:
-		q.removeLocked(e.at)
-		for _, v := range q.views {
-			v.forget(e.at.id)
+		if e.at.epoch == q.open {
+			q.sched.Remove(e.at.lane().key(), e.at.id, now)
 		}
 	case effectGroup:
-		if g := q.groups[e.at.group]; g != nil {
-			g.rec.settings, g.stored = *e.group, true
-			q.relaxLocked(g)
-		}
+		q.sched.SetGroup(e.at.group, sched.Settings(*e.group), now)
 	case effectConfig:
-		for _, g := range q.groups {
-			q.relaxLocked(g)
-		}
+		q.sched.SetPolicy(sched.Policy(q.config.Groups), now)
 	case effectPause:
 		q.paused = e.flag
 	case effectIdle:
-		if l := q.lanes[e.at.lane()]; l != nil {
-			q.dropLaneLocked(l)
+		if e.at.epoch == q.open {
+			q.sched.Drop(e.at.lane().key())
 		}
 	case effectPointer:
 		if e.at.epoch == q.open {
-			q.movedLocked(e)
+			q.sched.Moved(e.at.lane().key(), *e.ptr.stored(), e.flag)
 		}
 	case effectBarrier:
-		q.endLocked(e.d, leaseSettled)
+		q.endLocked(e.d, now)
 		q.returnBarrierLocked(e.d, e.delay, e.flag)
 	}
 	if e.r.expires != 0 {
@@ -156,12 +153,12 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 	return nil
 }
 
-// relaxLocked reschedules a group whose limits may have become looser.
-func (q *queueState) relaxLocked(g *group) {
-	for _, l := range g.lanes {
-		l.due = 0
+// stored is the pointer as the scheduler knows it.
+func (ptr *pointer) stored() *sched.Pointer {
+	if ptr == nil {
+		return nil
 	}
-	q.rescheduleLocked(g)
+	return &sched.Pointer{Due: ptr.due, Low: ptr.low}
 }
 
 // openedLocked turns to the next epoch.
@@ -173,7 +170,7 @@ func (p *plan) openedLocked(q *queueState) error {
 	q.nextDue = 0 // housekeeping will find the first
 	p.s.flag(q)
 	p.events = append(p.events, Event{Kind: EventOpened, Queue: q.name, Epoch: q.open})
-	return q.loadEpochLocked()
+	return q.sched.Open(p.s.now())
 }
 
 // maybeReleaseLocked releases the open epoch's barrier if it has one and all
@@ -193,7 +190,7 @@ func (p *plan) maybeReleaseLocked(q *queueState, now int64) error {
 	if err != nil {
 		return err
 	}
-	b.Released = time.Unix(0, now)
+	b.Released = time.UnixMilli(p.s.wallMS())
 	b.Counts = q.openTotals
 	q.acks = rec.Acks
 	p.events = append(p.events, Event{Kind: EventReleased, Queue: q.name, Epoch: q.open})

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"sort"
-	"time"
 
 	"github.com/seed-301537d8/weir/internal/wire"
 	"github.com/seed-301537d8/weir/queue/driver"
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // formatVersion is the version of the stored layout. Version 1 had no blocks, and
@@ -48,14 +48,19 @@ func (s *Store) recover(ctx context.Context) error {
 	if value, found, err = s.lookUp(metaKey("batch")); err != nil {
 		return err
 	}
+	var last int64 // by the store's clock
 	if found {
 		r := wire.NewReader(value)
 		s.sequence.Store(r.Uvarint())
 		s.nextID = r.Uvarint()
+		if r.Len() > 0 {
+			last = r.Varint()
+		}
 		if err := malformed(&r, "batch number"); err != nil {
 			return err
 		}
 	}
+	s.clock.begin(s.opts.WallClock, last)
 	s.recent.since, s.settled.since = s.sequence.Load(), s.sequence.Load()
 	if err := s.recoverQueues(ctx); err != nil {
 		return err
@@ -172,7 +177,8 @@ func (s *Store) recoverSchedule(q *queueState) error {
 	}
 	q.showLocked(q.snapshot())
 	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
-	if err := q.loadEpochLocked(); err != nil {
+	q.sched.SetPolicy(sched.Policy(q.config.Groups), s.now())
+	if err := q.sched.Open(s.now()); err != nil {
 		return err
 	}
 	return s.plan.maybeReleaseLocked(q, s.now())
@@ -208,7 +214,7 @@ func (s *Store) recoverNotes(ctx context.Context) error {
 	interrupted := 0
 	for len(keys) > 0 {
 		p := s.plan
-		p.reset(time.Now())
+		p.reset()
 		for len(keys) > 0 && p.roomy() {
 			hit, err := p.interrupted(keys[0], taken[keys[0]])
 			if err != nil {

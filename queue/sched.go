@@ -1,13 +1,15 @@
 package queue
 
 import (
-	"container/heap"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // queueState is a queue in memory. Three kinds of fields: fixed ones; those
@@ -36,27 +38,22 @@ type queueState struct {
 	tail         uint32
 	shownCounts  // after the last published batch
 
-	levels   []*level // by descending priority
-	lanes    map[laneKey]*lane
-	groups   map[string]*group // in memory
-	idle     int               // lanes found empty
-	turn     uint64
+	sched    *sched.Scheduler[ref] // ready items of the open epoch
 	inflight map[uint64]*Delivery
 	claimed  map[uint64]bool // waiting items that a batch in progress removes
-	lows     []*lane         // whose pointer should learn a higher low id
 	lost     []*Delivery     // of sessions that ended: to be retried
 	stale    []loc           // given back after they had expired
 	views    []*view         // of consumers with filters
-	nextDue  int64           // no delayed item is due earlier, Unix milliseconds
-	nextEnd  int64           // no item expires earlier, Unix milliseconds
+	nextDue  int64           // no delayed item is due earlier, Unix milliseconds of the store's clock
+	nextEnd  int64           // no item expires earlier, Unix milliseconds of the wall clock
 
 	consumers map[*Consumer]bool
-	waiters   []*waiter       // receivers, longest waiting first
-	spaces    []chan struct{} // closed when the queue is not full any more
-	drainers  []chan struct{} // closed when something was settled or given back
-	released  *Barrier        // the barrier of the open epoch, while consumers have it
-	audience  int             // sessions that have it and have not acked it
-	acks      int             // of it
+	waiters   []*waiter // receivers, longest waiting first
+	space     signal    // the queue is not full any more
+	changed   signal    // something was settled or given back
+	released  *Barrier  // the barrier of the open epoch, while consumers have it
+	audience  int       // sessions that have it and have not acked it
+	acks      int       // of it
 	barriers  map[uint32][]chan struct{}
 
 	sampled rateSample // for rates
@@ -67,14 +64,12 @@ type queueState struct {
 }
 
 func newQueueState(s *Store, id uint16, name string) *queueState {
-	return &queueState{
+	q := &queueState{
 		s: s, id: id, name: name,
 		config:    &Config{},
 		epochs:    map[uint32]*epochCounts{0: {}},
 		known:     recent[laneKey, struct{}]{max: knownLanesMax},
 		names:     make(map[string]nameRecord),
-		lanes:     make(map[laneKey]*lane),
-		groups:    make(map[string]*group),
 		inflight:  make(map[uint64]*Delivery),
 		claimed:   make(map[uint64]bool),
 		consumers: make(map[*Consumer]bool),
@@ -82,150 +77,77 @@ func newQueueState(s *Store, id uint16, name string) *queueState {
 		nextDue:   math.MaxInt64,
 		nextEnd:   math.MaxInt64,
 	}
+	q.sched = sched.New(storedLanes{q}, sched.Limits{Lanes: s.opts.GroupMemory, Memory: &s.itemMemory})
+	return q
 }
 
-// now is the time in Unix nanoseconds.
-func (s *Store) now() int64 { return time.Now().UnixNano() }
-
-// takeLocked leases up to n items to a consumer.
-func (q *queueState) takeLocked(c *Consumer, n int) ([]*Delivery, error) {
+// takeLocked leases up to n items to a consumer. If more is set there may be more
+// for it to take, which it has not been looked for yet.
+func (q *queueState) takeLocked(c *Consumer, n int) (out []*Delivery, more bool, err error) {
 	if q.paused || c.opts.Barriers == OnlyBarriers {
-		return nil, nil
+		return nil, false, nil
 	}
 	if limit := q.config.MaxInFlight; limit > 0 {
 		n = min(n, limit-len(q.inflight))
 	}
 	if n <= 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	if c.view != nil {
-		return q.takeViewLocked(c, n)
-	}
-	now := q.s.now()
-	var out []*Delivery
-	for _, lv := range q.levels {
-		for len(out) < n {
-			if err := q.loadLocked(lv, now); err != nil {
-				return out, err
-			}
-			if len(lv.lanes) == 0 || lv.lanes[0].due > now {
-				break
-			}
-			l := lv.lanes[0]
-			if !q.mayServeLocked(l.group) {
-				q.scheduleLocked(l)
-				continue
-			}
-			r, ok, err := q.nextItemLocked(l, now/1e6)
-			if err != nil {
-				return out, err
-			}
-			if !ok {
-				q.scheduleLocked(l)
-				continue
-			}
-			if out == nil {
-				out = make([]*Delivery, 0, min(n, 128))
-			}
-			d := q.leaseLocked(c, l, r)
-			out = append(out, d)
-			q.servedLocked(d, now)
+	var at sched.Time
+	at.Now, at.Wall = q.s.clock.read()
+	at.Wall /= 1e6
+	more, err = q.sched.Take(c.view.lineup(), at, n, func(lease sched.Lease[ref], r ref) {
+		if out == nil {
+			out = make([]*Delivery, 0, min(n, 128))
 		}
-		if len(out) == n {
-			break
-		}
+		d := &Delivery{c: c, lease: lease, ref: r, ID: r.id, Epoch: q.open}
+		q.inflight[r.id] = d
+		c.holdLocked(d)
+		out = append(out, d)
+	})
+	if q.sched.Housekeeping() == 0 {
+		q.s.flag(q)
 	}
-	return out, nil
+	return out, more, err
 }
 
-// servedLocked moves the lane of a delivery to the end of its turn.
-func (q *queueState) servedLocked(d *Delivery, now int64) {
-	l, g := d.ln, d.ln.group
-	limit, delay := q.limitsLocked(g)
-	if delay > 0 {
-		d.turn.before = g.rec.nextDue
-		g.rec.nextDue = max(g.rec.nextDue, now+delay)
-		d.turn.after = g.rec.nextDue
-	}
-	if limit > 0 || delay > 0 {
-		l.due, l.turn = now, q.nextTurn()
-		q.rescheduleLocked(g)
-		return
-	}
-	if l.head == len(l.win) && l.complete {
-		q.scheduleLocked(l)
-		return
-	}
-	if len(l.level.lanes) > 1 && l.index >= 0 {
-		l.due, l.turn = now, q.nextTurn()
-		heap.Fix(&l.level.lanes, l.index)
-	}
-}
-
-// leaseLocked makes a delivery of an item that has been taken out of its lane.
-func (q *queueState) leaseLocked(c *Consumer, l *lane, r ref) *Delivery {
-	d := &Delivery{c: c, ln: l, ref: r, ID: r.id, Epoch: l.key.epoch}
-	q.inflight[r.id] = d
-	for _, v := range q.views {
-		v.forget(r.id)
-	}
-	c.holdLocked(d)
-	l.inflight++
-	l.taken++
-	l.group.inflight++
-	return d
-}
+// lane returns the lane of the delivery's item.
+func (d *Delivery) lane() laneKey { return laneOf(d.Epoch, d.lease.Lane.Key) }
 
 // at returns where the delivery's item is stored: in its lane.
-func (d *Delivery) at() loc {
-	return d.ref.at(d.c.q.id, d.ln.key)
-}
+func (d *Delivery) at() loc { return d.ref.at(d.c.q.id, d.lane()) }
 
-// endLocked ends a lease whatever became of it.
-func (q *queueState) endLocked(d *Delivery, state leaseState) {
+// doneLocked takes a delivery out of the books of its session and queue. The
+// scheduler has to be told besides what becomes of the item.
+func (q *queueState) doneLocked(d *Delivery, state leaseState) {
 	if d.state != leaseLost {
 		d.state = state
 	}
 	d.c.letGoLocked(d)
-	if d.Barrier != nil {
-		return
-	}
-	delete(q.inflight, d.ref.id)
-	l, g := d.ln, d.ln.group
-	l.inflight--
-	g.inflight--
-	if _, delay := q.limitsLocked(g); delay > 0 {
-		g.rec.nextDue = max(g.rec.nextDue, q.s.now()+delay)
+	if d.Barrier == nil {
+		delete(q.inflight, d.ref.id)
 	}
 }
 
-// endUnusedLocked ends a lease, and takes back the delay of the group that began
-// with it, unless another has begun since.
-func (q *queueState) endUnusedLocked(d *Delivery) {
-	g := d.ln.group
-	due := g.rec.nextDue
-	if due == d.turn.after {
-		due = d.turn.before
+// endLocked ends a delivery whose item is gone, or comes back elsewhere.
+func (q *queueState) endLocked(d *Delivery, now int64) {
+	q.doneLocked(d, leaseSettled)
+	if d.Barrier == nil {
+		q.sched.End(d.lease, now)
 	}
-	q.endLocked(d, leaseSettled)
-	g.rec.nextDue = due
-	for _, l := range g.lanes { // behind those who wait already
-		l.due, l.turn = q.s.now(), q.nextTurn()
-	}
-	q.rescheduleLocked(g)
 }
 
 // giveBackLocked returns an item to its place, with the attempt not counted.
 func (q *queueState) giveBackLocked(d *Delivery, state leaseState) {
-	q.endLocked(d, state)
-	if e := d.ref.expires; e != 0 && e <= q.s.now()/1e6 {
+	q.doneLocked(d, state)
+	now, wall := q.s.clock.read()
+	if e := d.ref.expires; e != 0 && e <= wall/1e6 {
 		q.stale = append(q.stale, d.at())
 		q.s.flag(q)
-	} else {
-		q.insertLocked(d.ln, d.ref)
-		q.offerLocked(d.at(), d.ref)
+		q.sched.End(d.lease, now)
+		return
 	}
-	q.rescheduleLocked(d.ln.group)
+	q.sched.Back(d.lease, d.ref, 0, now)
 }
 
 // A note says that an item was taken, with which attempt, or given back.
@@ -324,23 +246,37 @@ func (s *Store) rewriteNotes() error {
 // for and has not come yet, for want of free space perhaps.
 const overdueTime = 100 * time.Millisecond
 
+// clockCheck is the longest that the timer sleeps, so that it is not long before
+// a step forward of the wall clock, or a sleep of the machine, is noticed.
+const clockCheck = time.Minute
+
 // armLocked sets the timer for the next thing that time alone will bring.
 //
 // What is due already needs no timer if a receiver has just been woken: it
 // wakes the next one if it leaves anything.
 func (q *queueState) armLocked(woken bool) {
 	next := q.nextTurnLocked(woken)
-	now := q.s.now()
-	if due := min(q.nextDue, q.nextEnd); due <= now/1e6 {
+	now, wall := q.s.clock.read()
+	if q.nextDue <= now/1e6 || q.nextEnd <= wall/1e6 {
 		q.s.flag(q)
 		next = min(next, now+int64(overdueTime))
-	} else if due < math.MaxInt64/1_000_000 {
-		next = min(next, due*1e6)
 	}
-	if q.idle > 0 {
-		next = min(next, now+int64(idleTime))
+	if q.nextDue > now/1e6 && q.nextDue < math.MaxInt64/1_000_000 {
+		next = min(next, q.nextDue*1e6)
 	}
-	if next == math.MaxInt64 || q.timerAt != 0 && q.timerAt <= next {
+	if wait := q.nextEnd - wall/1e6; wait > 0 && wait < int64(clockCheck/1e6) {
+		next = min(next, now+wait*1e6)
+	} else if q.nextEnd < math.MaxInt64 {
+		next = min(next, now+int64(clockCheck))
+	}
+	if due := q.sched.Housekeeping(); due < sched.Never {
+		next = min(next, max(due, now+int64(overdueTime)))
+	}
+	if next == sched.Never {
+		return
+	}
+	next = min(next, now+int64(clockCheck))
+	if q.timerAt != 0 && q.timerAt <= next {
 		return
 	}
 	q.timerAt = next
@@ -356,7 +292,7 @@ func (q *queueState) armLocked(woken bool) {
 // take. Items that are ready, but not for those who wait, do not count: what
 // makes them available is not time, and wakes the waiters.
 func (q *queueState) nextTurnLocked(woken bool) int64 {
-	next := int64(math.MaxInt64)
+	next := int64(sched.Never)
 	after := int64(math.MinInt64)
 	if woken {
 		after = q.s.now()
@@ -364,28 +300,14 @@ func (q *queueState) nextTurnLocked(woken bool) int64 {
 	if limit := q.config.MaxInFlight; q.paused || limit > 0 && len(q.inflight) >= limit {
 		return next
 	}
-	plain := false
+	var asked *view
+	any := false
 	for _, w := range q.waiters {
-		switch {
-		case w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked():
-		case w.c.view != nil:
-			if due := w.c.view.nextDue; due != 0 {
-				next = min(next, due)
-			}
-		default:
-			plain = true
+		if w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked() || any && w.c.view == asked {
+			continue
 		}
-	}
-	if !plain {
-		return next
-	}
-	for _, lv := range q.levels {
-		if len(lv.lanes) > 0 && lv.lanes[0].due > after {
-			next = min(next, lv.lanes[0].due)
-		}
-		if lv.horizon > after {
-			next = min(next, lv.horizon)
-		}
+		next = min(next, q.sched.Next(w.c.view.lineup(), after))
+		asked, any = w.c.view, true
 	}
 	return next
 }
@@ -398,7 +320,7 @@ func (q *queueState) tick() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.timerAt = 0
-	if q.idle > 0 {
+	if q.sched.Housekeeping() <= q.s.now() {
 		q.s.flag(q)
 	}
 	q.armLocked(q.wakeLocked())
@@ -410,26 +332,30 @@ type waiter struct {
 	wake chan struct{} // capacity 1
 }
 
-// wakeLocked wakes the longest-waiting receiver, which wakes the next if it
-// leaves anything, and those that look for something particular.
+// wakeLocked wakes those who have a barrier to receive, and for items the
+// longest-waiting receiver that has room, of those without a filter and of those
+// with each. It wakes the next if it leaves anything; package sched says why that
+// is enough.
 //
-// It reports whether it has woken a receiver that takes whatever there is.
+// It reports whether it has woken a receiver that takes items.
 func (q *queueState) wakeLocked() bool {
-	plain := false
+	var woken []*view // nil among them for those without a filter
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
-		particular := w.c.view != nil || w.c.opts.Barriers == OnlyBarriers || w.c.pendingBarrier()
-		if particular || !plain && !w.c.fullLocked() {
-			plain = plain || !particular
-			w.c.extendLocked() // it may not have the lock before its lease is due
-			w.wake <- struct{}{}
+		takes := w.c.opts.Barriers != OnlyBarriers && !w.c.fullLocked() && !slices.Contains(woken, w.c.view)
+		if !takes && !w.c.pendingBarrier() {
+			kept = append(kept, w)
 			continue
 		}
-		kept = append(kept, w)
+		if takes {
+			woken = append(woken, w.c.view)
+		}
+		w.c.extendLocked() // it may not have the lock before its lease is due
+		w.wake <- struct{}{}
 	}
 	clear(q.waiters[len(kept):])
 	q.waiters = kept
-	return plain
+	return len(woken) > 0
 }
 
 // wakeAll wakes every receiver, and everybody who waits for space or barriers:
@@ -441,8 +367,8 @@ func (q *queueState) wakeAll() {
 		w.wake <- struct{}{}
 	}
 	q.waiters = nil
-	closeAll(&q.spaces)
-	closeAll(&q.drainers)
+	q.space.fire()
+	q.changed.fire()
 }
 
 // close stops what runs for the queue when the store closes.
@@ -464,11 +390,23 @@ func (q *queueState) fullNowLocked() bool {
 		c.HighWaterBytes > 0 && q.visible.bytes >= c.HighWaterBytes
 }
 
-func closeAll(chans *[]chan struct{}) {
-	for _, ch := range *chans {
-		close(ch)
+// signal wakes all who wait for something at once. However many wait, and give up,
+// it is one channel.
+type signal struct{ ch chan struct{} }
+
+// wait returns a channel that is closed when the signal fires.
+func (s *signal) wait() <-chan struct{} {
+	if s.ch == nil {
+		s.ch = make(chan struct{})
 	}
-	*chans = nil
+	return s.ch
+}
+
+func (s *signal) fire() {
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
 }
 
 // waitSpace returns when the queue is below its marks.
@@ -482,13 +420,12 @@ func (q *queueState) waitSpace(ctx context.Context) error {
 			q.mu.Unlock()
 			return nil
 		}
-		ch := make(chan struct{})
-		q.spaces = append(q.spaces, ch)
+		ch := q.space.wait()
 		q.mu.Unlock()
 		select {
 		case <-ch:
 		case <-ctx.Done():
-			return context.Cause(ctx) // ch is dropped with the next wake
+			return context.Cause(ctx)
 		case <-q.s.stop:
 			return ErrClosed
 		}

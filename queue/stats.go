@@ -41,6 +41,11 @@ type QueueStats struct {
 	// their time, or have been emptied lately.
 	GroupsBusy int
 
+	// ClockBehind is by how much the wall clock is behind the latest time that
+	// the store has known, or 0 if that is less than a second: it has been set
+	// back. Delays and waits go on nevertheless, as durations; see Options.
+	ClockBehind time.Duration
+
 	Totals       Totals  // since the queue was made
 	EpochTotals  Totals  // of the open epoch
 	EnqueueRate  float64 // items per second, since a call of Stats at least a second ago
@@ -86,12 +91,13 @@ func (q *queueState) stats() QueueStats {
 		Later: q.later, Dead: q.visible.dead, Bytes: q.visible.bytes,
 		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
 		Tail: q.tail, SinceBarrier: q.sinceBarrier,
-		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: len(q.groups),
-		Totals: q.visible.total, EpochTotals: q.openTotals,
+		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: q.sched.Groups(),
+		ClockBehind: q.s.clock.behind(),
+		Totals:      q.visible.total, EpochTotals: q.openTotals,
 	}
 	busy := make(map[string]bool)
 	for _, d := range q.inflight {
-		if name := d.ln.key.group; name != "" {
+		if name := d.lease.Lane.Key.Group; name != "" {
 			busy[name] = true
 		}
 	}
@@ -105,13 +111,11 @@ func (q *queueState) stats() QueueStats {
 		q.sampled = rateSample{now, st.Totals.Enqueued, st.Totals.Acked}
 	}
 	st.EnqueueRate, st.AckRate = q.rates[0], q.rates[1]
-	for _, l := range q.lanes {
-		if l.head < len(l.win) {
-			if t := enqueuedAt(l.win[l.head].value); st.OldestLoaded.IsZero() || t.Before(st.OldestLoaded) {
-				st.OldestLoaded = t
-			}
+	q.sched.Heads(func(r ref) {
+		if t := enqueuedAt(r.value); st.OldestLoaded.IsZero() || t.Before(st.OldestLoaded) {
+			st.OldestLoaded = t
 		}
-	}
+	})
 	return st
 }
 
@@ -133,6 +137,9 @@ func (s *Store) GroupSettings(ctx context.Context, queue, group string) (GroupSe
 	if err == nil && found {
 		var rec groupRecord
 		if rec, err = decodeGroup(value); err == nil {
+			if t := rec.settings.NotBefore; !t.IsZero() {
+				rec.settings.NotBefore = t.Add(-s.clock.behind())
+			}
 			return rec.settings, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/queue/driver"
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // Store holds queues, tables and everything about them. It is safe for
@@ -43,8 +44,10 @@ type Store struct {
 
 	failure  atomic.Pointer[error] // set once; makes the store refuse everything
 	sequence atomic.Uint64         // number of the last published batch
-	itemMem  atomic.Int64          // bytes of waiting items in memory
-	filter   *markFilter           // nil if there is none
+	clock    clock
+	filter   *markFilter // nil if there is none
+
+	itemMemory sched.Memory // waiting items in memory
 
 	eventMu   sync.Mutex // one call of Options.OnEvent at a time
 	notesMu   sync.Mutex
@@ -91,6 +94,7 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 		noteLimit: spareNotes,
 	}
 	s.log = s.opts.Logger
+	s.itemMemory.Limit = int64(s.opts.ItemMemory)
 	s.filter = newMarkFilter(s.opts.SeenMemory)
 	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
 		s.opts.MaxItem = limit
@@ -248,7 +252,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 // and looks up the marks of keys, in the caller's goroutine.
 func (s *Store) prepare(ctx context.Context, r *request) error {
 	r.sequence = s.sequence.Load()
-	now := time.Now().UnixMilli()
+	now := s.wallMS()
 	var q *queueState // that of the last keyed item
 	for i := range r.ops {
 		o := &r.ops[i]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/seed-301537d8/weir/queue/driver"
 )
@@ -51,7 +50,7 @@ func (s *Store) tryAlone(r *request) {
 		return
 	}
 	p := s.plan
-	p.reset(time.Now())
+	p.reset()
 	if err := p.add(r); err != nil {
 		p.number = 0
 		r.done <- err
@@ -167,7 +166,7 @@ func (s *Store) rereadQueue(q *queueState, plans []*plan) error {
 				return err
 			}
 			if ptr != nil && id.key.epoch == q.open {
-				q.movedLocked(&effect{at: id.key.loc(), ptr: ptr})
+				q.sched.Moved(id.key.key(), *ptr.stored(), false)
 			}
 		}
 	}

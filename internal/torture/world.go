@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+)
+
+// A world is a store with what its children have said of it.
+type world struct {
+	dir     string
+	settled map[string]bool // keys of which it was said that they are done
+	lives   int
+	last    string // what was said last, for messages
+	full    bool   // the disk was said to be
+}
+
+func newWorld(dir string) *world { return &world{dir: dir, settled: make(map[string]bool)} }
+
+// A life is a running child.
+type life struct {
+	*exec.Cmd
+	w      *world
+	opened chan struct{} // closed when it has opened the store
+	ended  chan error    // what was wrong with what it said
+	errs   bytes.Buffer
+}
+
+// start begins a life of the program's own child, or of another build of it.
+func (w *world) start(program string, args ...string) (*life, error) {
+	args = append(args, "-child", w.dir, "-seed", strconv.Itoa(w.lives))
+	w.lives++
+	l := &life{Cmd: exec.Command(program, args...), w: w, opened: make(chan struct{}), ended: make(chan error, 1)}
+	l.Stderr = &l.errs
+	out, err := l.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Start(); err != nil {
+		return nil, err
+	}
+	go func() { l.ended <- l.listen(out) }()
+	return l, nil
+}
+
+// listen takes in what the child says, to its end.
+func (l *life) listen(out io.Reader) (err error) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		what, key, _ := strings.Cut(lines.Text(), " ")
+		switch what {
+		case "open":
+			close(l.opened)
+		case "full":
+			l.w.full = true
+		case "A":
+			l.w.settled[key] = true
+		case "D":
+			if l.w.settled[key] && err == nil {
+				err = fmt.Errorf("%s was delivered after it had been settled", key)
+			}
+		case "!":
+			l.w.last = key
+		}
+	}
+	return err
+}
+
+// kill ends a life, and returns what was wrong with it.
+func (l *life) kill() error {
+	l.Process.Kill()
+	err := <-l.ended
+	l.Wait()
+	return err
+}
+
+// lifeFor runs a child for a while and kills it: a time of its work, or, if
+// early, of its life. before is called right before.
+func (w *world) lifeFor(d time.Duration, early bool, program string, before func() error, args ...string) error {
+	l, err := w.start(program, args...)
+	if err != nil {
+		return err
+	}
+	over := make(chan struct{})
+	go func() {
+		if !early {
+			<-l.opened
+		}
+		time.Sleep(d)
+		close(over)
+	}()
+	select {
+	case <-over:
+	case err := <-l.ended: // which it should not have done
+		l.Wait()
+		return fmt.Errorf("the child has ended: %v %s %.2000s", err, w.last, l.errs.String())
+	}
+	if before != nil {
+		if err := before(); err != nil {
+			l.kill()
+			return err
+		}
+	}
+	return l.kill()
+}
+
+// program is this program.
+func program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+// verify compares the store with what must be in it. opened says that it could
+// be opened.
+func (w *world) verify(dir string) (opened bool, err error) {
+	ctx := context.Background()
+	s, err := badgerqueue.Open(dir, storeOptions())
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	if err := s.Check(ctx); err != nil {
+		return true, err
+	}
+	if err := settleDown(s); err != nil {
+		return true, err
+	}
+	done := make(map[string]bool)
+	if err := eachRecord(ctx, s, doneTable, func(key string, value []byte) error {
+		if !bytes.Equal(value, recordOf(key)) {
+			return fmt.Errorf("the record of %s is wrong", key)
+		}
+		done[key] = true
+		return nil
+	}); err != nil {
+		return true, err
+	}
+	waiting, err := waitingItems(ctx, s, done)
+	if err != nil {
+		return true, err
+	}
+	if err := w.compare(done, waiting); err != nil {
+		return true, err
+	}
+	roots, err := counter(ctx, s, "roots")
+	if err != nil {
+		return true, err
+	}
+	for i := range roots {
+		if key := fmt.Sprint(i); !done[key] && !waiting[key] {
+			return true, fmt.Errorf("root %s of %d is lost", key, roots)
+		}
+	}
+	if n, err := counter(ctx, s, "done"); err != nil || n != int64(len(done)) {
+		return true, fmt.Errorf("%d items are done, the counter says %d: %w", len(done), n, err)
+	}
+	next := 1
+	return true, eachRecord(ctx, s, "generations", func(key string, _ []byte) error {
+		if key != fmt.Sprintf("%08d", next) {
+			return fmt.Errorf("generation %s comes where %d should", key, next)
+		}
+		next++
+		return nil
+	})
+}
+
+// settleDown waits until no item is delayed: one that becomes ready between two
+// pages is on neither.
+func settleDown(s *queue.Store) error {
+	for {
+		stats, err := s.QueueStats(queueName)
+		if errors.Is(err, queue.ErrUnknownQueue) || err == nil && stats.Delayed == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// compare checks the trees.
+func (w *world) compare(done, waiting map[string]bool) error {
+	for key := range w.settled {
+		if !done[key] {
+			return fmt.Errorf("%s was acknowledged and is not done", key)
+		}
+	}
+	for key := range done {
+		for _, child := range childrenOf(key) {
+			if !done[child] && !waiting[child] {
+				return fmt.Errorf("%s is done and its child %s is not there", key, child)
+			}
+		}
+	}
+	for _, keys := range []map[string]bool{done, waiting} {
+		for key := range keys {
+			if i := strings.LastIndexByte(key, '/'); i >= 0 && !done[key[:i]] {
+				return fmt.Errorf("%s is there and its parent is not done", key)
+			}
+		}
+	}
+	return nil
+}
+
+func waitingItems(ctx context.Context, s *queue.Store, done map[string]bool) (map[string]bool, error) {
+	waiting := make(map[string]bool)
+	const page = 200
+	for after := (*queue.Waiting)(nil); ; {
+		items, err := s.Browse(ctx, queueName, after, page)
+		if errors.Is(err, queue.ErrUnknownQueue) {
+			return waiting, nil // the child died before it had made it
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			key := it.Item.Key
+			if !bytes.Equal(it.Item.Body, itemOf(key).Body) {
+				return nil, fmt.Errorf("item %s has the wrong body", key)
+			}
+			if done[key] || waiting[key] {
+				return nil, fmt.Errorf("%s waits, and is done or waits twice", key)
+			}
+			waiting[key] = true
+		}
+		if len(items) < page {
+			return waiting, nil
+		}
+		after = &items[len(items)-1]
+	}
+}
+
+func eachRecord(ctx context.Context, s *queue.Store, table string, fn func(key string, value []byte) error) error {
+	const page = 50
+	for from := ""; ; {
+		records, err := s.Scan(ctx, table, from, "", page)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			if err := fn(r.Key, r.Value); err != nil {
+				return err
+			}
+			from = r.Key + "\x00"
+		}
+		if len(records) < page {
+			return nil
+		}
+	}
+}
+
+func counter(ctx context.Context, s *queue.Store, key string) (int64, error) {
+	value, err := s.Get(ctx, "counters", key)
+	if err != nil {
+		return 0, nil // nobody has counted yet
+	}
+	return queue.ParseCounter(value)
+}

@@ -21,7 +21,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
-	"github.com/seed-301537d8/weir/internal/cli/memory"
+	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
@@ -190,11 +190,11 @@ func collyCrawl(seed string) (result, error) {
 }
 
 func weirRecords(seed string) (result, error) {
-	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}, Depth: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}})
+	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}})
 }
 
 func weirPipeline(seed string) (result, error) {
-	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}, Depth: -1})
+	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}})
 }
 
 // weir crawls into a folder, every commit synced to the disk.
@@ -211,7 +211,7 @@ func weir(seed string, settings crawler.Settings) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	c, err := crawler.New(ctx, store, settings, []string{seed}, nil)
+	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(seed)})
 	if err != nil {
 		return result{}, err
 	}

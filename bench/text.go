@@ -18,7 +18,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
-	"github.com/seed-301537d8/weir/internal/cli/memory"
+	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
 )
@@ -77,7 +77,7 @@ func (s realSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // textPipeline crawls the real pages, extracts and tags their text.
 func textPipeline(seed string) (result, error) {
 	root, _, _ := strings.Cut(seed, "/page/")
-	return weir(root+"/real/", crawler.Settings{Scope: scope.Settings{Within: scope.WithinHost}, Depth: 1})
+	return weir(root+"/real/", crawler.Settings{Scope: scope.Settings{MaxDepth: 1}})
 }
 
 // extractAlone runs what the extract stage does on all processors, without a

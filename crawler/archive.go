@@ -1,8 +1,10 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -20,7 +22,8 @@ import (
 // Capture is the record of an answer in the archive. Its JSON form is stable.
 type Capture struct {
 	URL    string    `json:"url"`
-	Time   time.Time `json:"time"` // when the request began
+	Key    string    `json:"key,omitempty"` // of its record, if that is not the URL
+	Time   time.Time `json:"time"`          // when the request began
 	Status int       `json:"status"`
 	MIME   string    `json:"mime,omitempty"`   // the media type that the server named
 	Digest string    `json:"digest,omitempty"` // sha1:base32 of the body as it arrived
@@ -39,17 +42,40 @@ const archiveBatch = 64
 // for want of space perhaps.
 const archiveRetry = time.Second
 
-// captured is an answer on its way to the archive: its place in File is not
+// Captured is an answer on its way to the archive: its place in File is not
 // known yet.
-type captured struct {
+type Captured struct {
 	Capture
 	records []byte // gzip members; the first, of Length bytes, is the response
 }
 
-// capture hands what a server has answered to the archive. A page that was
-// refused for its type or its size was not read, and is not an answer.
-func (c *Crawler) capture(out *pipeline.Out, r Request, resp *stages.FetchResponse, fetchErr error) error {
-	if c.captures == nil || resp == nil || fetchErr != nil && resp.Status < 300 && len(resp.Wire) == 0 {
+// Archive is the stage warc. Make one with [NewArchive].
+type Archive struct {
+	store *queue.Store
+	files *warc.Archive
+	log   *slog.Logger
+}
+
+// NewArchive returns the archive of a crawl, in Options.ArchiveDir.
+func NewArchive(store *queue.Store, o *Options) *Archive {
+	obeyed := "obey"
+	if o.Settings.IgnoreRobots {
+		obeyed = "ignore"
+	}
+	return &Archive{store: store, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, MaxSize: o.ArchiveFileSize, Info: []warc.Field{
+		{Name: "software", Value: "Weir (https://github.com/seed-301537d8/weir)"},
+		{Name: "format", Value: "WARC File Format 1.1"},
+		{Name: "conformsTo", Value: "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"},
+		{Name: "robots", Value: obeyed},
+		{Name: "http-header-user-agent", Value: cmp.Or(o.Settings.UserAgent, stages.DefaultUserAgent)},
+	}}}
+}
+
+// capture hands what a server has answered to the archive, in at most room bytes.
+// A page that was refused for its type or its size was not read, and is not an
+// answer.
+func (a *Archive) capture(out *pipeline.Out, to *pipeline.Edge[Captured], room int, r Request, resp *stages.FetchResponse, fetchErr error) error {
+	if resp == nil || fetchErr != nil && resp.Status < 300 && len(resp.Wire) == 0 {
 		return nil
 	}
 	x := &warc.Exchange{
@@ -65,69 +91,63 @@ func (c *Crawler) capture(out *pipeline.Out, r Request, resp *stages.FetchRespon
 			x.Truncated = "length" // the fetcher has cut it
 		}
 	}
-	item, err := c.capturedItem(r, resp, x)
-	if err == nil && len(item.Body) > c.room() {
+	item, err := capturedItem(to, r, resp, x)
+	if err == nil && len(item.Body) > room {
 		// The rest of the item, and what compression may add, fits into a half.
-		x.Body, x.Truncated = x.Body[:min(len(x.Body), c.room()/2)], "length"
-		item, err = c.capturedItem(r, resp, x)
+		x.Body, x.Truncated = x.Body[:min(len(x.Body), room/2)], "length"
+		item, err = capturedItem(to, r, resp, x)
 	}
 	if err != nil {
 		return err
 	}
-	out.Enqueue(c.captures, item)
+	out.Enqueue(to, item)
 	return nil
 }
 
-func (c *Crawler) capturedItem(r Request, resp *stages.FetchResponse, x *warc.Exchange) (queue.Item, error) {
+func capturedItem(to *pipeline.Edge[Captured], r Request, resp *stages.FetchResponse, x *warc.Exchange) (queue.Item, error) {
 	records, response, err := x.AppendRecords(nil)
 	if err != nil {
 		return queue.Item{}, fmt.Errorf("capture: %w", err)
 	}
-	return c.captures.Item(captured{Capture{
-		URL: r.URL, Time: resp.Fetched.UTC(), Status: resp.Status, MIME: resp.MediaType(),
+	return to.Item(Captured{Capture{
+		URL: r.URL, Key: r.captureKey(), Time: resp.Fetched.UTC(), Status: resp.Status, MIME: resp.MediaType(),
 		Digest: warc.Digest(x.Body), Length: int64(response),
 	}, records})
 }
 
-// archive is the stage warc. Another attempt mends whatever keeps it from
-// writing, so it never gives an answer up.
-func (c *Crawler) archive(ctx context.Context, in []captured, out *pipeline.Out) error {
+// captureKey is that of the record of an answer, if it is not the URL.
+func (r *Request) captureKey() string {
+	if r.plain() {
+		return ""
+	}
+	return r.Key()
+}
+
+// Write is the stage: wire it with Edges.Captures by pipeline.HandleBatch, as
+// serial. Another attempt mends whatever keeps it from writing, so it never gives
+// an answer up.
+func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) error {
 	var end warc.Position
-	if _, err := get(ctx, c.store, tableCrawl, archiveKey, &end); err != nil {
+	if _, err := get(ctx, a.store, tableCrawl, archiveKey, &end); err != nil {
 		return err
 	}
 	pieces := make([][]byte, len(in))
 	for i := range in {
 		pieces[i] = in[i].records
 	}
-	end, places, err := c.warc.Write(end, pieces)
+	end, places, err := a.files.Write(end, pieces)
 	if err != nil {
-		c.log.Error("archive not written; trying again", "pages", len(in), "err", err)
+		a.log.Error("archive not written; trying again", "pages", len(in), "err", err)
 		return pipeline.RetryAfter(archiveRetry, err)
 	}
 	for i, p := range places {
 		record := in[i].Capture
 		record.File, record.Offset = p.File, p.Offset
-		if err := put(out.Tx(), tableCaptures, recordKey(record.URL), record); err != nil {
+		if err := put(out.Tx(), tableCaptures, cmp.Or(record.Key, recordKey(record.URL)), record); err != nil {
 			return err
 		}
 	}
 	return put(out.Tx(), tableCrawl, archiveKey, end)
-}
-
-// newArchive returns the archive of a crawl.
-func newArchive(opts Options, s *Settings) *warc.Archive {
-	robots := "obey"
-	if s.IgnoreRobots {
-		robots = "ignore"
-	}
-	return &warc.Archive{Dir: opts.ArchiveDir, MaxSize: opts.ArchiveFileSize, Info: []warc.Field{
-		{Name: "software", Value: "Weir (https://github.com/seed-301537d8/weir)"},
-		{Name: "format", Value: "WARC File Format 1.1"},
-		{Name: "conformsTo", Value: "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"},
-		{Name: "robots", Value: robots},
-		{Name: "http-header-user-agent", Value: s.UserAgent},
-	}}
 }
 
 // WalkCaptures calls fn with each answer in the archive; see WalkResults. An

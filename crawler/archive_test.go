@@ -87,12 +87,12 @@ func TestArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	settings := crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true, Stages: crawlAndWARC}
-	if _, err := crawler.New(t.Context(), store, settings, []string{s.URL}, nil); !errors.Is(err, crawler.ErrSettings) {
+	settings := crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}
+	if _, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(s.URL)}); !errors.Is(err, crawler.ErrSettings) {
 		t.Errorf("without a folder: %v, want ErrSettings", err)
 	}
 	dir := filepath.Join(t.TempDir(), "warc")
-	c, err := crawler.New(t.Context(), store, settings, []string{s.URL}, &crawler.Options{ArchiveDir: dir})
+	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(s.URL), ArchiveDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,9 @@ func TestArchiveCutsWhatIsTooLarge(t *testing.T) {
 	}
 	defer store.Close()
 	dir := t.TempDir()
-	c, err := crawler.New(t.Context(), store, crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}, []string{s}, &crawler.Options{ArchiveDir: dir})
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}, Seeds: crawler.Seeds(s), ArchiveDir: dir,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +172,10 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	said := &saying{what: "archive not written", then: stop}
-	settings := crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true, Stages: crawlAndWARC}
-	c, err := crawler.New(ctx, store, settings, []string{s.URL}, &crawler.Options{ArchiveDir: blocked, Logger: slog.New(slog.NewTextHandler(said, nil))})
+	settings := crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: settings, Seeds: crawler.Seeds(s.URL), ArchiveDir: blocked, Logger: slog.New(slog.NewTextHandler(said, nil)),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +188,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
-	c, err = crawler.New(t.Context(), store, settings, nil, &crawler.Options{ArchiveDir: blocked})
+	c, err = crawler.New(store, &crawler.Options{Settings: settings, ArchiveDir: blocked})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +236,9 @@ func TestStagesThatCannotBe(t *testing.T) {
 		{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC}, {Name: crawler.StageWARC}},
 		{{Name: crawler.StageWARC}},
 	} {
-		_, err := crawler.New(t.Context(), store, crawler.Settings{Stages: stages}, []string{"http://a.example/"}, &crawler.Options{ArchiveDir: t.TempDir()})
+		_, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: stages}, Seeds: crawler.Seeds("http://a.example/"), ArchiveDir: t.TempDir(),
+		})
 		if !errors.Is(err, crawler.ErrSettings) || errors.Is(err, pipeline.ErrWiring) {
 			t.Errorf("%v: %v, want ErrSettings", stages, err)
 		}

@@ -13,27 +13,11 @@ import (
 // to write and read it costs a tenth of what JSON does.
 
 // MarshalBinary implements encoding.BinaryMarshaler.
-func (r Request) MarshalBinary() ([]byte, error) {
-	b := make(packed, 0, len(r.URL)+len(r.Referrer)+12)
-	b.text(r.URL)
-	b.text(r.Referrer)
-	b.number(r.Depth)
-	b.number(r.Redirects)
-	b.flag(r.Sitemap)
-	return b, nil
-}
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (r *Request) UnmarshalBinary(b []byte) error {
-	u := unpack(b)
-	*r = Request{URL: u.Text(), Referrer: u.Text(), Depth: u.Int(), Redirects: u.Int(), Sitemap: u.Bool()}
-	return u.end()
-}
-
-// MarshalBinary implements encoding.BinaryMarshaler.
 func (d Doc) MarshalBinary() ([]byte, error) {
 	b := make(packed, 0, len(d.URL)+len(d.Title)+len(d.Text)+len(d.Results)+len(d.HTML)+64)
 	b.text(d.URL)
+	b.text(d.Key)
+	b.text(d.Label)
 	b.text(d.ContentType)
 	b.text(d.Language)
 	b.text(d.Title)
@@ -45,7 +29,7 @@ func (d Doc) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (d *Doc) UnmarshalBinary(b []byte) error {
 	u := unpack(b)
-	*d = Doc{URL: u.Text(), ContentType: u.Text(), Language: u.Text(), Title: u.Text(), Text: u.Text()}
+	*d = Doc{URL: u.Text(), Key: u.Text(), Label: u.Text(), ContentType: u.Text(), Language: u.Text(), Title: u.Text(), Text: u.Text()}
 	if results := u.Text(); results != "" {
 		d.Results = json.RawMessage(results)
 	}
@@ -54,7 +38,7 @@ func (d *Doc) UnmarshalBinary(b []byte) error {
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
-func (c captured) MarshalBinary() ([]byte, error) {
+func (c Captured) MarshalBinary() ([]byte, error) {
 	head, err := json.Marshal(c.Capture)
 	if err != nil {
 		return nil, err
@@ -65,7 +49,7 @@ func (c captured) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (c *captured) UnmarshalBinary(b []byte) error {
+func (c *Captured) UnmarshalBinary(b []byte) error {
 	u := unpack(b)
 	head := u.Text()
 	c.records = u.Rest()

@@ -3,6 +3,7 @@ package crawler
 import (
 	"bytes"
 	"encoding"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -42,12 +43,16 @@ func roundTrip[T encoding.BinaryMarshaler, P unmarshaler[T]](t *testing.T, mayBe
 func TestRequestRoundTrip(t *testing.T) {
 	roundTrip(t, false, Request{}, Request{URL: "http://a/"},
 		Request{URL: "http://a/b", Depth: 300, Referrer: "http://a/", Redirects: 9},
-		Request{URL: strings.Repeat("x", 5000), Sitemap: true})
+		Request{URL: strings.Repeat("x", 5000), Sitemap: true},
+		Request{
+			URL: "http://a/api", Label: "list", Data: map[string]string{"page": "2"}, Method: "POST",
+			Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}"), Priority: -3,
+		})
 }
 
 func TestDocRoundTrip(t *testing.T) {
 	roundTrip(t, true, Doc{HTML: []byte{}}, Doc{URL: "http://a/", ContentType: "text/html", HTML: []byte("<p>\xff")},
-		Doc{Language: "de", Title: "T", Text: "Ein Satz.", Results: []byte(`{"a":1}`), HTML: []byte{}})
+		Doc{Key: "http://a/#POST-1", Label: "x", Language: "de", Title: "T", Text: "Ein Satz.", Results: []byte(`{"a":1}`), HTML: []byte{}})
 }
 
 func TestTagsRoundTrip(t *testing.T) {
@@ -85,6 +90,9 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r Request
 		if r.UnmarshalBinary(b) == nil {
+			if b, err := r.MarshalBinary(); err != nil || r.UnmarshalBinary(b) != nil { // without what is empty
+				t.Fatal(err)
+			}
 			roundTrip(t, false, r)
 		}
 		var d Doc

@@ -51,7 +51,8 @@ func crawlChild(dir string) int {
 		if err != nil {
 			return err
 		}
-		c, err := crawler.New(context.Background(), store, job.Settings, []string{job.Seed}, &crawler.Options{
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: job.Settings, Seeds: crawler.Seeds(job.Seed),
 			ArchiveDir: filepath.Join(dir, "warc"), ArchiveFileSize: 64 << 10,
 		})
 		if err != nil {
@@ -88,7 +89,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	defer web.Close()
 	dir := t.TempDir()
 	job := childJob{web.Seed(), crawler.Settings{
-		Scope: everywhere, Depth: -1, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true,
+		Scope: everywhere, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true,
 		MaxAttempts: 100_000, // a death counts as an attempt
 		Stages:      []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag}, {Name: crawler.StageWARC}},
 	}}

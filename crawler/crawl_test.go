@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
@@ -81,7 +82,7 @@ func TestCrawl(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	c, err := crawler.New(ctx, store, crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true}, []string{s.URL}, nil)
+	c, err := crawler.New(store, &crawler.Options{Settings: crawler.Settings{Delay: -1, AllowPrivate: true}, Seeds: crawler.Seeds(s.URL)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,9 +126,10 @@ func TestStagesOfAnUnfinishedCrawlStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	settings := crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
+	settings := crawler.Settings{Delay: -1, AllowPrivate: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
 	ctx, stop := context.WithCancel(t.Context())
-	c, err := crawler.New(ctx, store, settings, []string{s.URL}, &crawler.Options{
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: settings, Seeds: crawler.Seeds(s.URL),
 		OnGeneration: func(context.Context, pipeline.Generation, *queue.Tx) error {
 			stop()
 			return nil
@@ -141,14 +143,16 @@ func TestStagesOfAnUnfinishedCrawlStay(t *testing.T) {
 	}
 	others := settings
 	others.Stages = nil
-	if _, err := crawler.New(t.Context(), store, others, nil, nil); !errors.Is(err, pipeline.ErrTopology) {
+	if c, err := crawler.New(store, &crawler.Options{Settings: others}); err != nil {
+		t.Fatal(err)
+	} else if err := c.Run(t.Context()); !errors.Is(err, pipeline.ErrTopology) {
 		t.Errorf("other stages: %v, want ErrTopology", err)
 	}
-	if kept, _, err := crawler.Load(t.Context(), store); err != nil || len(kept.Stages) != 1 {
-		t.Errorf("the stored stages are %v, %v", kept.Stages, err)
+	if kept, err := crawler.Load(t.Context(), store); err != nil || len(kept.Settings.Stages) != 1 {
+		t.Errorf("stored is %+v, %v", kept, err)
 	}
 	for _, want := range []crawler.Settings{settings, others} { // once complete, they may change
-		c, err := crawler.New(t.Context(), store, want, nil, nil)
+		c, err := crawler.New(store, &crawler.Options{Settings: want})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +180,9 @@ func TestPageWithManyLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	c, err := crawler.New(t.Context(), store, crawler.Settings{Delay: -1, AllowPrivate: true, Depth: 1, MaxPages: 1}, []string{seed}, nil)
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: crawler.Settings{Delay: -1, AllowPrivate: true, Scope: scope.Settings{MaxDepth: 1}, MaxPages: 1}, Seeds: crawler.Seeds(seed),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,9 +250,10 @@ func TestRefusalsTakeNoTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		c, err := crawler.New(t.Context(), store, crawler.Settings{
-			Depth: -1, MaxPages: 8, PerHost: 4, Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
-		}, []string{"http://a.example/"}, &crawler.Options{Transport: site})
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{MaxPages: 8, PerHost: 4, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+			Seeds:    crawler.Seeds("http://a.example/"), Transport: always(site),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,9 +307,10 @@ func TestHostThatIsDownIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		c, err := crawler.New(t.Context(), store, crawler.Settings{
-			Depth: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
-		}, []string{"http://a.example/"}, &crawler.Options{Transport: site})
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+			Seeds:    crawler.Seeds("http://a.example/"), Transport: always(site),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

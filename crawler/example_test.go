@@ -33,11 +33,13 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	c, err := crawler.New(ctx, store, crawler.Settings{
-		Depth:        -1,   // as far as links go
-		Delay:        -1,   // without a pause; the default is a second between requests to a host
-		AllowPrivate: true, // the site is on this machine
-	}, []string{site.URL}, nil)
+	c, err := crawler.New(store, &crawler.Options{
+		Seeds: crawler.Seeds(site.URL),
+		Settings: crawler.Settings{
+			Delay:        -1,   // without a pause; the default is a second between requests to a host
+			AllowPrivate: true, // the site is on this machine
+		},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

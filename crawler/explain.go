@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/polite"
@@ -101,13 +100,11 @@ func Explain(ctx context.Context, store *queue.Store, address string) (*Explanat
 }
 
 func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanation, error) {
-	settings, seeds, err := Load(ctx, store)
+	stored, err := Load(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	if settings, err = settings.withDefaults(); err != nil {
-		return nil, err
-	}
+	settings := stored.Settings
 	e := &Explanation{URL: u.String(), State: StateUnknown}
 	if err := e.readRecords(ctx, store); err != nil {
 		return nil, err
@@ -115,13 +112,13 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanatio
 	if err := e.readFrontier(ctx, store, u.Canonical(&settings.Identity).String()); err != nil {
 		return nil, err
 	}
-	if err := e.readDead(ctx, store, settings.Stages); err != nil {
+	if err := e.readDead(ctx, store, stored.Queues()); err != nil {
 		return nil, err
 	}
 	if err := e.readHost(ctx, store, u, settings); err != nil {
 		return nil, err
 	}
-	if err := e.decideScope(u, settings, seeds); err != nil {
+	if err := e.decideScope(ctx, store, u, settings); err != nil {
 		return nil, err
 	}
 	switch {
@@ -199,9 +196,9 @@ func (e *Explanation) readFrontier(ctx context.Context, store *queue.Store, iden
 	return nil
 }
 
-func (e *Explanation) readDead(ctx context.Context, store *queue.Store, all []Stage) error {
-	for _, st := range all {
-		err := WalkDead(ctx, store, st.Name, func(d DeadItem) error {
+func (e *Explanation) readDead(ctx context.Context, store *queue.Store, queues []string) error {
+	for _, name := range queues {
+		err := WalkDead(ctx, store, name, func(d DeadItem) error {
 			if d.URL == e.URL {
 				e.Dead = append(e.Dead, d)
 			}
@@ -221,10 +218,7 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	if _, err := get(ctx, store, tableHosts, u.Host(), &state); err != nil {
 		return err
 	}
-	options := polite.Options{MinDelay: settings.Delay}
-	if settings.Delay < 0 {
-		options.Factor = -1
-	}
+	options := settings.politeness()
 	h.Delay, h.DelayBy = state.Delay(&options)
 	h.Failures = state.Failures
 	until, reason := state.NotBefore, state.Reason
@@ -257,16 +251,15 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	return nil
 }
 
-func (e *Explanation) decideScope(u weburl.URL, settings Settings, seeds []string) error {
-	e.Seed = slices.Contains(seeds, e.URL)
-	parsed := make([]weburl.URL, len(seeds))
-	for i, s := range seeds {
-		var err error
-		if parsed[i], err = weburl.Parse(s); err != nil {
-			return err
-		}
+func (e *Explanation) decideScope(ctx context.Context, store *queue.Store, u weburl.URL, settings Settings) (err error) {
+	if e.Seed, err = HasSeed(ctx, store, Request{URL: e.URL}); err != nil {
+		return err
 	}
-	rules, err := settings.Scope.New(parsed)
+	origins, err := seedOrigins(ctx, store)
+	if err != nil {
+		return err
+	}
+	rules, err := settings.Scope.New(origins)
 	if err != nil {
 		return err
 	}
@@ -327,7 +320,7 @@ func ItemURL(stage string, body []byte) string {
 		}
 		return r.URL
 	case StageWARC:
-		var c captured
+		var c Captured
 		if codec.Decode(body, &c) != nil {
 			return ""
 		}

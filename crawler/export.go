@@ -24,12 +24,12 @@ type Result struct {
 // while the crawl runs: each address is read as it is at that moment, and
 // nothing is held up. Memory does not grow with the number of addresses.
 func WalkResults(ctx context.Context, store *queue.Store, fn func(*Result) error) error {
-	settings, _, err := Load(ctx, store)
+	stored, err := Load(ctx, store)
 	if err != nil {
 		return fmt.Errorf("read results: %w", err)
 	}
 	var others []string
-	for _, st := range settings.Stages {
+	for _, st := range stored.Settings.stages() {
 		if !slices.Contains(BuiltinStages(), st.Name) {
 			others = append(others, st.Name)
 		}
@@ -153,6 +153,12 @@ func WalkLinks(ctx context.Context, store *queue.Store, fn func(LinkRow) error) 
 // WalkFailures calls fn with each address that was given up; see WalkResults.
 func WalkFailures(ctx context.Context, store *queue.Store, fn func(*Failure) error) error {
 	return walk(ctx, store, tableFailures, fn)
+}
+
+// WalkItems calls fn with each item of a name, in the order of their keys; see
+// WalkResults.
+func WalkItems(ctx context.Context, store *queue.Store, name string, fn func(*StoredItem) error) error {
+	return walk(ctx, store, itemTable(name), fn)
 }
 
 // walkPage is how many records are read at once.

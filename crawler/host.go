@@ -3,6 +3,7 @@ package crawler
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/polite"
@@ -11,35 +12,34 @@ import (
 	"github.com/seed-301537d8/weir/stages"
 )
 
-// account brings a host's politeness up to date with how a request ended.
-func (c *Crawler) account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error) {
-	event := polite.Event{Time: time.Now()}
-	status := 0
-	if resp != nil {
-		status, event.Took = resp.Status, resp.Timings.FirstByte
-	}
-	event.Result = polite.ResultOf(status, nil)
-	e := stages.AsError(fetchErr)
-	if e != nil {
-		if status == 0 {
-			event.Result = polite.Failure
-		}
-		if e.Permanent && status == 0 {
-			event.Result = polite.Unknown // a private address, say
-		}
-		if !e.RetryAfter.IsZero() {
-			event.RetryAfter = time.Until(e.RetryAfter)
-		}
-	}
-	c.hostsMu.Lock()
-	defer c.hostsMu.Unlock()
-	before, err := c.hostState(ctx, host)
+// Hosts keep what is known of each host's politeness: in the store, in the same
+// transactions as the pages, and the most recent ones in memory. It must not be
+// copied.
+type Hosts struct {
+	// Store is where the hosts' states are. It is required.
+	Store *queue.Store
+
+	// Options are the rules.
+	Options polite.Options
+
+	mu     sync.Mutex // one update of a host's state at a time
+	recent cache[polite.HostState]
+}
+
+// Account brings a host's politeness up to date with how a request ended: by an
+// answer, an error, or both. What follows from it for the host's group in the
+// frontier is added to the stage's transaction, whether that succeeds or fails.
+func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error) {
+	event := eventOf(resp, fetchErr)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before, err := h.stateLocked(ctx, host)
 	if err != nil {
 		return before, err
 	}
-	after := before.Next(event, &c.polite)
-	c.hosts.put(host, after)
-	usual := event.Time.Add(max(c.settings.Delay, 0))
+	after := before.Next(event, &h.Options)
+	h.recent.put(host, after)
+	usual := event.Time.Add(max(h.Options.MinDelay, 0))
 	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && !after.NotBefore.After(usual) {
 		return after, nil // the queue's own delay does it
 	}
@@ -47,31 +47,79 @@ func (c *Crawler) account(ctx context.Context, host string, resp *stages.FetchRe
 		if err := put(tx, tableHosts, host, after); err != nil {
 			return after, err
 		}
-		if after.NotBefore.After(usual) && !after.GivenUp(&c.polite) {
+		if after.NotBefore.After(usual) && !after.GivenUp(&h.Options) {
 			tx.DelayGroup(StageCrawl, host, after.NotBefore)
 		}
 	}
 	return after, nil
 }
 
-// hostDown returns why nothing is asked of a host for now, or "". One request
-// after the time may show that it is back.
-func (c *Crawler) hostDown(ctx context.Context, host string) (string, error) {
-	c.hostsMu.Lock()
-	defer c.hostsMu.Unlock()
-	st, err := c.hostState(ctx, host)
-	if err != nil || !st.GivenUp(&c.polite) || st.Wait(time.Now()) == 0 {
+// eventOf says what the end of a request means for its host.
+func eventOf(resp *stages.FetchResponse, fetchErr error) polite.Event {
+	event := polite.Event{Time: time.Now()}
+	status := 0
+	if resp != nil {
+		status, event.Took = resp.Status, resp.Timings.FirstByte
+	}
+	event.Result = polite.ResultOf(status, nil)
+	e := stages.AsError(fetchErr)
+	if e == nil {
+		return event
+	}
+	if status == 0 {
+		event.Result = polite.Failure
+	}
+	if e.Permanent && status == 0 || e.Reason == stages.ReasonFailed {
+		event.Result = polite.Unknown // a private address, say, or a hook's refusal
+	}
+	if !e.RetryAfter.IsZero() {
+		event.RetryAfter = time.Until(e.RetryAfter)
+	}
+	return event
+}
+
+// Down returns why nothing is asked of a host for now, or "". One request after
+// the time may show that it is back.
+func (h *Hosts) Down(ctx context.Context, host string) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st, err := h.stateLocked(ctx, host)
+	if err != nil || !st.GivenUp(&h.Options) || st.Wait(time.Now()) == 0 {
 		return "", err
 	}
 	return fmt.Sprintf("%s has failed %d times in a row, and is left alone until %s", host, st.Failures, st.NotBefore.UTC().Format(time.RFC3339)), nil
 }
 
-// hostState returns what is known of a host. The caller holds hostsMu.
-func (c *Crawler) hostState(ctx context.Context, host string) (polite.HostState, error) {
-	if st, ok := c.hosts.get(host); ok {
+// SetCrawlDelay notes what a host's robots.txt asks for, and returns how long to
+// leave it alone between two requests.
+func (h *Hosts) SetCrawlDelay(ctx context.Context, host string, delay time.Duration, out *pipeline.Out) (time.Duration, error) {
+	h.mu.Lock()
+	state, err := h.stateLocked(ctx, host)
+	if err == nil {
+		state.CrawlDelay = delay
+		h.recent.put(host, state)
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if delay > 0 {
+		for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
+			if err := put(tx, tableHosts, host, state); err != nil {
+				return 0, err
+			}
+		}
+	}
+	between, _ := state.Delay(&h.Options)
+	return between, nil
+}
+
+// stateLocked returns what is known of a host.
+func (h *Hosts) stateLocked(ctx context.Context, host string) (polite.HostState, error) {
+	if st, ok := h.recent.get(host); ok {
 		return st, nil
 	}
 	var st polite.HostState
-	_, err := get(ctx, c.store, tableHosts, host, &st)
+	_, err := get(ctx, h.Store, tableHosts, host, &st)
 	return st, err
 }

@@ -36,7 +36,7 @@ func TestPageTooLargeForTheNextStage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	c, err := crawler.New(t.Context(), store, crawler.Settings{Depth: -1, Delay: -1, AllowPrivate: true}, []string{server.URL}, nil)
+	c, err := crawler.New(store, &crawler.Options{Settings: crawler.Settings{Delay: -1, AllowPrivate: true}, Seeds: crawler.Seeds(server.URL)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,11 +69,11 @@ func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
 	}
 	defer store.Close()
 	settings := crawler.Settings{
-		Scope: everywhere, Depth: -1, Delay: -1, PerHost: 4, Workers: 32, AllowPrivate: true,
+		Scope: everywhere, Delay: -1, PerHost: 4, Workers: 32, AllowPrivate: true,
 		Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag, Command: []string{os.Args[0]}}},
 	}
 	ctx := t.Context()
-	c, err := crawler.New(ctx, store, settings, []string{web.Seed()}, nil)
+	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(web.Seed())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
 )
 
@@ -33,31 +33,17 @@ const (
 	tableTries    = "tries"    // failed tries so far, by address
 	tableDigests  = "digests"  // address of the first page with a content
 	tableCaptures = "captures" // Capture
+	tableSeeds    = "seeds"    // Request
+	tableOrigins  = "origins"  // of the seeds; no content
+	// and "items/…", StoredItem, a table for each name
 )
-
-// Request is an address to fetch, as it waits in the frontier.
-type Request struct {
-	URL       string
-	Depth     int    // links from a seed
-	Referrer  string // the page that it was found on
-	Redirects int    // in a row that led here
-	Sitemap   bool
-
-	parsed weburl.URL // URL, if whoever made the request had it parsed
-}
-
-// address returns URL, parsed.
-func (r *Request) address() (weburl.URL, error) {
-	if !r.parsed.IsZero() {
-		return r.parsed, nil
-	}
-	return weburl.Parse(r.URL)
-}
 
 // Page is the record of an address that was fetched: a success, or a redirect,
 // whose target is in Redirect.
 type Page struct {
 	URL         string        `json:"url"`
+	Method      string        `json:"method,omitempty"` // if it is not GET
+	Label       string        `json:"label,omitempty"`  // of the request
 	Status      int           `json:"status"`
 	Generation  int           `json:"generation"`
 	Depth       int           `json:"depth"`
@@ -78,6 +64,7 @@ type Page struct {
 	ETag        string        `json:"etag,omitempty"`
 	Modified    string        `json:"last_modified,omitempty"`
 	Attempts    int           `json:"attempts"`
+	Items       int           `json:"items,omitempty"` // that functions wrote in its transaction
 	Links       []Link        `json:"links,omitempty"`
 	Dropped     int           `json:"links_dropped,omitempty"` // from Links, for want of room, or over stages.DefaultMaxLinks
 }
@@ -91,7 +78,9 @@ type Link struct {
 // Failure is the record of an address that was given up.
 type Failure struct {
 	URL        string    `json:"url"`
-	Reason     string    `json:"reason"` // a short word: http_404, timeout, robots, …
+	Method     string    `json:"method,omitempty"` // if it is not GET
+	Label      string    `json:"label,omitempty"`  // of the request
+	Reason     string    `json:"reason"`           // a short word: http_404, timeout, robots, …
 	Detail     string    `json:"detail"`
 	Status     int       `json:"status,omitempty"`
 	Generation int       `json:"generation"`
@@ -108,6 +97,8 @@ const (
 	ReasonRedirects = "too_many_redirects" // more than ten in a row
 	ReasonHostDown  = "host_down"          // its host has failed for half a day, whatever was asked
 	ReasonPanic     = "internal"           // the stage failed at it every time
+	ReasonFunction  = "function"           // its function failed, or panicked
+	ReasonJudged    = "judged"             // its function has said that it is not the page
 )
 
 // Skip is the record of a link that was not followed.
@@ -218,12 +209,33 @@ type Count struct {
 // page as html.
 type Doc struct {
 	URL         string          `json:"url"`
+	Key         string          `json:"key,omitempty"`   // of its records, if that is not the URL
+	Label       string          `json:"label,omitempty"` // of the request
 	ContentType string          `json:"content_type,omitempty"`
 	Language    string          `json:"language,omitempty"` // Content-Language, then what extract has found
 	Title       string          `json:"title,omitempty"`
 	Text        string          `json:"text,omitempty"`
 	Results     json.RawMessage `json:"results,omitempty"` // of the stage before, if it is another program
 	HTML        []byte          `json:"-"`                 // UTF-8
+
+	parse *parse // of HTML, if there has been one
+}
+
+// Page returns the parsed page. It is parsed once where the crawl and the stages
+// behind it run together.
+func (d *Doc) Page() *stages.Document {
+	if d.parse == nil {
+		d.parse = new(parse)
+	}
+	return d.parse.page(d.HTML, d.URL)
+}
+
+// key is that of the document's records.
+func (d *Doc) key() string {
+	if d.Key != "" {
+		return d.Key
+	}
+	return recordKey(d.URL)
 }
 
 // recordKey is the key of an address in a table.

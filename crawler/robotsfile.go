@@ -3,11 +3,13 @@ package crawler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/crawler/weburl"
@@ -16,18 +18,77 @@ import (
 	"github.com/seed-301537d8/weir/stages"
 )
 
-// policy returns the robots.txt rules of an origin. If they have to be fetched
-// first, they are, and stored with the stage's transaction; the page itself is
-// then left for the next turn of its host, so that both keep the distance.
-func (c *Crawler) policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (*robots.Policy, error) {
+// RobotsFiles obey robots.txt, which they fetch and keep in the store. It must not
+// be copied.
+type RobotsFiles struct {
+	// Store is where the files' rules are. Fetcher fetches them; it must take any
+	// type and may cut what is longer than robots.MaxBody. Both are required.
+	Store   *queue.Store
+	Fetcher Fetcher
+
+	// Agent is the product token that the rules are read for.
+	Agent string
+
+	// Politeness is told of the Crawl-delay of a file, and says when the page
+	// itself may follow. Nil means at once.
+	Politeness Politeness
+
+	// Tries is how often a file that cannot be reached is asked for before its
+	// host's pages are given up. Default DefaultMaxAttempts.
+	Tries int
+
+	// Sitemaps is called with each sitemap that a file names when it has been
+	// fetched. Nil means that they are passed over.
+	Sitemaps func(u weburl.URL, referrer string, out *pipeline.Out) error
+
+	// Logger is told of files that cannot be reached, as a warning if Important
+	// says so of their origin. Nil means that nothing is logged.
+	Logger    *slog.Logger
+	Important func(origin string) bool
+
+	// Prepare is called with each request before it is sent. Nil means that it
+	// goes as it is.
+	Prepare func(r *http.Request) error
+
+	recent   cache[*robots.Policy]
+	fetching singleflight.Group // by origin
+}
+
+// Check returns why robots.txt forbids an address, or "". If the file has to be
+// fetched first, it is, and stored with the stage's transaction; the page itself
+// is then left for the next turn of its host by pipeline.ErrAgain, so that both
+// keep the distance. While the file cannot be reached the error delays the page.
+func (f *RobotsFiles) Check(ctx context.Context, u weburl.URL, out *pipeline.Out) (forbidden string, err error) {
+	policy, err := f.Policy(ctx, u, out)
+	if err != nil {
+		return "", err
+	}
+	tries := f.Tries
+	if tries == 0 {
+		tries = DefaultMaxAttempts
+	}
+	switch d := policy.Decide(u.String()); {
+	case d.Allowed:
+		return "", nil
+	case d.Temporary && policy.Failures < tries:
+		out.OnFailure().DelayGroup(StageCrawl, u.Host(), policy.Expires)
+		return "", pipeline.RetryAfter(time.Until(policy.Expires), fmt.Errorf("robots.txt of %s: %s", u.Origin(), d.Reason))
+	default:
+		return d.Reason, nil
+	}
+}
+
+// Policy returns the rules of an address's origin, fetched if need be; see
+// Check.
+func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (*robots.Policy, error) {
 	origin := u.Origin()
-	previous, ok := c.robots.get(origin)
+	previous, ok := f.recent.get(origin)
 	if !ok {
-		if b, err := c.store.Get(ctx, tableRobots, origin); err == nil {
+		if b, err := f.Store.Get(ctx, tableRobots, origin); err == nil {
 			p := new(robots.Policy)
-			if p.UnmarshalBinary(b) == nil && strings.EqualFold(p.Rules.Agent(), c.agent) {
+			if p.UnmarshalBinary(b) == nil && strings.EqualFold(p.Rules.Agent(), f.Agent) {
 				previous = p
-				c.robots.put(origin, p)
+				f.recent.put(origin, p)
 			}
 		} else if !errors.Is(err, queue.ErrNotFound) {
 			return nil, err
@@ -36,41 +97,44 @@ func (c *Crawler) policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (
 	if previous != nil && previous.Fresh(time.Now()) {
 		return previous, nil
 	}
-	v, err, _ := c.fetching.Do(origin, func() (any, error) {
-		p := robots.Decide(c.fetchRobots(ctx, origin), c.agent, previous)
+	v, err, _ := f.fetching.Do(origin, func() (any, error) {
+		p := robots.Decide(f.fetch(ctx, origin), f.Agent, previous)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if p.Outcome == robots.Unreachable {
-			c.reportUnreachable(ctx, u, p)
+			f.reportUnreachable(ctx, origin, p)
 		}
-		c.robots.put(origin, p)
+		f.recent.put(origin, p)
 		return p, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	policy := v.(*robots.Policy)
-	return policy, c.storePolicy(ctx, u, policy, out)
+	return policy, f.keep(ctx, u, policy, out)
 }
 
 // reportUnreachable logs that a host has to wait for its robots.txt. That of a
 // seed is what the operator wants to know.
-func (c *Crawler) reportUnreachable(ctx context.Context, u weburl.URL, p *robots.Policy) {
+func (f *RobotsFiles) reportUnreachable(ctx context.Context, origin string, p *robots.Policy) {
+	if f.Logger == nil {
+		return
+	}
 	level := slog.LevelInfo
-	if slices.ContainsFunc(c.seeds, func(seed weburl.URL) bool { return seed.Origin() == u.Origin() }) {
+	if f.Important != nil && f.Important(origin) {
 		level = slog.LevelWarn
 	}
 	next := "given up"
-	if p.Failures < c.settings.MaxAttempts {
+	if p.Failures < f.Tries {
 		next = "tried again in " + time.Until(p.Expires).Round(time.Second).String()
 	}
-	c.log.Log(ctx, level, p.Decide("/").Reason, "origin", u.Origin(), "next", next)
+	f.Logger.Log(ctx, level, p.Decide("/").Reason, "origin", origin, "next", next)
 }
 
-// storePolicy adds fetched rules to the stage's transaction, and returns
+// keep adds fetched rules to the stage's transaction, and returns
 // pipeline.ErrAgain if the host wants time between the two requests.
-func (c *Crawler) storePolicy(ctx context.Context, u weburl.URL, policy *robots.Policy, out *pipeline.Out) error {
+func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Policy, out *pipeline.Out) error {
 	b, err := policy.MarshalBinary()
 	if err != nil {
 		return err
@@ -78,71 +142,53 @@ func (c *Crawler) storePolicy(ctx context.Context, u weburl.URL, policy *robots.
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
 		tx.Put(tableRobots, u.Origin(), b)
 	}
-	c.hostsMu.Lock()
-	state, err := c.hostState(ctx, u.Host())
-	if err == nil {
-		state.CrawlDelay = policy.Rules.CrawlDelay()
-		c.hosts.put(u.Host(), state)
-	}
-	c.hostsMu.Unlock()
-	if err != nil {
-		return err
-	}
-	if state.CrawlDelay > 0 {
-		for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
-			if err := put(tx, tableHosts, u.Host(), state); err != nil {
-				return err
-			}
+	var delay time.Duration
+	if f.Politeness != nil {
+		if delay, err = f.Politeness.SetCrawlDelay(ctx, u.Host(), policy.Rules.CrawlDelay(), out); err != nil {
+			return err
 		}
 	}
-	if c.settings.Sitemaps {
-		// These are seeds of their own, and stored as such at once: what a stage
-		// emits is dropped with ErrAgain.
+	if f.Sitemaps != nil {
 		for _, s := range policy.Rules.Sitemaps() {
-			to, err := u.Resolve(s)
-			if err != nil || !c.decide(to, 0).Accepted {
-				continue
+			if to, err := u.Resolve(s); err == nil {
+				if err := f.Sitemaps(to, u.Origin()+"/robots.txt", out); err != nil {
+					return err
+				}
 			}
-			item, err := c.requests.Item(Request{URL: to.String(), Sitemap: true, Referrer: u.Origin() + "/robots.txt"})
-			if err != nil {
-				return err
-			}
-			out.Tx().Enqueue(StageCrawl, item)
 		}
 	}
-	asked := policy.Status != 0
-	if delay, _ := state.Delay(&c.polite); delay > 0 && asked && policy.Outcome != robots.Unreachable {
+	if asked := policy.Status != 0; delay > 0 && asked && policy.Outcome != robots.Unreachable {
 		out.Tx().DelayGroup(StageCrawl, u.Host(), time.Now().Add(delay))
 		return pipeline.ErrAgain
 	}
 	return nil
 }
 
-// fetchRobots fetches a robots.txt file, with its redirects.
-func (c *Crawler) fetchRobots(ctx context.Context, origin string) robots.Fetch {
+// fetch fetches a robots.txt file, with its redirects.
+func (f *RobotsFiles) fetch(ctx context.Context, origin string) robots.Fetch {
 	target := origin + "/robots.txt"
 	for range robots.MaxRedirects + 1 {
-		resp, err := c.robotFiles.Fetch(ctx, stages.FetchRequest{URL: target})
-		f := robots.Fetch{Time: time.Now(), Err: err}
+		resp, err := f.Fetcher.Fetch(ctx, stages.FetchRequest{URL: target, Prepare: f.Prepare})
+		got := robots.Fetch{Time: time.Now(), Err: err}
 		if resp == nil {
 			e := stages.AsError(err)
-			f.NoServer = e != nil && e.Permanent && target == origin+"/robots.txt"
-			return f
+			got.NoServer = e != nil && e.Permanent && target == origin+"/robots.txt"
+			return got
 		}
-		f.Status, f.Body = resp.Status, resp.Body
+		got.Status, got.Body = resp.Status, resp.Body
 		if e := stages.AsError(err); e != nil {
 			if resp.Status >= 400 {
-				f.Err = nil // the status says it
+				got.Err = nil // the status says it
 			}
 			if e.Reason == stages.ReasonTooLarge && resp.Status < 300 {
-				f.Err = nil // what arrived is enough
+				got.Err = nil // what arrived is enough
 			}
 			if !e.RetryAfter.IsZero() {
-				f.RetryAfter = time.Until(e.RetryAfter)
+				got.RetryAfter = time.Until(e.RetryAfter)
 			}
 		}
 		if resp.Redirect == "" {
-			return f
+			return got
 		}
 		target = resp.Redirect
 	}

@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,25 +10,28 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
-	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
 )
 
-// Settings are what people choose about a crawl. They are stored with it, and
-// a crawl that is resumed goes by the stored ones unless it is given others.
-// Zero fields mean the defaults given.
+// Settings are what people choose about a crawl. They are stored with it.
+//
+// Zero means the default given, in each field, and the zero Settings are a crawl
+// of the seeds' hosts through all stages. A negative number means none where that
+// is a choice: no delay, no links; elsewhere it is an error.
 type Settings struct {
-	// Scope says which links are followed. Its MaxDepth is not used; see Depth.
+	// Scope says which links are followed, and how many from a seed. Default: any
+	// number on the hosts of the seeds.
 	Scope scope.Settings `json:"scope,omitzero"`
 
-	// Depth is how many links from a seed the crawl goes. Redirects do not
-	// count. Negative means without end; 0 means the seeds alone.
-	Depth int `json:"depth"`
+	// Links says which links of a page are followed beside those that its
+	// function follows: LinksAll or LinksNone. Default LinksAll.
+	Links string `json:"links,omitempty"`
 
-	// MaxPages is how many pages are fetched at most. 0 means without end.
+	// MaxPages is how many pages are fetched at most. Default: any number.
 	MaxPages int `json:"max_pages,omitempty"`
 
 	// Delay is the least time between two requests to one host. Default 1s;
@@ -81,8 +85,21 @@ type Settings struct {
 type Stage struct {
 	Name string `json:"name"`
 	// Command runs the stage as child processes that speak the protocol of
-	// stages.Exec. It is required unless the stage is built in.
+	// stages.Exec.
 	Command []string `json:"command,omitempty"`
+
+	// Func runs the stage as a function. It gets what is known of a page, the
+	// text among it once extract has run, and may change it for the stages behind.
+	// What it writes with Out.Result is stored under the stage's name, or, in place
+	// of extract and tag, as text and tags. It has DefaultFunctionTimeout; an
+	// error or a panic has it tried again, and in the end the page lies among
+	// the stage's dead letters. It cannot follow links.
+	//
+	// A stage that is not built in has either a Func or a Command.
+	Func func(ctx context.Context, d *Doc, out *Out) error `json:"-"`
+
+	// Go is stored for a stage that is a function, which is not.
+	Go bool `json:"go,omitempty"`
 }
 
 // The built-in stages.
@@ -108,61 +125,88 @@ var ErrSettings = errors.New("invalid crawl settings")
 
 // withDefaults fills in the defaults and checks the rest.
 func (s Settings) withDefaults() (Settings, error) {
-	if s.Delay == 0 {
-		s.Delay = DefaultDelay
+	s.Stages = slices.Clone(s.stages())
+	for i := range s.Stages {
+		s.Stages[i].Go = s.Stages[i].Go || s.Stages[i].Func != nil
 	}
-	if s.PerHost == 0 {
-		s.PerHost = 1
-	}
-	if s.UserAgent == "" {
-		s.UserAgent = stages.DefaultUserAgent
-	}
-	if s.Workers == 0 {
-		s.Workers = DefaultWorkers
-	}
-	if s.MaxBody == 0 {
-		s.MaxBody = stages.DefaultMaxBody
-	}
-	if s.MaxAttempts == 0 {
-		s.MaxAttempts = DefaultMaxAttempts
-	}
+	s.Delay = cmp.Or(s.Delay, DefaultDelay)
+	s.PerHost = cmp.Or(s.PerHost, 1)
+	s.UserAgent = cmp.Or(s.UserAgent, stages.DefaultUserAgent)
+	s.Workers = s.workers()
+	s.MaxBody = cmp.Or(s.MaxBody, stages.DefaultMaxBody)
+	s.MaxAttempts = s.maxAttempts()
+	s.Links = cmp.Or(s.Links, LinksAll)
+	return s, s.check()
+}
+
+// The settings that the parts of a crawl ask for, with their defaults.
+func (s *Settings) workers() int     { return cmp.Or(s.Workers, DefaultWorkers) }
+func (s *Settings) maxAttempts() int { return cmp.Or(s.MaxAttempts, DefaultMaxAttempts) }
+
+func (s *Settings) stages() []Stage {
 	if len(s.Stages) == 0 {
-		s.Stages = []Stage{{Name: StageCrawl}, {Name: StageExtract}, {Name: StageTag}}
+		return []Stage{{Name: StageCrawl}, {Name: StageExtract}, {Name: StageTag}}
 	}
-	bad := func(format string, args ...any) (Settings, error) {
-		return s, fmt.Errorf("%w: %s", ErrSettings, fmt.Sprintf(format, args...))
+	return s.Stages
+}
+
+// politeness returns the rules for hosts.
+func (s *Settings) politeness() polite.Options {
+	o := polite.Options{MinDelay: s.Delay}
+	if s.Delay < 0 {
+		o.Factor = -1 // as fast as the host answers
 	}
-	switch {
-	case s.PerHost < 0 || s.Workers < 0 || s.MaxPages < 0 || s.MaxAttempts < 0 || s.MaxBody < 0:
-		return bad("a number is negative")
-	case s.Stages[0].Name != StageCrawl || s.Stages[0].Command != nil:
-		return bad("the first stage is %q, not crawl", s.Stages[0].Name)
+	return o
+}
+
+// check returns what is wrong with settings whose defaults are filled in.
+func (s *Settings) check() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrSettings, fmt.Sprintf(format, args...))
+	}
+	for name, n := range map[string]int64{
+		"PerHost": int64(s.PerHost), "Workers": int64(s.Workers), "MaxPages": int64(s.MaxPages),
+		"MaxAttempts": int64(s.MaxAttempts), "MaxBody": s.MaxBody,
+	} {
+		if n < 0 {
+			return bad("%s is negative", name)
+		}
+	}
+	if s.Links != LinksAll && s.Links != LinksNone {
+		return bad("Links is %q, not %s or %s", s.Links, LinksAll, LinksNone)
 	}
 	if _, err := extract.ParseMode(string(s.Mode)); err != nil {
 		return bad("%v", err)
 	}
+	if _, err := s.Scope.New(nil); err != nil {
+		return bad("%v", err)
+	}
 	for i, st := range s.Stages {
 		builtin := slices.Contains(BuiltinStages(), st.Name)
+		fixed := st.Name == StageCrawl || st.Name == StageWARC
 		switch {
+		case i == 0 && st.Name != StageCrawl:
+			return bad("the first stage is %q, not crawl", st.Name)
 		case st.Name == "" || strings.ContainsAny(st.Name, "/ \t\x00"):
 			return bad("a stage has the name %q", st.Name)
-		case !builtin && len(st.Command) == 0:
-			return bad("stage %q is unknown and has no command", st.Name)
-		case st.Name == StageWARC && len(st.Command) > 0:
-			return bad("the stage warc cannot be another program")
+		case st.Func != nil && st.Command != nil:
+			return bad("stage %q has a function and a command", st.Name)
+		case st.Go && st.Func == nil:
+			return bad("stage %q is a Go function, which this program lacks", st.Name)
+		case !builtin && st.Func == nil && len(st.Command) == 0:
+			return bad("stage %q is unknown and has no function and no command", st.Name)
+		case fixed && (len(st.Command) > 0 || st.Func != nil):
+			return bad("the stage %s cannot be another program or function", st.Name)
 		case slices.ContainsFunc(s.Stages[:i], func(o Stage) bool { return o.Name == st.Name }):
 			return bad("stage %q is there twice", st.Name)
 		}
 	}
-	if _, err := s.Scope.New(nil); err != nil {
-		return bad("%v", err)
-	}
-	return s, nil
+	return nil
 }
 
 // Runs reports whether a stage is among the settings' stages.
 func (s *Settings) Runs(stage string) bool {
-	return slices.ContainsFunc(s.Stages, func(st Stage) bool { return st.Name == stage })
+	return slices.ContainsFunc(s.stages(), func(st Stage) bool { return st.Name == stage })
 }
 
 // Change is a setting that a run was given and that differs from the stored
@@ -221,27 +265,4 @@ func Diff(before, after Settings) []Change {
 		changes = append(changes, Change{"scope " + name, "", strings.TrimSpace(rest)})
 	}
 	return changes
-}
-
-// saved is the crawl's own record: its settings, and the seeds that the scope
-// is made from.
-type saved struct {
-	Settings Settings `json:"settings"`
-	Seeds    []string `json:"seeds"`
-}
-
-const savedKey = "settings"
-
-// Load returns the settings and the seeds of the crawl in a store. It returns
-// an error that wraps queue.ErrNotFound if there is none.
-func Load(ctx context.Context, store *queue.Store) (Settings, []string, error) {
-	b, err := store.Get(ctx, tableCrawl, savedKey)
-	if err != nil {
-		return Settings{}, nil, fmt.Errorf("load crawl: %w", err)
-	}
-	var sv saved
-	if err := json.Unmarshal(b, &sv); err != nil {
-		return Settings{}, nil, fmt.Errorf("load crawl: %w: %w", queue.ErrCorrupt, err)
-	}
-	return sv.Settings, sv.Seeds, nil
 }

@@ -55,29 +55,32 @@ func TestCrawlInFakeTime(t *testing.T) {
 	tests := []struct {
 		name     string
 		web      websim.Options
+		depth    int // as in scope.Settings
 		settings crawler.Settings
 		badger   bool
 	}{
 		{
 			name:     "as by default",
 			web:      websim.Options{Seed: 1, Pages: 600, Troubles: true, Slow: true},
-			settings: crawler.Settings{Depth: -1},
+			settings: crawler.Settings{},
 		},
 		{
 			name:     "in a folder, strict, three a host, four links deep",
 			web:      websim.Options{Seed: 2, Pages: 800, Hosts: 30, Troubles: true, Slow: true, Calendar: true},
-			settings: crawler.Settings{Depth: 4, PerHost: 3, Delay: 200 * time.Millisecond, Strict: true},
+			depth:    4,
+			settings: crawler.Settings{PerHost: 3, Delay: 200 * time.Millisecond, Strict: true},
 			badger:   true,
 		},
 		{
 			name:     "without delay, records alone",
 			web:      websim.Options{Seed: 3, Pages: 3000, Hosts: 7, Troubles: true, Calendar: true},
-			settings: crawler.Settings{Depth: 9, Delay: -1, PerHost: 4, Workers: 16, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+			depth:    9,
+			settings: crawler.Settings{Delay: -1, PerHost: 4, Workers: 16, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
 		},
 		{
-			name:     "the seed alone",
-			web:      websim.Options{Seed: 4, Pages: 100, Troubles: true},
-			settings: crawler.Settings{Depth: 0},
+			name:  "the seed alone",
+			web:   websim.Options{Seed: 4, Pages: 100, Troubles: true},
+			depth: -1,
 		},
 	}
 	for _, test := range tests {
@@ -96,7 +99,7 @@ func TestCrawlInFakeTime(t *testing.T) {
 				}
 				defer store.Close()
 				web := websim.New(test.web)
-				crawlWeb(t, store, web, test.settings, web.Transport())
+				crawlWeb(t, store, web, test.depth, test.settings, web.Transport())
 				checkPoliteness(t, web, test.settings)
 			})
 		})
@@ -105,13 +108,13 @@ func TestCrawlInFakeTime(t *testing.T) {
 
 // The same over real connections, with small delays.
 func TestCrawlOverLoopback(t *testing.T) {
-	for _, settings := range []crawler.Settings{
-		{Depth: -1, Delay: -1, PerHost: 8},
-		{Depth: 5, Delay: 5 * time.Millisecond},
+	for depth, settings := range map[int]crawler.Settings{
+		0: {Delay: -1, PerHost: 8},
+		5: {Delay: 5 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprintf("delay %v", settings.Delay), func(t *testing.T) {
 			t.Parallel()
-			web, err := websim.Listen(websim.Options{Seed: 5, Pages: 1500, Hosts: 40, Troubles: true, Calendar: settings.Depth > 0})
+			web, err := websim.Listen(websim.Options{Seed: 5, Pages: 1500, Hosts: 40, Troubles: true, Calendar: depth > 0})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,20 +125,21 @@ func TestCrawlOverLoopback(t *testing.T) {
 			}
 			defer store.Close()
 			settings.AllowPrivate = true
-			crawlWeb(t, store, web.Web, settings, nil)
+			crawlWeb(t, store, web.Web, depth, settings, nil)
 			checkPoliteness(t, web.Web, settings)
 		})
 	}
 }
 
 // crawlWeb crawls a synthetic web to its end and checks what was found.
-func crawlWeb(t *testing.T, store *queue.Store, web *websim.Web, settings crawler.Settings, transport http.RoundTripper) {
+func crawlWeb(t *testing.T, store *queue.Store, web *websim.Web, depth int, settings crawler.Settings, transport http.RoundTripper) {
 	t.Helper()
 	ctx := t.Context()
 	settings.Scope, settings.MaxBody = everywhere, websim.MaxBody
+	settings.Scope.MaxDepth = depth
 	var ended []int
-	c, err := crawler.New(ctx, store, settings, []string{web.Seed()}, &crawler.Options{
-		Transport: transport,
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: settings, Seeds: crawler.Seeds(web.Seed()), Transport: always(transport),
 		OnGeneration: func(_ context.Context, g pipeline.Generation, _ *queue.Tx) error {
 			ended = append(ended, g.Number)
 			return nil
@@ -152,7 +156,7 @@ func crawlWeb(t *testing.T, store *queue.Store, web *websim.Web, settings crawle
 			t.Fatalf("generations ended in the order %v", ended)
 		}
 	}
-	want := web.Expect(settings.Depth, c.Settings().MaxAttempts)
+	want := web.Expect(expectDepth(depth), c.Settings().MaxAttempts)
 	checkCrawl(t, store, want, len(c.Settings().Stages) > 1)
 	counts := web.Counts()
 	for u, n := range counts {
@@ -164,6 +168,26 @@ func crawlWeb(t *testing.T, store *queue.Store, web *websim.Web, settings crawle
 			t.Errorf("%s was asked for %d times, want %d", u, n, o.Attempts)
 		}
 	}
+}
+
+// expectDepth is a depth of scope.Settings as websim has it.
+func expectDepth(depth int) int {
+	switch {
+	case depth == 0:
+		return -1
+	case depth < 0:
+		return 0
+	}
+	return depth
+}
+
+// always is an Options.Transport that has no use for the built-in one; of nil it
+// is nil.
+func always(t http.RoundTripper) func(*http.Transport) http.RoundTripper {
+	if t == nil {
+		return nil
+	}
+	return func(*http.Transport) http.RoundTripper { return t }
 }
 
 // records reads a table.

@@ -21,10 +21,6 @@ func generationCounter(g int, name string) string {
 	return "generation/" + strconv.Itoa(g) + "/" + name
 }
 
-func (c *Crawler) counter(ctx context.Context, name string) (int64, error) {
-	return counter(ctx, c.store, name)
-}
-
 func counter(ctx context.Context, store *queue.Store, name string) (int64, error) {
 	return readCounter(ctx, store, tableCrawl, name)
 }
@@ -47,7 +43,14 @@ type Status struct {
 	Pages       int64              `json:"pages"`      // fetched, redirects among them
 	Failures    int64              `json:"failures"`
 	Queues      []QueueStatus      `json:"queues"` // in the order of the stages
+	Items       []ItemStatus       `json:"items,omitempty"`
 	Generations []GenerationStatus `json:"generations"`
+}
+
+// ItemStatus is how many items of a name there are.
+type ItemStatus struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
 }
 
 // QueueStatus is how much waits for a stage.
@@ -96,7 +99,7 @@ func ReadProgress(ctx context.Context, store *queue.Store) (Status, error) {
 // readProgress also returns the numbers of the frontier.
 func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier queue.QueueStats, err error) {
 	st = Status{Queues: []QueueStatus{}, Generations: []GenerationStatus{}}
-	settings, _, err := Load(ctx, store)
+	stored, err := Load(ctx, store)
 	if err != nil {
 		return st, frontier, err
 	}
@@ -113,12 +116,19 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 	for _, q := range store.Stats() {
 		stats[q.Name] = q
 	}
-	for _, stage := range settings.Stages {
-		q := stats[stage.Name]
+	for _, name := range stored.Queues() {
+		q := stats[name]
 		st.Queues = append(st.Queues, QueueStatus{
-			Name: stage.Name, Ready: q.Ready, Delayed: q.Delayed, Leased: q.Leased,
+			Name: name, Ready: q.Ready, Delayed: q.Delayed, Leased: q.Leased,
 			Later: q.Later, Dead: q.Dead, Rate: q.AckRate,
 		})
+	}
+	for _, k := range stored.Items {
+		n, err := counter(ctx, store, itemCounter(k.Name))
+		if err != nil {
+			return st, frontier, err
+		}
+		st.Items = append(st.Items, ItemStatus{k.Name, n})
 	}
 	return st, stats[StageCrawl], nil
 }

@@ -3,6 +3,7 @@ package crawler
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,41 +13,58 @@ import (
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
-// extract returns the extract stage: it finds a page's main text.
-func (c *Crawler) extract(x *extract.Extractor, next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
-	return func(ctx context.Context, d Doc, out *pipeline.Out) error {
-		var kept Text
-		if strings.HasPrefix(d.ContentType, "text/plain") {
-			text := string(d.HTML)
-			kept = Text{Text: text, Language: stages.DetectLanguage(text, "", d.Language), Method: "plain"}
-		} else {
-			page := stages.ParseDocument(d.HTML, d.URL, &stages.DocumentOptions{Resolve: resolve})
-			kept = textOf(x.Extract(ctx, page, d.Language))
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := put(out.Tx(), tableTexts, recordKey(d.URL), kept); err != nil {
-			return err
-		}
-		if next != nil {
-			next.Emit(out, Doc{URL: d.URL, Language: kept.Language, Title: kept.Title, Text: kept.Text})
-		}
-		return nil
-	}
+// docStage is a stage behind crawl: built in, a Go function, or another program.
+type docStage struct {
+	Stage
+	v        *Visitor
+	keepPage bool                // for a stage extract that comes later
+	exec     *stages.Exec        // of a command
+	next     *pipeline.Edge[Doc] // nil for the last one
 }
 
-// tag returns the tag stage: sentences, words and their parts of speech.
-func (c *Crawler) tag(next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
-	return func(_ context.Context, d Doc, out *pipeline.Out) error {
-		if err := put(out.Tx(), tableTags, recordKey(d.URL), TagText(d.Text, d.Language)); err != nil {
-			return err
-		}
-		if next != nil {
-			next.Emit(out, d)
-		}
-		return nil
+// work is the stage.
+func (s *docStage) work(ctx context.Context, d Doc, out *pipeline.Out) error {
+	var err error
+	switch {
+	case s.Func != nil:
+		err = s.function(ctx, &d, out)
+	case s.exec != nil:
+		err = s.external(ctx, &d, out)
+	case s.Name == StageExtract:
+		err = s.extract(ctx, &d, out)
+	default:
+		err = put(out.Tx(), tableTags, d.key(), TagText(d.Text, d.Language))
 	}
+	if err != nil {
+		return err
+	}
+	if s.next != nil {
+		s.next.Emit(out, d)
+	}
+	return nil
+}
+
+// extract finds a page's main text.
+func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error {
+	var kept Text
+	if strings.HasPrefix(d.ContentType, "text/plain") {
+		text := string(d.HTML)
+		kept = Text{Text: text, Language: stages.DetectLanguage(text, "", d.Language), Method: "plain"}
+	} else {
+		x := &extract.Extractor{Mode: s.v.Options.Settings.Mode}
+		kept = textOf(x.Extract(ctx, d.Page(), d.Language))
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.keepText(kept, d, out)
+}
+
+// keepText stores a text, and leaves the page behind.
+func (s *docStage) keepText(t Text, d *Doc, out *pipeline.Out) error {
+	d.Title, d.Text, d.Language = t.Title, t.Text, t.Language
+	d.HTML, d.parse, d.ContentType = nil, nil, ""
+	return put(out.Tx(), tableTexts, d.key(), t)
 }
 
 // TagText tags a text in a language, given by its code.
@@ -72,42 +90,76 @@ func TagText(text, language string) Tags {
 	return tags
 }
 
-// external returns a stage that is another program. It gets the document as
-// JSON. What it emits to the edge "result" is stored, and handed on: in the
-// place of extract or tag in the form of Text or Tags, otherwise as it is.
-func (c *Crawler) external(name string, e *stages.Exec, next *pipeline.Edge[Doc]) pipeline.Func[Doc] {
-	return func(ctx context.Context, d Doc, out *pipeline.Out) error {
-		item, err := json.Marshal(struct {
-			Doc
-			HTML string `json:"html,omitempty"`
-		}{d, string(d.HTML)})
-		if err != nil {
-			return err
-		}
-		reply, err := e.Do(ctx, item)
-		if err != nil {
-			return err
-		}
-		d.HTML = nil
-		for _, result := range reply.Emit["result"] {
-			if err := c.keepResult(name, result, &d, out); err != nil {
-				return pipeline.Permanent(err)
-			}
-		}
-		if next != nil {
-			next.Emit(out, d)
-		}
-		return nil
+// external has another program do the work. It gets the document as JSON. What it
+// emits to the edge "result" is stored, and handed on: in the place of extract or
+// tag in the form of Text or Tags, otherwise as it is.
+func (s *docStage) external(ctx context.Context, d *Doc, out *pipeline.Out) error {
+	item, err := json.Marshal(struct {
+		*Doc
+		HTML string `json:"html,omitempty"`
+	}{d, string(d.HTML)})
+	if err != nil {
+		return err
 	}
+	reply, err := s.exec.Do(ctx, item)
+	if err != nil {
+		return err
+	}
+	if !s.keepPage {
+		d.HTML, d.parse = nil, nil
+	}
+	for _, result := range reply.Emit["result"] {
+		if err := s.keepResult(result, d, out); err != nil {
+			return pipeline.Permanent(err)
+		}
+	}
+	return nil
 }
 
-func (c *Crawler) keepResult(name string, result json.RawMessage, d *Doc, out *pipeline.Out) error {
-	key := recordKey(d.URL)
-	switch name {
+// function has a Go function do the work. In place of extract, it may also have
+// set the document's title, text and language.
+func (s *docStage) function(ctx context.Context, d *Doc, out *pipeline.Out) error {
+	given, decided := *d, new(Out)
+	err := s.v.caller.call(ctx, 0, func(ctx context.Context) error { return s.Func(ctx, &given, decided) })
+	if err != nil {
+		var p *panicError
+		if errors.As(err, &p) {
+			return fmt.Errorf("%w\n%s", err, p.stack)
+		}
+		return err
+	}
+	if decided.err == nil {
+		decided.err = decided.checkItems(s.v.Options.Items)
+	}
+	if decided.err == nil && decided.verdict != nil {
+		decided.err = errLateVerdict
+	}
+	if decided.err != nil {
+		return pipeline.Permanent(decided.err)
+	}
+	*d = given
+	if decided.result == nil && s.Name == StageExtract {
+		decided.result = Text{Title: d.Title, Text: d.Text, Language: d.Language, Method: "function"}
+	}
+	if decided.result != nil {
+		result, err := json.Marshal(decided.result)
+		if err == nil {
+			err = s.keepResult(result, d, out)
+		}
+		if err != nil {
+			return pipeline.Permanent(err)
+		}
+	}
+	_, err = s.v.putItems(ctx, out, d.key(), d.URL, decided.items)
+	return err
+}
+
+func (s *docStage) keepResult(result json.RawMessage, d *Doc, out *pipeline.Out) error {
+	switch s.Name {
 	case StageExtract:
 		var t Text
 		if err := json.Unmarshal(result, &t); err != nil {
-			return fmt.Errorf("result of stage %s: %w", name, err)
+			return fmt.Errorf("result of stage %s: %w", s.Name, err)
 		}
 		if t.Method == "" {
 			t.Method = "external"
@@ -115,18 +167,17 @@ func (c *Crawler) keepResult(name string, result json.RawMessage, d *Doc, out *p
 		if t.Language == "" {
 			t.Language = stages.DetectLanguage(t.Text, "", d.Language)
 		}
-		d.Title, d.Text, d.Language = t.Title, t.Text, t.Language
-		return put(out.Tx(), tableTexts, key, t)
+		return s.keepText(t, d, out)
 	case StageTag:
 		var t Tags
 		if err := json.Unmarshal(result, &t); err != nil {
-			return fmt.Errorf("result of stage %s: %w", name, err)
+			return fmt.Errorf("result of stage %s: %w", s.Name, err)
 		}
 		if err := t.validate(); err != nil {
-			return fmt.Errorf("result of stage %s: %w", name, err)
+			return fmt.Errorf("result of stage %s: %w", s.Name, err)
 		}
-		return put(out.Tx(), tableTags, key, t)
+		return put(out.Tx(), tableTags, d.key(), t)
 	}
 	d.Results = result
-	return put(out.Tx(), tableResults, name+"/"+key, result)
+	return put(out.Tx(), tableResults, s.Name+"/"+d.key(), result)
 }

@@ -20,12 +20,12 @@ import (
 const deathsAllowed = 45
 
 // failedTry counts a failed try. It returns how many there are by now.
-func (c *Crawler) failedTry(ctx context.Context, r Request, out *pipeline.Out) (int, error) {
-	key := recordKey(r.URL)
+func (v *Visitor) failedTry(ctx context.Context, r Request, out *pipeline.Out) (int, error) {
+	key := r.Key()
 	var failed int64
 	if out.Attempt() > 1 {
 		var err error
-		if failed, err = readCounter(ctx, c.store, tableTries, key); err != nil {
+		if failed, err = readCounter(ctx, v.Store, tableTries, key); err != nil {
 			return 0, err
 		}
 	}
@@ -34,28 +34,28 @@ func (c *Crawler) failedTry(ctx context.Context, r Request, out *pipeline.Out) (
 }
 
 // forgetTries drops the count of an address that is done.
-func (c *Crawler) forgetTries(url string, out *pipeline.Out) {
+func (v *Visitor) forgetTries(r Request, out *pipeline.Out) {
 	if out.Attempt() > 1 {
-		out.Tx().Delete(tableTries, recordKey(url))
+		out.Tx().Delete(tableTries, r.Key())
 	}
 }
 
 // panicked makes a panic of the stage a failed try.
-func (c *Crawler) panicked(ctx context.Context, r Request, out *pipeline.Out, value any) error {
-	c.log.Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(debug.Stack()))
-	tries, err := c.failedTry(ctx, r, out)
+func (v *Visitor) panicked(ctx context.Context, r Request, out *pipeline.Out, value any) error {
+	v.Options.logger().Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(debug.Stack()))
+	tries, err := v.failedTry(ctx, r, out)
 	if err != nil {
 		return err
 	}
-	if tries >= c.settings.MaxAttempts {
+	if tries >= v.Options.Settings.maxAttempts() {
 		out.Reset()
-		return c.giveUp(out, r, ReasonPanic, fmt.Sprint(value), 0)
+		return v.giveUp(out, r, ReasonPanic, fmt.Sprint(value), 0)
 	}
-	return c.retry(tries, fmt.Errorf("panic: %v", value))
+	return v.retry(tries, fmt.Errorf("panic: %v", value))
 }
 
 // retry marks an error for another try, after a back-off that counts tries and
 // not deaths.
-func (c *Crawler) retry(tries int, err error) error {
+func (v *Visitor) retry(tries int, err error) error {
 	return pipeline.RetryAfter(queue.Backoff{}.Delay(tries), err)
 }

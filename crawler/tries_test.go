@@ -42,7 +42,9 @@ func TestDeathsAreNoFailures(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		c, err := crawler.New(ctx, store, crawler.Settings{Delay: -1, Depth: -1, AllowPrivate: true}, []string{s.URL}, &crawler.Options{DrainTime: 1})
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Delay: -1, AllowPrivate: true}, Seeds: crawler.Seeds(s.URL), DrainTime: 1,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

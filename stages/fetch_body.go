@@ -205,7 +205,7 @@ func (f *Fetcher) checkType(resp *FetchResponse, types []string, body []byte) er
 	} else if vagueTypes[declared] {
 		return nil // the body will tell
 	}
-	if t := mediaType(resp.ContentType); !matchType(t, types) {
+	if t := mediaType(resp.ContentType); !MatchType(t, types) {
 		return f.fail(resp.URL, ReasonType, true, t, nil)
 	}
 	return nil

@@ -629,8 +629,8 @@ func TestMatchType(t *testing.T) {
 		{"application/rss+xml", "application/*+xml", true}, {"application/xml", "application/*+xml", false},
 		{"image/png", "*/*", true}, {"", "*/*", true}, {"", "text/*", false},
 	} {
-		if got := matchType(tc.t, []string{tc.pattern}); got != tc.want {
-			t.Errorf("matchType(%q, %q) = %v", tc.t, tc.pattern, got)
+		if got := MatchType(tc.t, []string{tc.pattern}); got != tc.want {
+			t.Errorf("MatchType(%q, %q) = %v", tc.t, tc.pattern, got)
 		}
 	}
 }

@@ -37,8 +37,8 @@ func mediaType(contentType string) string {
 	return t
 }
 
-// matchType reports whether a media type is one of the patterns.
-func matchType(t string, patterns []string) bool {
+// MatchType reports whether a media type is one of the patterns.
+func MatchType(t string, patterns []string) bool {
 	for _, p := range patterns {
 		if p == t || p == "*/*" {
 			return true

@@ -58,5 +58,5 @@ func ExampleDiff() {
 	}
 	// Output:
 	// --scope: was host, now any
-	// --max-depth: was any, now 3
+	// --depth: was unlimited, now 3
 }

@@ -56,6 +56,8 @@ type Decision struct {
 	Number int
 	// Rule is the rule that matched, or the zero Rule.
 	Rule Rule
+	// Reason explains a decision that no rule has made, as a [Func] does.
+	Reason string
 
 	found string
 }
@@ -67,7 +69,10 @@ func (d Decision) String() string {
 	if d.Accepted {
 		verb = "accepted"
 	}
-	if d.Number == 0 {
+	switch {
+	case d.Reason != "":
+		return verb + ": " + d.Reason
+	case d.Number == 0:
 		return verb + ": no rule matches"
 	}
 	text := fmt.Sprintf("%s by rule %d: %s", verb, d.Number, d.Rule)
@@ -88,4 +93,18 @@ func (s *Scope) Decide(u weburl.URL, depth int) Decision {
 		}
 	}
 	return Decision{Accepted: true}
+}
+
+// Func is a scope that a function decides: whether an address that is depth
+// links away from the nearest known seed belongs to the crawl, and why. It may be
+// called by many goroutines.
+type Func func(u weburl.URL, depth int) (accept bool, why string)
+
+// Decide returns what the function says.
+func (f Func) Decide(u weburl.URL, depth int) Decision {
+	accept, why := f(u, depth)
+	if why == "" {
+		why = "a function decides"
+	}
+	return Decision{Accepted: accept, Reason: why}
 }

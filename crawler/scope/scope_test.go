@@ -55,7 +55,7 @@ func TestSettings(t *testing.T) {
 		{"allow does not widen", Settings{Allow: []string{"/docs/"}}, "https://example.org/docs/", 1, "rejected by rule 8: reject unless host is example.com or localhost:8080 (--scope host); found example.org"},
 		{"denied", Settings{Deny: []string{`\.pdf$`, `\?print`}}, "https://example.com/a.pdf", 1, `rejected by rule 8: reject if URL matches \.pdf$ or \?print (--deny); found \.pdf$`},
 		{"deep enough", Settings{MaxDepth: 2}, "https://example.com/a", 2, "accepted: no rule matches"},
-		{"too deep", Settings{MaxDepth: 2}, "https://example.com/a", 3, "rejected by rule 9: reject if more than 2 links from a seed (--max-depth)"},
+		{"too deep", Settings{MaxDepth: 2}, "https://example.com/a", 3, "rejected by rule 9: reject if more than 2 links from a seed (--depth)"},
 		{"too long", Settings{}, "https://example.com/" + strings.Repeat("x", 2048), 1, "rejected by rule 2: reject if URL is longer than 2048 bytes (trap)"},
 		{"too many segments", Settings{}, "https://example.com" + strings.Repeat("/x", 26), 1, "rejected by rule 3: reject if path has more than 25 segments (trap)"},
 		{"path loop", Settings{}, "https://example.com/a/b/c/b/c/b/c/b/c/d", 1, "rejected by rule 4: reject if path repeats itself more than 3 times in a row (trap); found b/c"},
@@ -187,7 +187,7 @@ func TestDiff(t *testing.T) {
 	want := []string{
 		"--scope: was host, now any",
 		"--allow: was /docs/, now none",
-		"--max-depth: was any, now 2",
+		"--depth: was unlimited, now 2",
 		"trap length: was 2048, now no limit",
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -46,7 +46,8 @@ type Settings struct {
 	// Allow are regular expressions; if there are any, URLs that match none of
 	// them are rejected. They do not widen the scope.
 	Allow []string `json:"allow,omitempty"`
-	// MaxDepth is how many links from a seed the crawl goes; 0 means any number.
+	// MaxDepth is how many links from a seed the crawl goes; 0 means any number,
+	// a negative one none: the seeds alone. Redirects do not count.
 	MaxDepth int `json:"max_depth,omitempty"`
 	// Traps are the limits beyond which an address is taken for a trap.
 	Traps Traps `json:"traps,omitzero"`
@@ -96,8 +97,8 @@ func (s *Settings) Rules(seeds []weburl.URL) ([]Rule, error) {
 	if len(s.Allow) > 0 {
 		rules = append(rules, Rule{Action: Reject, Unless: true, Kind: Regexp, Values: s.Allow, From: "--allow"})
 	}
-	if s.MaxDepth > 0 {
-		rules = append(rules, Rule{Action: Reject, Kind: Depth, Limit: s.MaxDepth, From: "--max-depth"})
+	if s.MaxDepth != 0 {
+		rules = append(rules, Rule{Action: Reject, Kind: Depth, Limit: max(s.MaxDepth, 0), From: "--depth"})
 	}
 	return rules, nil
 }
@@ -146,15 +147,15 @@ func Diff(before, after *Settings) (changes []string) {
 		return strings.Join(values, " ")
 	}
 	depth := func(n int) string {
-		if n <= 0 {
-			return "any"
+		if n == 0 {
+			return "unlimited"
 		}
-		return strconv.Itoa(n)
+		return strconv.Itoa(max(n, 0))
 	}
 	change("--scope", string(cmp.Or(before.Within, WithinHost)), string(cmp.Or(after.Within, WithinHost)))
 	change("--deny", list(before.Deny), list(after.Deny))
 	change("--allow", list(before.Allow), list(after.Allow))
-	change("--max-depth", depth(before.MaxDepth), depth(after.MaxDepth))
+	change("--depth", depth(before.MaxDepth), depth(after.MaxDepth))
 
 	limits := func(t Traps) map[Kind]string {
 		m := make(map[Kind]string)

@@ -106,9 +106,10 @@ func crawl(t *testing.T, seed string) map[string]found {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	c, err := crawler.New(ctx, store, crawler.Settings{
-		Depth: -1, Delay: -1, PerHost: 16, AllowPrivate: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
-	}, []string{seed}, nil)
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: crawler.Settings{Delay: -1, PerHost: 16, AllowPrivate: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+		Seeds:    crawler.Seeds(seed),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

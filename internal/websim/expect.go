@@ -53,7 +53,7 @@ func (w *Web) Expect(depth, attempts int) Expected {
 				}
 				deep := depth >= 0 && below > depth
 				if deep {
-					e.Skips[l.to] = append(e.Skips[l.to], "deeper than")
+					e.Skips[l.to] = append(e.Skips[l.to], "links from a seed")
 				}
 				if l.refused != "" {
 					e.Skips[l.to] = append(e.Skips[l.to], l.refused)

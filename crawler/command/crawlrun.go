@@ -1,0 +1,324 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/memory"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+)
+
+// archiveDir is the folder for WARC files, in the crawl's.
+const archiveDir = "warc"
+
+// drainTime is how long pages in flight may take after Ctrl-C.
+const drainTime = 10 * time.Second
+
+// crawlRun is one run of a crawl, with what the operator sees of it.
+type crawlRun struct {
+	app      *app
+	live     *live
+	con      *console
+	progress progressMode
+	options  crawler.Options // whose settings are those of this run
+	verbose  bool
+
+	crawler *crawler.Crawler // made by prepare
+	started time.Time
+	pages   int64 // there were before
+}
+
+// openForCrawl opens a folder to crawl in. Without seeds it must hold a crawl.
+func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *console, verbose bool) (*live, error) {
+	ok, err := badgerqueue.Exists(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !ok && !mayBegin {
+		return nil, usagef("no crawl has begun in %s: name a URL to begin with", dir)
+	}
+	options := memory.StoreOptions()
+	options.Queue.Logger = newLogger(con, verbose)
+	warn := func(err error) { con.printf("%s: %v", a.name, err) }
+	for deadline := time.Now().Add(lockPatience / 3); ; {
+		l, err := a.openLive(dir, options, true, warn)
+		switch {
+		case err == nil:
+			return l, nil
+		case !errors.Is(err, queue.ErrLocked):
+			return nil, err
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("%w; '%s status%s' shows how far it is", err, a.name, dirArgument(dir))
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// newLogger logs to the console: warnings, or with verbose what happens too.
+func newLogger(con *console, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(con, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey && len(groups) == 0 {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+// announceResume says where a crawl that goes on stands, and what changes.
+func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, hasNewSeeds bool) error {
+	st, err := crawler.ReadProgress(ctx, r.live.store)
+	if err != nil {
+		return err
+	}
+	dir := r.live.dir
+	switch {
+	case st.Done && !hasNewSeeds:
+		r.con.printf("The crawl in %s is complete already.", dir)
+	case st.Done:
+		r.con.printf("The crawl in %s was complete with %s; it goes on with the new URLs.", dir, plural(st.Pages, "page"))
+	default:
+		r.con.printf("Going on with the crawl in %s: %s so far, %s waiting.", dir, plural(st.Pages, "page"), count(waiting(st)))
+	}
+	changes := crawler.Diff(before, r.options.Settings)
+	if len(changes) == 0 {
+		return nil
+	}
+	r.con.printf("Changed settings:")
+	for _, c := range changes {
+		r.con.printf("  %s", changeLine(c, before, r.options.Settings))
+	}
+	if st.Done && !hasNewSeeds {
+		r.con.printf("They are kept for URLs that you add; what is done stays as it is.")
+	}
+	return nil
+}
+
+// changeLine says in a line what a change of settings means.
+func changeLine(c crawler.Change, before, after crawler.Settings) string {
+	if name, ok := strings.CutPrefix(c.Name, "scope "); ok {
+		return fmt.Sprintf("%s: %s (for links found from now on)", name, c.New)
+	}
+	flag := "--" + strings.ReplaceAll(c.Name, "_", "-")
+	from, to, note := c.Old, c.New, "from now on"
+	switch c.Name {
+	case "max_pages":
+		note = "from now on; URLs given up at the old limit stay given up"
+	case "delay":
+		from, to = delayText(before.Delay), delayText(after.Delay)
+	case "strict":
+		flag = "--strict-generations"
+	case "stages":
+		from, to = stageTexts(before.Stages), stageTexts(after.Stages)
+	case "mode":
+		note = "for pages whose text has not been extracted yet"
+	}
+	return fmt.Sprintf("%s: was %s, now %s (%s)", flag, from, to, note)
+}
+
+func delayText(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "none"
+	case d == 0:
+		return crawler.DefaultDelay.String()
+	}
+	return d.String()
+}
+
+func stageTexts(all []crawler.Stage) string {
+	texts := make([]string, len(all))
+	for i, st := range all {
+		texts[i] = st.Name
+		if st.Command != nil {
+			texts[i] += "=" + strings.Join(st.Command, " ")
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
+// prepare makes the crawl, and makes sure that it can go on with what is stored.
+func (r *crawlRun) prepare(ctx context.Context) (err error) {
+	o := &r.options
+	if o.Logger == nil {
+		o.Logger = newLogger(r.con, r.verbose)
+	}
+	o.DrainTime = cmp.Or(o.DrainTime, drainTime)
+	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.dir, archiveDir))
+	o.Program = &r.app.options.Settings
+	if r.crawler, err = crawler.New(r.live.store, o); err != nil {
+		return err
+	}
+	return r.crawler.Check(ctx)
+}
+
+// run crawls, and returns how far it came.
+func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
+	r.started = time.Now()
+	store := r.live.store
+	if err := r.crawler.Begin(ctx); err != nil {
+		return crawler.Status{}, err
+	}
+	st, err := crawler.ReadProgress(ctx, store)
+	if err != nil {
+		return crawler.Status{}, err
+	}
+	r.pages = st.Pages
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	var showing sync.WaitGroup
+	showing.Go(func() { r.showProgress(ended) })
+	showing.Go(func() {
+		select {
+		case <-ctx.Done():
+			r.con.printf("Stopping; pages in flight may take up to %s. Ctrl-C again stops at once.", drainTime)
+		case <-ended.Done():
+		}
+	})
+	err = r.crawler.Run(ctx)
+	end()
+	showing.Wait()
+	if err != nil {
+		return crawler.Status{}, err
+	}
+	return crawler.ReadStatus(context.WithoutCancel(ctx), store)
+}
+
+// conclude prints the result, and returns what the exit code is to be.
+func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
+	out, dir, name := r.app.out, r.live.dir, r.app.name
+	flag := dirArgument(dir)
+	if !st.Done {
+		fmt.Fprintf(out, "Stopped after %s: %s and %s so far, %s waiting. Everything is kept.\nGo on with:\n  %s\n",
+			duration(time.Since(r.started)), plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resumeCommand(context.WithoutCancel(ctx), r.live))
+		return exitError(exitInterrupted)
+	}
+	took := time.Since(r.started)
+	fmt.Fprintf(out, "Complete: %s and %s in %s", plural(st.Pages, "page"), plural(st.Failures, "failure"), plural(int64(len(st.Generations)), "generation"))
+	if n := st.Pages - r.pages; n > 0 {
+		fmt.Fprintf(out, "; %s in %s, %.1f a second", count(n), duration(took), float64(n)/max(took.Seconds(), 0.001))
+	}
+	fmt.Fprintln(out)
+	writeGenerations(out, st.Generations)
+	dead := deadLetters(st)
+	bad, err := r.failedSeeds(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	for _, f := range bad {
+		fmt.Fprintf(out, "Seed %s failed: %s (%s)\n", f.URL, f.Detail, f.Reason)
+		if f.Reason == "private_address" {
+			fmt.Fprintln(out, "  Its address is private; a crawl of your own network needs --allow-private and a new --dir.")
+		}
+	}
+	if dead > 0 {
+		fmt.Fprintf(out, "%s gave up: see '%s dead%s list'.\n", plural(dead, "item"), name, flag)
+	}
+	next := []string{}
+	if st.Pages > 0 {
+		next = append(next, name+" export"+flag+" pages -o pages.jsonl", name+" export"+flag+" pages --format conllu -o pages.conllu")
+	}
+	if r.options.Settings.Runs(crawler.StageWARC) {
+		next = append(next, "ls "+filepath.Join(dir, archiveDir)+"   # what the servers answered", name+" export"+flag+" captures --format cdxj | LC_ALL=C sort > index.cdxj")
+	}
+	if st.Failures > 0 {
+		next = append(next, name+" export"+flag+" failures")
+	}
+	next = append(next, name+" why"+flag+" URL")
+	fmt.Fprintf(out, "Next:\n  %s\n", strings.Join(next, "\n  "))
+	if st.Pages == 0 {
+		return exitError(exitFailure)
+	}
+	return nil
+}
+
+// failedSeeds returns the failures of seeds, five at most.
+func (r *crawlRun) failedSeeds(ctx context.Context) ([]*crawler.Failure, error) {
+	var bad []*crawler.Failure
+	err := crawler.WalkFailures(ctx, r.live.store, func(f *crawler.Failure) error {
+		if f.Depth == 0 && f.Referrer == "" {
+			bad = append(bad, f)
+		}
+		if len(bad) == 5 {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return bad, err
+}
+
+// errEnough ends a walk.
+var errEnough = errors.New("enough")
+
+// dirArgument is --dir for a command to type, or nothing for the default.
+func dirArgument(dir string) string {
+	switch {
+	case dir == defaultDir:
+		return ""
+	case strings.ContainsAny(dir, " \t'\"\\$&;|<>()*?"):
+		return " --dir '" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
+	}
+	return " --dir " + dir
+}
+
+// waiting is how many addresses the frontier holds.
+func waiting(st crawler.Status) int64 {
+	if len(st.Queues) == 0 {
+		return 0
+	}
+	q := st.Queues[0]
+	return q.Ready + q.Delayed + q.Leased + q.Later
+}
+
+func deadLetters(st crawler.Status) (n int64) {
+	for _, q := range st.Queues {
+		n += q.Dead
+	}
+	return n
+}
+
+// writeGenerations writes a line for each generation; of many, the first and
+// the last ones.
+func writeGenerations(out io.Writer, all []crawler.GenerationStatus) {
+	const most = 20
+	t := newTable("generation", "URLs", "fetched", "failed", "took", "")
+	for i, g := range all {
+		if len(all) > most && i == most/2 {
+			t.row("...")
+		}
+		if len(all) > most && i >= most/2 && i < len(all)-most/2 {
+			continue
+		}
+		took, state := "", "under way"
+		if g.Finished != nil {
+			took = duration(g.Finished.Sub(g.Started))
+		}
+		if g.Complete {
+			state = ""
+		}
+		t.row(fmt.Sprint(g.Number), count(g.URLs), count(g.Fetched), count(g.Failed), took, state)
+	}
+	t.write(out)
+}

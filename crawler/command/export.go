@@ -1,0 +1,140 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// What can be exported, and how.
+var (
+	exportKinds   = []string{"pages", "links", "generations", "failures", "captures"}
+	exportFormats = []string{"jsonl", "csv", "conllu", "cdxj"}
+)
+
+func (a *app) exportCommand() *cobra.Command {
+	var dir, format, file string
+	cmd := &cobra.Command{
+		Use:   "export [flags] pages|links|generations|failures|captures",
+		Short: "Write what a crawl has found, as JSON lines, CSV, CoNLL-U or CDXJ",
+		Long: `Export writes one line for each page, link, generation or failure, also while the
+crawl runs. docs/cli.md describes the fields. CoNLL-U has the tagged sentences of
+each page. Captures are the answers in the WARC files of a crawl with --warc; as
+CDXJ they are the index that replay tools read, once it is sorted.`,
+		Example: `  weir export pages | jq -r .title | head
+  weir export pages --format conllu -o pages.conllu
+  weir export failures --format csv -o failures.csv
+  weir export links --dir docs
+  weir export captures --format cdxj | LC_ALL=C sort > index.cdxj`,
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: exportKinds,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case !slices.Contains(exportFormats, format):
+				return usagef("--format is %q; it must be %s", format, strings.Join(exportFormats, ", "))
+			case format == "conllu" && args[0] != "pages":
+				return usagef("only pages can be exported as conllu")
+			case format == "cdxj" && args[0] != "captures":
+				return usagef("only captures can be exported as cdxj")
+			}
+			return a.toFile(file, func(out io.Writer) error {
+				return a.withStore(cmd.Context(), dir, out, func(ctx context.Context, l *live, out io.Writer) error {
+					return l.noCrawl(export(ctx, l.store, args[0], format, out))
+				})
+			})
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl, csv, conllu or cdxj")
+	cmd.Flags().StringVarP(&file, "output", "o", "", "write to this `file`, which appears when it is whole (default: standard output)")
+	complete(cmd, "format", exportFormats...)
+	return cmd
+}
+
+// toFile lets fn write to a file, which takes the place of an older one when fn
+// has written all of it, or to standard output if the name is empty or "-".
+func (a *app) toFile(name string, fn func(io.Writer) error) error {
+	if name == "" || name == "-" || a.live != nil { // then the caller has the file
+		return fn(a.out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	err = fn(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// export writes one kind of record. The writer is flushed as it fills, so that
+// memory does not grow with the crawl.
+func export(ctx context.Context, store *queue.Store, kind, format string, out io.Writer) error {
+	// An empty crawl and no crawl are not the same.
+	if _, err := crawler.Load(ctx, store); err != nil {
+		return err
+	}
+	buf := bufio.NewWriterSize(out, 64<<10)
+	write, finish := exportWriter(format, buf)
+	var err error
+	switch kind {
+	case "pages":
+		if format == "conllu" {
+			n := 0
+			err = crawler.WalkResults(ctx, store, func(r *crawler.Result) error { n++; return writeConllu(buf, n, r) })
+			break
+		}
+		err = crawler.WalkResults(ctx, store, func(r *crawler.Result) error { return write(pageRecord(r.Row())) })
+	case "links":
+		err = crawler.WalkLinks(ctx, store, func(l crawler.LinkRow) error { return write(linkRecord(l)) })
+	case "failures":
+		err = crawler.WalkFailures(ctx, store, func(f *crawler.Failure) error { return write(failureRecord(*f)) })
+	case "captures":
+		err = crawler.WalkCaptures(ctx, store, func(c *crawler.Capture) error {
+			if format == "cdxj" {
+				return writeCDXJ(buf, c)
+			}
+			return write(captureRecord(*c))
+		})
+	case "generations":
+		var st crawler.Status
+		if st, err = crawler.ReadStatus(ctx, store); err == nil {
+			for _, g := range st.Generations {
+				if err = write(generationRecord(g)); err != nil {
+					break
+				}
+			}
+		}
+	default:
+		return fmt.Errorf("nothing is called %q", kind)
+	}
+	if err != nil {
+		return err
+	}
+	if err := finish(kind); err != nil {
+		return err
+	}
+	return buf.Flush()
+}

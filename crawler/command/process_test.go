@@ -1,0 +1,179 @@
+//go:build unix
+
+package command_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+)
+
+// output is what a program has written so far.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// start starts the program.
+func start(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
+	t.Helper()
+	name, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errs = new(output), new(output)
+	cmd = exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = out, errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, out, errs
+}
+
+func TestInterruptStopsCleanly(t *testing.T) {
+	s := newSite(t, "/b")
+	dir := filepath.Join(t.TempDir(), "crawl")
+	cmd, out, errs := start(t, s.crawlArgs(dir)...)
+	<-s.reached
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	// The page in flight is held back until the crawl has seen the signal.
+	waitFor(t, "the crawl says that it stops", func() bool { return strings.Contains(errs.String(), "Stopping") })
+	close(s.gate["/b"])
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(out.String(), "Go on with") || !strings.Contains(errs.String(), "Stopping") {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	must(t, "check", "--dir", dir)
+	if r := weir(t, "crawl", "--dir", dir, "--progress", "off"); r.code != 0 || !strings.Contains(r.out, "Complete: 5 pages and 2 failures") {
+		t.Errorf("resumed: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestSecondInterruptStopsAtOnce(t *testing.T) {
+	s := newSite(t, "/b")
+	dir := filepath.Join(t.TempDir(), "crawl")
+	cmd, _, errs := start(t, s.crawlArgs(dir)...)
+	<-s.reached
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	waitFor(t, "the program ends", func() bool {
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Fatalf("ended with %v\n%s", cmd.ProcessState, errs)
+	}
+	close(s.gate["/b"])
+	if r := weir(t, "crawl", "--dir", dir, "--progress", "off"); r.code != 0 || !strings.Contains(r.out, "Complete: 5 pages and 2 failures") {
+		t.Errorf("resumed: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+// waitFor waits until another process has come so far.
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
+// demoResult is what a demo has found: its pages and failures with their
+// generations and titles.
+func demoResult(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	path := func(url string) string { // without the port
+		_, rest, _ := strings.Cut(strings.TrimPrefix(url, "http://127.0.0.1:"), "/")
+		return rest
+	}
+	for _, p := range lines[crawler.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
+		b.WriteString(strings.Join([]string{p.Language, path(p.URL), p.Title, path(p.Redirect), string(rune('0' + p.Generation))}, " ") + "\n")
+	}
+	for _, f := range lines[crawler.Failure](t, must(t, "export", "--dir", dir, "failures")) {
+		b.WriteString("failed " + path(f.URL) + " " + f.Reason + "\n")
+	}
+	return sortLines(b.String())
+}
+
+func TestDemoSurvivesAKill(t *testing.T) {
+	whole, killed := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "killed")
+	first, _, _ := start(t, "demo", "--dir", whole)
+	second, _, _ := start(t, "demo", "--dir", killed)
+	waitFor(t, "the demo has fetched ten pages", func() bool {
+		r := weir(t, "status", "--dir", killed, "--json")
+		var st crawler.Status
+		return r.code == 0 && json.Unmarshal([]byte(r.out), &st) == nil && st.Pages >= 10
+	})
+	if err := second.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = second.Wait()
+	if r := weir(t, "crawl", "--dir", killed); r.code != 2 || !strings.Contains(r.err, "weir demo") {
+		t.Errorf("crawl in the demo's folder: exit code %d\n%s", r.code, r.err)
+	}
+	r := weir(t, "demo", "--dir", killed)
+	if r.code != 0 || !strings.Contains(r.err, "Going on with the demo") || !strings.Contains(r.out, "Complete: 30 pages and 2 failures") {
+		t.Fatalf("the demo after the kill: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	for _, want := range []string{"river/NN", "noun phrases", "http_404", "weir status --dir"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("no %q in\n%s", want, r.out)
+		}
+	}
+	if err := first.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := demoResult(t, whole), demoResult(t, killed); a != b {
+		t.Errorf("the demo that was killed has\n%s\nthe other has\n%s", b, a)
+	}
+	again := weir(t, "demo", "--dir", killed)
+	if again.code != 0 || !strings.Contains(again.err, "complete already") || again.out != r.out {
+		t.Errorf("the demo once more: exit code %d\n%s%s", again.code, again.out, again.err)
+	}
+	fresh := weir(t, "demo", "--dir", killed, "--fresh")
+	if fresh.code != 0 || strings.Contains(fresh.err, "already") || !strings.Contains(fresh.out, "Complete: 30 pages and 2 failures") {
+		t.Errorf("a fresh demo: exit code %d\n%s%s", fresh.code, fresh.out, fresh.err)
+	}
+}
+
+func sortLines(s string) string {
+	all := strings.Split(s, "\n")
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}

@@ -1,0 +1,100 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how far a crawl is, also while it runs",
+		Long: `Status shows what a crawl has done and what waits: the queue of each stage, and
+each generation (the pages as many links away from the seeds).`,
+		Example: `  weir status
+  weir status --dir docs --json | jq .pages`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStore(cmd.Context(), dir, a.out, func(ctx context.Context, l *live, out io.Writer) error {
+				st, err := crawler.ReadStatus(ctx, l.store)
+				if err != nil {
+					return l.noCrawl(err)
+				}
+				if asJSON {
+					return writeJSON(out, st)
+				}
+				return writeStatus(ctx, out, l, st)
+			})
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	return cmd
+}
+
+// noCrawl says so if the store holds no crawl.
+func (l *live) noCrawl(err error) error {
+	if errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("no crawl has begun in %s; begin one with '%s crawl --dir %s URL'", l.dir, l.name, l.dir)
+	}
+	return err
+}
+
+// writeJSON writes a value as one line.
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func writeStatus(ctx context.Context, out io.Writer, l *live, st crawler.Status) error {
+	state := fmt.Sprintf("not running, %s waiting (go on with '%s')", count(waiting(st)), resumeCommand(ctx, l))
+	switch {
+	case st.Done:
+		state = "complete"
+	case l.running:
+		state = fmt.Sprintf("running (pid %d), %s waiting", os.Getpid(), count(waiting(st)))
+	}
+	p := &printer{w: out}
+	p.printf("%s: %s\n", l.dir, state)
+	p.printf("%s, %s, generation %d\n\n", plural(st.Pages, "page"), plural(st.Failures, "failure"), st.Generation)
+	t := newTable("stage", "ready", "delayed", "at work", "later", "dead", "a second")
+	for _, q := range st.Queues {
+		t.row(q.Name, count(q.Ready), count(q.Delayed), count(q.Leased), count(q.Later), count(q.Dead), fmt.Sprintf("%.1f", q.Rate))
+	}
+	t.write(p)
+	for _, it := range st.Items {
+		p.printf("items %s: %s\n", it.Name, count(it.Count))
+	}
+	p.printf("\n")
+	writeGenerations(p, st.Generations)
+	return p.err
+}
+
+// printer keeps the first error of a row of writes.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) Write(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	var n int
+	n, p.err = p.w.Write(b)
+	return n, p.err
+}
+
+func (p *printer) printf(format string, args ...any) { fmt.Fprintf(p, format, args...) }

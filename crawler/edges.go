@@ -1,0 +1,156 @@
+package crawler
+
+import (
+	"context"
+	"slices"
+
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// Edges are the queues of a crawl. Make them with [NewEdges].
+type Edges struct {
+	// Requests is the frontier: what waits to be fetched. It feeds itself.
+	Requests *pipeline.Edge[Request]
+
+	// Functions are those of functions that have one, by its name.
+	Functions map[string]*pipeline.Edge[Visit]
+
+	// Docs are those of the stages behind crawl, in their order.
+	Docs []*pipeline.Edge[Doc]
+
+	// Captures is that of the stage warc, or nil without one.
+	Captures *pipeline.Edge[Captured]
+
+	items itemWriter
+}
+
+// stageAttempts is how often a stage behind crawl tries a page.
+const stageAttempts = 20
+
+// NewEdges returns the edges that a crawl has. Nil options mean the defaults.
+func NewEdges(o *Options) *Edges {
+	if o == nil {
+		o = new(Options)
+	}
+	e := &Edges{Requests: newFrontier(o), Functions: make(map[string]*pipeline.Edge[Visit])}
+	for _, f := range o.Functions {
+		if f.Queue == "" {
+			continue
+		}
+		edge := pipeline.NewEdge[Visit](f.Queue)
+		edge.Config.MaxAttempts = o.Settings.maxAttempts()
+		e.Functions[f.Queue] = edge
+	}
+	for _, st := range o.Settings.stages()[1:] {
+		if st.Name == StageWARC {
+			e.Captures = pipeline.NewEdge[Captured](StageWARC)
+			e.Captures.Config.MaxAttempts = -1
+			continue
+		}
+		edge := pipeline.NewEdge[Doc](st.Name)
+		edge.Config.MaxAttempts = stageAttempts
+		e.Docs = append(e.Docs, edge)
+	}
+	return e
+}
+
+// feeds are the edges that the crawl stage feeds.
+func (e *Edges) feeds(functions []Function) []pipeline.AnyEdge {
+	all := []pipeline.AnyEdge{e.Requests}
+	if e.Captures != nil {
+		all = append(all, e.Captures)
+	}
+	if len(e.Docs) > 0 {
+		all = append(all, e.Docs[0])
+	}
+	for _, f := range functions {
+		if f.Queue != "" {
+			all = append(all, e.Functions[f.Queue])
+		}
+	}
+	return all
+}
+
+// Assemble wires the stages of a crawl into a pipeline. It is what [New] does,
+// and what a program that wants another crawl writes itself. What it returns are
+// the child processes of the stages, whose Run must run meanwhile.
+func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
+	v.once.Do(v.init)
+	o, e := v.Options, v.Edges
+	workers := o.Settings.workers()
+	pipeline.Handle(p, e.Requests, v.Visit,
+		pipeline.Feeds(e.feeds(o.Functions)...), pipeline.Workers(workers), pipeline.MinWorkers(min(workers, 8)))
+	for i := range o.Functions {
+		f := &o.Functions[i]
+		if f.Queue == "" {
+			continue
+		}
+		var options []pipeline.StageOption
+		if f.Workers > 0 {
+			options = append(options, pipeline.Workers(f.Workers))
+		}
+		if f.Follows != nil {
+			options = append(options, pipeline.Feeds(e.Requests))
+		}
+		pipeline.Handle(p, e.Functions[f.Queue], v.function(f), options...)
+	}
+	var children []*stages.Exec
+	i := 0
+	behind := o.Settings.stages()[1:]
+	for n, st := range behind {
+		if st.Name == StageWARC {
+			continue
+		}
+		later := behind[n+1:]
+		s := &docStage{Stage: st, v: v, keepPage: slices.ContainsFunc(later, func(st Stage) bool { return st.Name == StageExtract })}
+		var options []pipeline.StageOption
+		if i+1 < len(e.Docs) {
+			s.next = e.Docs[i+1]
+			options = append(options, pipeline.Feeds(s.next))
+		}
+		if st.Command != nil {
+			s.exec = &stages.Exec{Command: st.Command, Logger: o.logger()}
+			children = append(children, s.exec)
+		}
+		pipeline.Handle(p, e.Docs[i], s.work, options...)
+		i++
+	}
+	if e.Captures != nil {
+		pipeline.HandleBatch(p, e.Captures, archiveBatch, v.Archive.Write, pipeline.Serial())
+	}
+	return children
+}
+
+// function is the stage of a function that has a queue.
+func (v *Visitor) function(f *Function) pipeline.Func[Visit] {
+	return func(ctx context.Context, visit Visit, out *pipeline.Out) error {
+		visit.Attempt = out.Attempt()
+		decided, err := v.apply(ctx, f, &visit)
+		if err != nil {
+			return err
+		}
+		if decided.verdict != nil {
+			return pipeline.Permanent(errLateVerdict)
+		}
+		undo, err := v.putItems(ctx, out, visit.Request.Key(), visit.URL, decided.items)
+		if err != nil {
+			return err
+		}
+		o := &offers{v: v, out: out, from: &visit, queued: make(map[string]bool), skipped: make(map[string]bool)}
+		if err := o.addDecided(decided); err != nil {
+			undo()
+			return err
+		}
+		o.done()
+		return nil
+	}
+}
+
+// openStore reads what a visitor must know of the store before it begins.
+func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error) {
+	v.once.Do(v.init)
+	v.limit.fetched, err = counter(ctx, store, counterPages)
+	return err
+}

@@ -1,0 +1,185 @@
+package crawler
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+
+	"github.com/seed-301537d8/weir/crawler/sitemap"
+	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// Which links of a page are followed, beside those that its function follows.
+const (
+	LinksAll  = "all"
+	LinksNone = "none"
+)
+
+// offers are the requests that a page leads to. What functions follow comes first,
+// so that its label holds where a link of the page leads to the same.
+type offers struct {
+	v        *Visitor
+	out      *pipeline.Out
+	from     *Visit
+	nofollow bool            // the page asks for it
+	queued   map[string]bool // addresses with their variants
+	skipped  map[string]bool // addresses
+	offered  []string        // identities
+}
+
+// follow enqueues what a page leads to, as far as it belongs to the crawl.
+func (v *Visitor) follow(out *pipeline.Out, visit *Visit, decided *Out, nofollow bool, page *Page) error {
+	o := &offers{
+		v: v, out: out, from: visit, nofollow: nofollow,
+		queued: make(map[string]bool), skipped: make(map[string]bool),
+	}
+	if err := o.addDecided(decided); err != nil {
+		return err
+	}
+	if visit.IsHTML() {
+		if err := o.addLinks(page); err != nil {
+			return err
+		}
+	}
+	o.done()
+	return nil
+}
+
+// addDecided adds what a function follows.
+func (o *offers) addDecided(decided *Out) error {
+	for _, r := range decided.requests {
+		r.Depth, r.Referrer = o.from.Request.Depth+1, o.from.URL
+		if err := o.add(r, ""); err != nil {
+			return err
+		}
+	}
+	for _, f := range decided.refused {
+		if err := o.v.Recorder.Skip(o.out, &Skip{URL: f.href, Reason: f.why, From: o.from.URL}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addLinks lists the links of a page in its record, and follows them if the crawl
+// does.
+func (o *offers) addLinks(page *Page) error {
+	found := o.from.parse.links.found
+	listed := make(map[string]bool)
+	for _, l := range o.from.Page().Links() {
+		to, ok := found[l.URL]
+		if !ok {
+			continue
+		}
+		if target := to.String(); !listed[target] {
+			listed[target] = true
+			page.Links = append(page.Links, Link{To: target, Anchor: l.Text})
+		}
+		refused := ""
+		switch filter := o.v.Options.Filter; {
+		case l.Kind == stages.LinkCanonical && to.String() == o.from.URL:
+			continue
+		case o.v.Options.Settings.Links == LinksNone:
+			continue
+		case filter != nil && !filter(o.from, l):
+			refused = "the link filter says no"
+		case l.NoFollow && !o.v.Options.Settings.IgnoreRobots:
+			refused = "the link has rel=nofollow"
+		}
+		r := Request{URL: to.String(), Depth: o.from.Request.Depth + 1, Referrer: o.from.URL, parsed: to}
+		if err := o.add(r, refused); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add enqueues a request, or records why not.
+func (o *offers) add(r Request, refused string) error {
+	to, err := r.address()
+	if err != nil {
+		return err
+	}
+	target := r.URL + r.variant()
+	if o.queued[target] {
+		return nil
+	}
+	if refused == "" && o.nofollow {
+		refused = "the page asks robots not to follow its links"
+	}
+	if refused == "" {
+		if d := o.v.Scope.Decide(to, r.Depth); !d.Accepted {
+			refused = d.String()
+		}
+	}
+	if refused != "" {
+		if o.skipped[r.URL] {
+			return nil
+		}
+		o.skipped[r.URL] = true
+		return o.v.Recorder.Skip(o.out, &Skip{URL: r.URL, Reason: refused, From: o.from.URL})
+	}
+	o.queued[target] = true
+	identity := o.v.Options.identity(r)
+	if _, ok := o.v.known.get(identity); ok {
+		return nil
+	}
+	if p := o.v.Options.Priority; p != nil && r.Priority == 0 {
+		r.Priority = p(o.from, r)
+	}
+	o.v.Edges.Requests.Emit(o.out, r)
+	o.offered = append(o.offered, identity)
+	return nil
+}
+
+// done lets what was offered be known once it is stored.
+func (o *offers) done() {
+	if len(o.offered) == 0 {
+		return
+	}
+	v, offered := o.v, o.offered
+	o.out.OnCommit(func() {
+		for _, identity := range offered {
+			v.known.put(identity, true)
+		}
+	})
+}
+
+// sitemap enqueues what a sitemap lists, one link deeper than the sitemap.
+func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) error {
+	page := record(out, r, resp)
+	page.Digest = "sha256:" + hex.EncodeToString(resp.Digest[:])
+	_, err := sitemap.Parse(bytes.NewReader(resp.Body), nil, func(e sitemap.Entry) error {
+		to, err := u.Resolve(e.Loc)
+		if err != nil {
+			return nil
+		}
+		next := Request{URL: to.String(), Depth: r.Depth + 1, Referrer: r.URL, Sitemap: e.Sitemap, parsed: to}
+		if d := v.Scope.Decide(to, next.Depth); !d.Accepted {
+			return v.Recorder.Skip(out, &Skip{URL: to.String(), Reason: d.String(), From: r.URL})
+		}
+		v.Edges.Requests.Emit(out, next)
+		return nil
+	})
+	if err != nil {
+		v.Options.logger().Warn("sitemap not read whole", "url", r.URL, "err", err)
+	}
+	return v.keep(ctx, out, r, page)
+}
+
+// offerSitemap enqueues a sitemap that a robots.txt names. These are seeds of
+// their own, and stored as such at once: what a stage emits is dropped with
+// pipeline.ErrAgain.
+func (v *Visitor) offerSitemap(u weburl.URL, referrer string, out *pipeline.Out) error {
+	if !v.Scope.Decide(u, 0).Accepted {
+		return nil
+	}
+	item, err := v.Edges.Requests.Item(Request{URL: u.String(), Sitemap: true, Referrer: referrer})
+	if err != nil {
+		return err
+	}
+	out.Tx().Enqueue(StageCrawl, item)
+	return nil
+}

@@ -1,0 +1,419 @@
+package crawler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// site answers requests without a network.
+type fakeSite func(r *http.Request) (status int, contentType, body string)
+
+func (s fakeSite) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, contentType, body := http.StatusNotFound, "text/plain", ""
+	if r.URL.Path != "/robots.txt" {
+		status, contentType, body = s(r)
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Proto: "HTTP/1.1",
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r,
+	}, nil
+}
+
+// crawlStore crawls on a store in memory with a clock that does not wait, and
+// hands the store to look.
+func crawlStore(t *testing.T, site fakeSite, make func() *crawler.Options, look func(store *queue.Store)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		options := make() // within the bubble, as channels must be
+		options.Transport = always(site)
+		if options.Settings.Stages == nil {
+			options.Settings.Stages = []crawler.Stage{{Name: crawler.StageCrawl}}
+		}
+		c, err := crawler.New(store, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := c.Done(t.Context()); err != nil || !done {
+			t.Errorf("Done = %v, %v", done, err)
+		}
+		look(store)
+		if err := store.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// lines reads the items of a name: keys with values, as lines.
+func lines(t *testing.T, store *queue.Store, name string) []string {
+	t.Helper()
+	var all []string
+	err := crawler.WalkItems(t.Context(), store, name, func(it *crawler.StoredItem) error {
+		all = append(all, it.Key+" "+string(it.Value))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+type book struct {
+	Title string `json:"title"`
+	Shelf string `json:"shelf"`
+}
+
+// A list whose books are followed with a label and data, and whose next page is
+// asked for by POST.
+func library(r *http.Request) (int, string, string) {
+	const html = "text/html"
+	switch {
+	case r.Method == http.MethodPost:
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return http.StatusInternalServerError, html, err.Error()
+		}
+		switch string(body) {
+		case "page=2":
+			return http.StatusOK, "application/json", `{"books":["/book/3"],"next":"page=3"}`
+		case "page=3":
+			return http.StatusOK, "application/json", `{"books":["/book/1","/book/4"]}`
+		}
+		return http.StatusBadRequest, html, "no such page"
+	case r.URL.Path == "/":
+		return http.StatusOK, html, `<title>List</title><a class=book href="/book/1">1</a><a class=book href="/book/2#x">2</a><a href="/about">About</a>`
+	case strings.HasPrefix(r.URL.Path, "/book/"):
+		return http.StatusOK, html, "<h1>Book " + strings.TrimPrefix(r.URL.Path, "/book/") + "</h1>"
+	}
+	return http.StatusOK, html, "<p>About us.</p>"
+}
+
+type libraryPage struct {
+	Books []string `json:"books"`
+	Next  string   `json:"next"`
+}
+
+func libraryOptions() *crawler.Options {
+	more := func(body string) crawler.Request {
+		return crawler.Request{URL: "/api", Label: "more", Method: "post", Body: []byte(body)}
+	}
+	return &crawler.Options{
+		Seeds:    crawler.Seeds("http://library.example/"),
+		Settings: crawler.Settings{Links: crawler.LinksNone},
+		Items:    map[string]any{"books": book{}},
+		Functions: []crawler.Function{
+			{Follows: []string{"book", "more"}, Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+				if n := out.FollowAs("book", "a.book"); n != 2 {
+					return fmt.Errorf("%d books", n)
+				}
+				out.Request(more("page=2"))
+				return nil
+			}},
+			{Label: "more", Types: []string{"application/json"}, Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+				var page libraryPage
+				if err := v.JSON(&page); err != nil {
+					return err
+				}
+				for _, href := range page.Books {
+					out.Request(crawler.Request{URL: href, Label: "book", Data: map[string]string{"shelf": "api"}})
+				}
+				if page.Next != "" {
+					out.Request(more(page.Next))
+				}
+				return nil
+			}},
+			{Label: "book", Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+				out.Item("books", v.Text("h1"), &book{v.Text("h1"), v.Request.Data["shelf"]})
+				return nil
+			}},
+		},
+	}
+}
+
+func TestFunctionsFollowLabelsRequestsAndItems(t *testing.T) {
+	crawlStore(t, library, libraryOptions, func(store *queue.Store) {
+		want := []string{
+			`Book 1 {"title":"Book 1","shelf":""}`, `Book 2 {"title":"Book 2","shelf":""}`,
+			`Book 3 {"title":"Book 3","shelf":"api"}`, `Book 4 {"title":"Book 4","shelf":"api"}`,
+		}
+		if got := lines(t, store, "books"); !slices.Equal(got, want) {
+			t.Errorf("books:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		st, err := crawler.ReadStatus(t.Context(), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Pages != 7 || st.Failures != 0 || !slices.Equal(st.Items, []crawler.ItemStatus{{Name: "books", Count: 4}}) {
+			t.Errorf("status %+v, want 7 pages, of them two of the API, and 4 books", st)
+		}
+		if _, err := store.Get(t.Context(), "skips", "http://library.example/about"); !errors.Is(err, queue.ErrNotFound) {
+			t.Errorf("with LinksNone, a link that no function follows: %v, want no record", err)
+		}
+	})
+}
+
+func TestFunctionIsCalledWithAPageFromAFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "list.html")
+	if err := os.WriteFile(name, []byte(`<base href="/shelf/"><a class=book href="1">One</a><a class=book href="http://[">bad</a>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := crawler.NewVisit("http://library.example/list", page)
+	out := crawler.NewOut(v)
+	out.FollowAs("book", "a.book")
+	out.Item("books", "k", book{Title: v.Text("a.book")})
+	got := out.Requests()
+	if out.Err() != nil || len(got) != 1 || got[0].URL != "http://library.example/shelf/1" || got[0].Label != "book" {
+		t.Errorf("requests %+v, %v", got, out.Err())
+	}
+	if items := out.Items("books"); len(items) != 1 || items[0] != (book{Title: "One"}) {
+		t.Errorf("items %+v", items)
+	}
+	out.RetryAfter(time.Minute, "a captcha")
+	if reason, again := out.Verdict(); reason != "a captcha" || !again {
+		t.Errorf("verdict %q, %v", reason, again)
+	}
+	out.Follow("a[")
+	if out.Err() == nil || !strings.Contains(out.Err().Error(), `"a["`) {
+		t.Errorf("a selector that is malformed: %v", out.Err())
+	}
+}
+
+// Each fault costs its page, with the reason, and nothing else.
+func TestFunctionFaultsCostTheirPages(t *testing.T) {
+	var release chan struct{}
+	var list strings.Builder
+	faults := map[string]struct {
+		attempts     int
+		reason, says string
+	}{
+		"panic":      {2, crawler.ReasonFunction, "panic: out of range"},
+		"error":      {2, crawler.ReasonFunction, "no price"},
+		"permanent":  {1, crawler.ReasonFunction, "never"},
+		"block":      {1, crawler.ReasonFunction, "taken too long, over 5s"},
+		"heeds":      {2, crawler.ReasonFunction, "taken too long, over 5s"},
+		"large":      {1, crawler.ReasonFunction, "items take"},
+		"undeclared": {1, crawler.ReasonFunction, "item movies is not declared"},
+		"othertype":  {1, crawler.ReasonFunction, "item books is a string"},
+		"unencoded":  {1, crawler.ReasonFunction, "item books"},
+		"label":      {1, crawler.ReasonFunction, "label nobody, which no function handles"},
+		"selector":   {2, crawler.ReasonFunction, "selector"},
+		"giveup":     {1, crawler.ReasonJudged, "a soft 404"},
+		"retry":      {2, crawler.ReasonJudged, "an empty shell"},
+		"delay":      {2, crawler.ReasonJudged, "blocked"},
+	}
+	for name := range faults {
+		fmt.Fprintf(&list, `<a href="/%s">%s</a>`, name, name)
+	}
+	site := func(r *http.Request) (int, string, string) {
+		return http.StatusOK, "text/html", fmt.Sprintf("<h1>%s</h1>%s", r.URL.Path, list.String())
+	}
+	fn := func(ctx context.Context, v *crawler.Visit, out *crawler.Out) error {
+		name := strings.Trim(v.Text("h1"), "/")
+		out.Item("books", name, book{Title: name})
+		switch name {
+		case "panic":
+			panic("out of range")
+		case "error":
+			return errors.New("no price")
+		case "permanent":
+			return pipeline.Permanent(errors.New("never"))
+		case "block":
+			<-release
+		case "heeds":
+			<-ctx.Done()
+			return ctx.Err()
+		case "large":
+			for i := range 40 {
+				out.Item("books", fmt.Sprint(i), book{Title: strings.Repeat("x", 100<<10)})
+			}
+		case "undeclared":
+			out.Item("movies", "", book{})
+		case "othertype":
+			out.Item("books", "", "a string")
+		case "unencoded":
+			out.Item("books", "", func() {})
+		case "label":
+			out.Request(crawler.Request{URL: "/x", Label: "nobody"})
+		case "selector":
+			v.Find("a[")
+		case "giveup":
+			out.GiveUp("a soft 404")
+		case "retry":
+			out.Retry("an empty shell")
+		case "delay":
+			out.RetryAfter(3*time.Hour, "blocked")
+		}
+		return nil
+	}
+	began := time.Time{}
+	options := func() *crawler.Options {
+		release = make(chan struct{})
+		return &crawler.Options{
+			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
+			Functions: []crawler.Function{{Visit: fn, Timeout: 5 * time.Second}},
+			Settings:  crawler.Settings{MaxAttempts: 2},
+			OnGeneration: func(_ context.Context, g pipeline.Generation, _ *queue.Tx) error {
+				began = g.Started
+				return nil
+			},
+		}
+	}
+	crawlStore(t, site, options, func(store *queue.Store) {
+		defer close(release)
+		failures := records[crawler.Failure](t, store, "failures")
+		for name, want := range faults {
+			f := failures["http://site.example/"+name]
+			if f.Reason != want.reason || !strings.Contains(f.Detail, want.says) || f.Attempts != want.attempts {
+				t.Errorf("%s: failed with %s: %s, after %d attempts; want %s: %s, after %d", name, f.Reason, f.Detail, f.Attempts, want.reason, want.says, want.attempts)
+			}
+			e, err := crawler.Explain(t.Context(), store, "http://site.example/"+name)
+			if err != nil || e.State != crawler.StateFailed {
+				t.Errorf("%s is %+v, %v, want failed", name, e, err)
+			}
+		}
+		if pages := records[crawler.Page](t, store, "pages"); len(pages) != 1 || len(failures) != len(faults) {
+			t.Errorf("%d pages and %d failures, want 1 and %d", len(pages), len(failures), len(faults))
+		}
+		if got := lines(t, store, "books"); len(got) != 1 {
+			t.Errorf("items %q, want that of the one page", got)
+		}
+		if f := failures["http://site.example/delay"]; f.At.Sub(began) < 3*time.Hour {
+			t.Errorf("what was put off for three hours was asked for again at %v, having begun at %v", f.At, began)
+		}
+	})
+}
+
+// Calls that neither return nor heed their context are left behind, but not
+// without end.
+func TestFunctionsThatHangAreBounded(t *testing.T) {
+	const pages, workers, left = 100, 10, 64
+	var release chan struct{}
+	var list strings.Builder
+	for i := range pages {
+		fmt.Fprintf(&list, `<a href="http://h%d.example/">x</a>`, i)
+	}
+	site := func(r *http.Request) (int, string, string) { return http.StatusOK, "text/html", list.String() }
+	hanging := 0
+	options := func() *crawler.Options {
+		release = make(chan struct{})
+		return &crawler.Options{
+			Seeds: crawler.Seeds("http://site.example/"),
+			Functions: []crawler.Function{{Timeout: time.Second, Visit: func(_ context.Context, v *crawler.Visit, _ *crawler.Out) error {
+				if v.Request.Depth > 0 {
+					<-release
+				}
+				return nil
+			}}},
+			Settings: crawler.Settings{Scope: everywhere, MaxAttempts: 2, Workers: workers},
+		}
+	}
+	crawlStore(t, site, options, func(store *queue.Store) {
+		defer close(release)
+		for _, f := range records[crawler.Failure](t, store, "failures") {
+			if strings.Contains(f.Detail, "is not called") {
+				hanging++
+			}
+		}
+		if least := pages - left - workers; hanging < least {
+			t.Errorf("%d of %d pages were failed without a call, want at least %d", hanging, pages, least)
+		}
+	})
+}
+
+func TestBadWiringIsRefusedByName(t *testing.T) {
+	fn := func(context.Context, *crawler.Visit, *crawler.Out) error { return nil }
+	stage := func(context.Context, *crawler.Doc, *crawler.Out) error { return nil }
+	for name, test := range map[string]struct {
+		options crawler.Options
+		want    string
+	}{
+		"two functions of one label": {crawler.Options{Functions: []crawler.Function{{Label: "detail", Visit: fn}, {Label: "detail", Visit: fn}}}, "two functions have the label detail"},
+		"two default functions":      {crawler.Options{Functions: []crawler.Function{{Visit: fn}, {Visit: fn}}}, "two functions have the label default"},
+		"a label nobody handles":     {crawler.Options{Functions: []crawler.Function{{Visit: fn, Follows: []string{"detail"}}}}, "default gives the label detail, which no function handles"},
+		"a seed's label":             {crawler.Options{Seeds: []crawler.Request{{URL: "http://a/", Label: "list"}}}, "the seed http://a/ has the label list"},
+		"a function that is nil":     {crawler.Options{Functions: []crawler.Function{{Label: "x"}}}, "the function x is nil"},
+		"items of a func":            {crawler.Options{Items: map[string]any{"quotes": func() {}}}, "items quotes cannot be encoded"},
+		"items with a channel": {crawler.Options{Items: map[string]any{"quotes": struct{ In []struct{ C chan int } }{}}},
+			"items quotes cannot be encoded: field In: field C: JSON has no chan int"},
+		"items of no type": {crawler.Options{Items: map[string]any{"quotes": nil}}, "the items quotes have no type"},
+		"a stage without a body": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl"}, {Name: "topics"}}}},
+			`stage "topics" is unknown`},
+		"a function for crawl": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl", Func: stage}}}},
+			"the stage crawl cannot be another program or function"},
+		"a queue called as a stage": {crawler.Options{Functions: []crawler.Function{{Visit: fn, Queue: "tag"}}}, "called as the stage tag is"},
+		"a seed":                    {crawler.Options{Seeds: crawler.Seeds("ftp://a/")}, "seed"},
+		"a negative number":         {crawler.Options{Settings: crawler.Settings{Workers: -1}}, "Workers is negative"},
+	} {
+		_, err := crawler.New(nil, &test.options)
+		if !errors.Is(err, crawler.ErrSettings) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want ErrSettings that says %q", name, err, test.want)
+		}
+	}
+}
+
+// A crawl that stopped goes on with its functions only.
+func TestResumingWithOtherFunctionsSaysWhatDiffers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		options := libraryOptions()
+		ctx, stop := context.WithCancel(t.Context())
+		options.OnGeneration = func(context.Context, pipeline.Generation, *queue.Tx) error { stop(); return nil }
+		options.Transport = always(fakeSite(library))
+		run := func(ctx context.Context, options *crawler.Options) error {
+			c, err := crawler.New(store, options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Run(ctx)
+		}
+		if err := run(ctx, options); err != nil {
+			t.Fatal(err)
+		}
+		others := *options
+		others.Functions = slices.Clone(options.Functions)[:2]
+		others.Functions[0].Follows, others.Functions[1].Queue = nil, "slow"
+		others.Items = nil
+		err = run(t.Context(), &others)
+		for _, want := range []string{"function book is gone", `function more has the queue "slow" and had ""`, "items books are gone"} {
+			if !errors.Is(err, crawler.ErrFunctions) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want ErrFunctions that says %q", err, want)
+			}
+		}
+		if err := run(t.Context(), options); err != nil {
+			t.Fatal(err)
+		}
+		if got := lines(t, store, "books"); len(got) != 4 {
+			t.Errorf("books %q, want 4", got)
+		}
+	})
+}

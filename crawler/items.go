@@ -1,0 +1,253 @@
+package crawler
+
+import (
+	"context"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-301537d8/weir/internal/codec"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// StoredItem is the record of an item.
+type StoredItem struct {
+	Key        string          `json:"key"`
+	URL        string          `json:"url"` // of the page that wrote it
+	Generation int             `json:"generation"`
+	Value      json.RawMessage `json:"value"`
+}
+
+// ItemKind is what is stored of a name of items, so that they can be exported
+// without the program that wrote them.
+type ItemKind struct {
+	Name string `json:"name"`
+	// Columns are the fields of its type in JSON, in their order, or "value" if
+	// it is no struct.
+	Columns []string `json:"columns"`
+}
+
+// itemKinds returns what is to be stored of the items that are declared, or what
+// is wrong with them, by name.
+func itemKinds(declared map[string]any) ([]ItemKind, error) {
+	var kinds []ItemKind
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(declared)) {
+		t := valueType(declared[name])
+		switch {
+		case name == "" || strings.ContainsAny(name, "/ \t\x00") || len(name) > 100:
+			errs = append(errs, fmt.Errorf("items have the name %q", name))
+			continue
+		case t == nil:
+			errs = append(errs, fmt.Errorf("the items %s have no type", name))
+			continue
+		}
+		if err := encodable(t, nil); err != nil {
+			errs = append(errs, fmt.Errorf("the items %s cannot be encoded: %w", name, err))
+		}
+		kinds = append(kinds, ItemKind{name, columns(t)})
+	}
+	return kinds, errors.Join(errs...)
+}
+
+var (
+	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
+
+func marshalsItself(t reflect.Type) bool {
+	return t.Implements(jsonMarshaler) || t.Implements(textMarshaler) ||
+		reflect.PointerTo(t).Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(textMarshaler)
+}
+
+// encodable returns an error if package json cannot encode values of a type,
+// whatever they hold.
+func encodable(t reflect.Type, within []reflect.Type) error {
+	if marshalsItself(t) || slices.Contains(within, t) {
+		return nil
+	}
+	within = append(within, t)
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return fmt.Errorf("JSON has no %v", t)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return encodable(t.Elem(), within)
+	case reflect.Map:
+		switch k := t.Key(); {
+		case k.Implements(textMarshaler), k.Kind() == reflect.String, k.Kind() >= reflect.Int && k.Kind() <= reflect.Uintptr:
+		default:
+			return fmt.Errorf("JSON has no %v", t)
+		}
+		return encodable(t.Elem(), within)
+	case reflect.Struct:
+		for _, f := range reflect.VisibleFields(t) {
+			if f.Tag.Get("json") == "-" || !f.IsExported() {
+				continue
+			}
+			if err := encodable(f.Type, within); err != nil {
+				return fmt.Errorf("field %s: %w", f.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// columns returns the fields of a type as package json names them.
+func columns(t reflect.Type) []string {
+	if t.Kind() != reflect.Struct || marshalsItself(t) {
+		return []string{"value"}
+	}
+	var names []string
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Tag.Get("json") == "-" || !f.IsExported():
+			continue
+		case f.Anonymous && name == "" && valueTypeOf(f.Type).Kind() == reflect.Struct:
+			continue // its fields are promoted, and among the visible ones
+		case name == "":
+			name = f.Name
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func valueTypeOf(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+func itemCounter(name string) string { return "items/" + name }
+
+// itemTable is the table of items of a name.
+func itemTable(name string) string { return "items/" + name }
+
+// itemWriter adds items to the transactions of their pages. That each is counted
+// once although two pages may write it at the same moment is its work: the second
+// one is put off until the first is through.
+type itemWriter struct {
+	mu      sync.Mutex
+	writing map[string]reservation // by item, until it is committed
+	written cache[bool]            // items that are known to be stored
+}
+
+// reservation says which page is about to write an item. One whose page is never
+// heard of again, as its lease was lost, holds for a minute.
+type reservation struct {
+	page  string
+	until time.Time
+}
+
+const (
+	reservationTime  = time.Minute
+	manyReservations = 16 << 10 // beyond which those that are over are looked for
+)
+
+// errItemBusy puts a page off.
+var errItemBusy = errors.New("another page is writing one of its items")
+
+// put adds items to the transaction of a page, given by its key. It returns a
+// function for the page to call if it fails later on.
+func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.Out, page, url string, items []item) (undo func(), err error) {
+	var ids []string
+	undo = func() { w.done(ids) }
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
+	keys := make([]string, len(items))
+	last := make(map[string]int) // of each item, if the page writes it twice
+	for i, it := range items {
+		key := it.key
+		if key == "" {
+			key = fmt.Sprintf("%s#%d", page, i+1)
+		}
+		keys[i] = recordKey(key)
+		last[it.name+"/"+keys[i]] = i
+	}
+	for i, it := range items {
+		id := it.name + "/" + keys[i]
+		if last[id] != i {
+			continue
+		}
+		isNew, err := w.reserve(ctx, store, id, itemTable(it.name), keys[i], page)
+		if err != nil {
+			return undo, err
+		}
+		ids = append(ids, id)
+		b, err := codec.Encode(StoredItem{keys[i], url, out.Generation(), it.body})
+		if err != nil {
+			return undo, err
+		}
+		out.Tx().Put(itemTable(it.name), keys[i], b)
+		if isNew {
+			out.Tx().Add(tableCrawl, itemCounter(it.name), 1)
+		}
+	}
+	out.OnCommit(func() {
+		for _, id := range ids {
+			w.written.put(id, true)
+		}
+		undo()
+	})
+	return undo, nil
+}
+
+// putItems adds items to the transaction of a stage; see itemWriter.put. While
+// another page is writing one of them the stage is to be tried again.
+func (v *Visitor) putItems(ctx context.Context, out *pipeline.Out, page, url string, items []item) (undo func(), err error) {
+	undo, err = v.Edges.items.put(ctx, v.Store, out, page, url, items)
+	if errors.Is(err, errItemBusy) {
+		out.Reset()
+		err = pipeline.ErrAgain
+	}
+	return undo, err
+}
+
+// reserve reports whether an item is new.
+func (w *itemWriter) reserve(ctx context.Context, store *queue.Store, id, table, key, page string) (isNew bool, err error) {
+	now := time.Now()
+	w.mu.Lock()
+	if r, ok := w.writing[id]; ok && r.page != page && now.Before(r.until) {
+		w.mu.Unlock()
+		return false, errItemBusy
+	}
+	if w.writing == nil {
+		w.writing = make(map[string]reservation)
+	}
+	if len(w.writing) > manyReservations {
+		maps.DeleteFunc(w.writing, func(_ string, r reservation) bool { return now.After(r.until) })
+	}
+	w.writing[id] = reservation{page, now.Add(reservationTime)}
+	w.mu.Unlock()
+	if _, ok := w.written.get(id); ok {
+		return false, nil
+	}
+	_, err = store.Get(ctx, table, key)
+	if errors.Is(err, queue.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+func (w *itemWriter) done(ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		delete(w.writing, id)
+	}
+}

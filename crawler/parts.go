@@ -1,0 +1,123 @@
+package crawler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler/polite"
+	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/internal/codec"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// The parts of a [Visitor]. Each may be called by many goroutines.
+type (
+	// Fetcher makes requests: a *stages.Fetcher.
+	Fetcher interface {
+		Fetch(ctx context.Context, r stages.FetchRequest) (*stages.FetchResponse, error)
+	}
+
+	// Scope decides what belongs to a crawl: a *scope.Scope, which is a list of
+	// rules, or a scope.Func.
+	Scope interface {
+		Decide(u weburl.URL, depth int) scope.Decision
+	}
+
+	// Robots says why an address may not be fetched, or "": a *RobotsFiles.
+	// Its error is what the stage is to return.
+	Robots interface {
+		Check(ctx context.Context, u weburl.URL, out *pipeline.Out) (forbidden string, err error)
+	}
+
+	// Politeness keeps account of hosts: *Hosts.
+	Politeness interface {
+		Down(ctx context.Context, host string) (why string, err error)
+		Account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error)
+		SetCrawlDelay(ctx context.Context, host string, delay time.Duration, out *pipeline.Out) (between time.Duration, err error)
+	}
+
+	// Recorder adds what came of an address to its transaction, under the key of
+	// its request: *Records.
+	Recorder interface {
+		Page(ctx context.Context, out *pipeline.Out, key string, page *Page) error
+		Failure(out *pipeline.Out, key string, failure *Failure) error
+		Skip(out *pipeline.Out, skip *Skip) error
+	}
+)
+
+// AllowAll is a [Robots] that forbids nothing.
+type AllowAll struct{}
+
+// Check returns "".
+func (AllowAll) Check(context.Context, weburl.URL, *pipeline.Out) (string, error) { return "", nil }
+
+// Records writes the records of a crawl into tables of the store and counts them.
+// It must not be copied.
+type Records struct {
+	// Store is where duplicates are looked up. It is required.
+	Store *queue.Store
+
+	skips cache[bool] // recorded lately
+}
+
+// Page adds the record of a page. Links that it has no room for are left out of
+// it and counted as dropped. That its content is that of an earlier page is noted;
+// of two that arrive at the same moment neither may be.
+func (s *Records) Page(ctx context.Context, out *pipeline.Out, key string, page *Page) error {
+	tx := out.Tx()
+	if page.Digest != "" && page.Bytes > 0 {
+		first, err := s.Store.Get(ctx, tableDigests, page.Digest)
+		switch {
+		case errors.Is(err, queue.ErrNotFound):
+			tx.Put(tableDigests, page.Digest, []byte(page.URL))
+		case err != nil:
+			return err
+		case string(first) != page.URL:
+			page.DuplicateOf = string(first)
+		}
+	}
+	tx.Add(tableCrawl, counterPages, 1)
+	tx.Add(tableCrawl, generationCounter(page.Generation, counterPages), 1)
+	for {
+		b, err := codec.Encode(*page)
+		if err != nil {
+			return fmt.Errorf("encode record of %s: %w", page.URL, err)
+		}
+		if len(b) <= s.Store.MaxItem()/3 || len(page.Links) == 0 {
+			tx.Put(tablePages, key, b)
+			return nil
+		}
+		keep := len(page.Links) / 2
+		page.Dropped += len(page.Links) - keep
+		page.Links = page.Links[:keep]
+	}
+}
+
+// Failure adds the record of an address that is given up.
+func (s *Records) Failure(out *pipeline.Out, key string, f *Failure) error {
+	tx := out.Tx()
+	tx.Add(tableCrawl, counterFailures, 1)
+	tx.Add(tableCrawl, generationCounter(f.Generation, counterFailures), 1)
+	return put(tx, tableFailures, key, *f)
+}
+
+// Skip adds the record of a link that is not followed. What was recorded lately is
+// not written again.
+func (s *Records) Skip(out *pipeline.Out, skip *Skip) error {
+	key := recordKey(skip.URL)
+	if _, ok := s.skips.get(key); ok {
+		return nil
+	}
+	b, err := codec.Encode(*skip)
+	if err != nil {
+		return fmt.Errorf("encode record of %s/%s: %w", tableSkips, key, err)
+	}
+	out.PutAhead(tableSkips, key, b)
+	out.OnCommit(func() { s.skips.put(key, true) })
+	return nil
+}

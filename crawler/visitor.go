@@ -1,0 +1,489 @@
+package crawler
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler/polite"
+	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// maxRedirects is how many redirects in a row are followed.
+const maxRedirects = 10
+
+// Visitor is the crawl stage: [Visitor.Visit] fetches one address. Whatever comes
+// of it is one transaction: a page with all that its function decides, a failure,
+// or another attempt later.
+//
+// It is made of parts, which a program may replace, and a test call alone. Store
+// and Edges are required; the rest has the defaults that Options choose. A Visitor
+// may be used by many goroutines, and must not be copied or changed after its
+// first use.
+type Visitor struct {
+	Store   *queue.Store
+	Edges   *Edges
+	Options *Options
+
+	Fetcher    Fetcher    // default: a stages.Fetcher
+	Scope      Scope      // default: Options.Scope, or that of Settings.Scope without seeds
+	Robots     Robots     // default: RobotsFiles, or AllowAll with Settings.IgnoreRobots
+	Politeness Politeness // default: Hosts
+	Recorder   Recorder   // default: Records
+	Archive    *Archive   // default: none
+
+	once   sync.Once
+	agent  string // product token
+	router router
+	caller caller
+	limit  pageLimit
+	known  cache[bool] // by identity, in the queue's seen-set: need not be offered again
+	closer []func()
+}
+
+// init fills in the defaults.
+func (v *Visitor) init() {
+	if v.Options == nil {
+		v.Options = new(Options)
+	}
+	o := v.Options
+	s := &o.Settings
+	v.agent = robots.ProductToken(cmp.Or(s.UserAgent, stages.DefaultUserAgent))
+	v.router = make(router)
+	for i := range o.Functions {
+		v.router[o.Functions[i].Label] = &o.Functions[i]
+	}
+	v.limit.max = int64(s.MaxPages)
+	v.known.max = 128 << 10
+	if v.Scope == nil {
+		v.Scope = o.Scope
+	}
+	if v.Scope == nil {
+		if sc, err := s.Scope.New(nil); err == nil { // New has checked it
+			v.Scope = sc
+		}
+	}
+	if v.Recorder == nil {
+		v.Recorder = &Records{Store: v.Store}
+	}
+	if v.Fetcher == nil {
+		f := o.fetcher()
+		f.KeepWire = v.Archive != nil
+		v.Fetcher, v.closer = f, append(v.closer, f.CloseIdle)
+	}
+	if v.Politeness == nil {
+		v.Politeness = &Hosts{Store: v.Store, Options: s.politeness()}
+	}
+	if v.Robots == nil && s.IgnoreRobots {
+		v.Robots = AllowAll{}
+	}
+	if v.Robots == nil {
+		v.Robots = v.robotsFiles()
+	}
+}
+
+// fetcher returns the fetcher of pages.
+func (o *Options) fetcher() *stages.Fetcher {
+	s := &o.Settings
+	return &stages.Fetcher{
+		UserAgent: s.UserAgent, AllowPrivate: s.AllowPrivate, MaxBody: s.MaxBody,
+		MaxIdlePerHost: max(s.PerHost, 2), Transport: o.Transport, Proxy: o.Proxy,
+	}
+}
+
+// robotsFiles returns the default for Robots.
+func (v *Visitor) robotsFiles() *RobotsFiles {
+	o := v.Options
+	// It takes whatever a server calls its robots.txt.
+	f := o.fetcher()
+	f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
+	v.closer = append(v.closer, f.CloseIdle)
+	files := &RobotsFiles{
+		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Tries: o.Settings.maxAttempts(),
+		Logger: o.Logger, Important: o.important,
+	}
+	if o.Settings.Sitemaps {
+		files.Sitemaps = v.offerSitemap
+	}
+	if o.BeforeRequest != nil {
+		files.Prepare = func(r *http.Request) error { return o.BeforeRequest(r, Request{URL: r.URL.String()}) }
+	}
+	return files
+}
+
+// close closes idle connections.
+func (v *Visitor) close() {
+	for _, fn := range v.closer {
+		fn()
+	}
+}
+
+// Visit is the stage; wire it with Edges.Requests.
+func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err error) {
+	v.once.Do(v.init)
+	defer func() {
+		if p := recover(); p != nil {
+			err = v.panicked(ctx, r, out, p)
+		}
+	}()
+	u, err := weburl.Parse(r.URL)
+	if err != nil {
+		return v.refuse(out, r, "bad_url", err.Error())
+	}
+	// Whoever is visited is in the queue's seen-set, for good.
+	v.known.put(v.Options.identity(r), true)
+	if v.limit.reached() {
+		return v.refuseForLimit(out, r)
+	}
+	if down, err := v.Politeness.Down(ctx, u.Host()); err != nil {
+		return err
+	} else if down != "" {
+		return v.refuse(out, r, ReasonHostDown, down)
+	}
+	if forbidden, err := v.Robots.Check(ctx, u, out); err != nil {
+		return err
+	} else if forbidden != "" {
+		return v.refuse(out, r, ReasonRobots, forbidden)
+	}
+	if ok, err := v.limit.begin(ctx); err != nil {
+		return err
+	} else if !ok {
+		return v.refuseForLimit(out, r)
+	}
+	kept := false
+	defer func() { v.limit.end(kept) }()
+	kept, err = v.fetch(ctx, out, r, u)
+	kept = kept && err == nil
+	return err
+}
+
+// fetch fetches an address that may be, and reports whether that gave a page.
+func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, err error) {
+	resp, err := v.Fetcher.Fetch(ctx, v.request(r))
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	state, stateErr := v.Politeness.Account(ctx, u.Host(), resp, err, out)
+	if stateErr != nil {
+		return false, stateErr
+	}
+	if v.Archive != nil {
+		if err := v.Archive.capture(out, v.Edges.Captures, v.room(0), r, resp, err); err != nil {
+			return false, err
+		}
+	}
+	if err != nil {
+		return false, v.failed(ctx, out, r, resp, err, state)
+	}
+	if resp.Redirect != "" {
+		return v.redirect(ctx, out, r, u, resp)
+	}
+	if r.Sitemap {
+		return true, v.sitemap(ctx, out, r, u, resp)
+	}
+	return v.page(ctx, out, r, resp)
+}
+
+// request is what the fetcher is asked for.
+func (v *Visitor) request(r Request) stages.FetchRequest {
+	fr := stages.FetchRequest{URL: r.URL, Method: r.Method, Header: r.Header, Body: r.Body}
+	if f := v.router[r.Label]; f != nil && !r.Sitemap {
+		fr.MaxBody = f.MaxBody
+		if f.Types != nil {
+			fr.Types = slices.Concat(stages.DefaultTypes(), f.Types)
+		}
+	}
+	if v.Options.BeforeRequest != nil {
+		fr.Prepare = func(hr *http.Request) error { return v.Options.BeforeRequest(hr, r) }
+	}
+	return fr
+}
+
+// refuse gives an address up for which its host was not asked: the host's next
+// address need not wait.
+func (v *Visitor) refuse(out *pipeline.Out, r Request, reason, detail string) error {
+	out.GroupUnused()
+	return v.giveUp(out, r, reason, detail, 0)
+}
+
+func (v *Visitor) refuseForLimit(out *pipeline.Out, r Request) error {
+	return v.refuse(out, r, ReasonMaxPages, fmt.Sprintf("%d pages have been fetched, which is the limit", v.limit.max))
+}
+
+// failed decides about an address whose fetch failed: another attempt if the
+// failure may pass, the end if not.
+func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) error {
+	status := 0
+	if resp != nil {
+		status = resp.Status
+	}
+	e := stages.AsError(err)
+	if e == nil {
+		return err
+	}
+	tries, countErr := v.failedTry(ctx, r, out)
+	if countErr != nil {
+		return countErr
+	}
+	politeness := v.Options.Settings.politeness()
+	if e.Permanent || tries >= v.Options.Settings.maxAttempts() || state.GivenUp(&politeness) {
+		return v.giveUp(out, r, string(e.Reason), detail(e), status)
+	}
+	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
+		return pipeline.RetryAfter(wait, err)
+	}
+	return v.retry(tries, err)
+}
+
+// detail is an error for people, without what the record says already.
+func detail(e *stages.Error) string {
+	if e.Detail != "" {
+		return e.Detail
+	}
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return string(e.Reason)
+}
+
+// giveUp stores why an address was not fetched, and acknowledges it.
+func (v *Visitor) giveUp(out *pipeline.Out, r Request, reason, detail string, status int) error {
+	v.forgetTries(r, out)
+	return v.Recorder.Failure(out, r.Key(), &Failure{
+		URL: r.URL, Method: r.Method, Label: r.Label, Reason: reason, Detail: detail, Status: status, Generation: out.Generation(),
+		Depth: r.Depth, Referrer: r.Referrer, Attempts: out.Attempt(), At: time.Now().UTC(),
+	})
+}
+
+// record begins the record of a page.
+func record(out *pipeline.Out, r Request, resp *stages.FetchResponse) *Page {
+	return &Page{
+		URL: r.URL, Method: r.Method, Label: r.Label, Status: resp.Status, Generation: out.Generation(), Depth: r.Depth,
+		Referrer: r.Referrer, FetchedAt: resp.Fetched.UTC(), Took: resp.Timings.Total, FirstByte: resp.Timings.FirstByte,
+		Remote: resp.Remote, ContentType: resp.ContentType, Bytes: len(resp.Body), Attempts: out.Attempt(),
+		ETag: resp.Header.Get("ETag"), Modified: resp.Header.Get("Last-Modified"),
+	}
+}
+
+// keep adds the record of a page.
+func (v *Visitor) keep(ctx context.Context, out *pipeline.Out, r Request, page *Page) error {
+	v.forgetTries(r, out)
+	return v.Recorder.Page(ctx, out, r.Key(), page)
+}
+
+// redirect records a redirect and follows it as a link to another address, with
+// what makes the request its own (RFC 9110 section 15.4).
+func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) (bool, error) {
+	page := record(out, r, resp)
+	to, err := u.Resolve(resp.Redirect)
+	if err != nil {
+		return false, v.giveUp(out, r, string(stages.ReasonRedirect), err.Error(), page.Status)
+	}
+	if r.Redirects >= maxRedirects {
+		return false, v.giveUp(out, r, ReasonRedirects, fmt.Sprintf("%d redirects in a row led here, and on to %s", r.Redirects, to), page.Status)
+	}
+	page.Redirect = to.String()
+	next := r
+	next.URL, next.parsed, next.Referrer, next.Redirects = to.String(), to, r.URL, r.Redirects+1
+	if next.Method != "" && (page.Status == http.StatusSeeOther || next.Method == http.MethodPost && page.Status < http.StatusTemporaryRedirect) {
+		next.Method, next.Body, next.Header = "", nil, nil
+	}
+	if to.Origin() != u.Origin() {
+		next.Header = nil // it may hold what is for this origin alone
+	}
+	// A seed that moves to another host takes the scope with it no farther
+	// than to the page itself.
+	if d := v.Scope.Decide(to, r.Depth); d.Accepted {
+		v.Edges.Requests.Emit(out, next)
+	} else if err := v.Recorder.Skip(out, &Skip{URL: to.String(), Reason: d.String(), From: r.URL}); err != nil {
+		return false, err
+	}
+	return true, v.keep(ctx, out, r, page)
+}
+
+// page records a page, does what its function decides, follows its links and
+// hands it on.
+func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse) (kept bool, err error) {
+	visit := newVisit(r, resp, out)
+	f := v.router[r.Label]
+	if f == nil && r.Label != "" {
+		return false, v.giveUp(out, r, ReasonFunction, fmt.Sprintf("no function handles the label %s", r.Label), resp.Status)
+	}
+	if f != nil && !f.wants(visit) {
+		f = nil
+	}
+	decided := new(Out)
+	if f != nil && f.Queue == "" {
+		if decided, err = v.apply(ctx, f, visit); err != nil || decided.verdict != nil {
+			return false, v.judged(ctx, out, r, resp.Status, decided, err)
+		}
+	}
+	page := record(out, r, resp)
+	page.Digest = "sha256:" + hex.EncodeToString(resp.Digest[:])
+	used := 0
+	for _, it := range decided.items {
+		used += len(it.key) + len(it.body)
+	}
+	if used > v.Store.MaxItem()/2 {
+		err := fmt.Errorf("its items take %d bytes, at most %d fit in a page's transaction", used, v.Store.MaxItem()/2)
+		return false, v.judged(ctx, out, r, resp.Status, nil, pipeline.Permanent(err))
+	}
+	page.Items = len(decided.items)
+	undo, err := v.putItems(ctx, out, r.Key(), r.URL, decided.items)
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
+	if err != nil {
+		return false, err
+	}
+	about := robots.ParseHeader(resp.Header.Values("X-Robots-Tag"), v.agent)
+	if visit.IsHTML() {
+		d := visit.Page()
+		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
+		meta := d.Meta.Robots(v.agent)
+		about = about.Merge(robots.Directives{NoIndex: meta.NoIndex, NoFollow: meta.NoFollow})
+	}
+	ignore := v.Options.Settings.IgnoreRobots
+	if err := v.follow(out, visit, decided, about.NoFollow && !ignore, page); err != nil {
+		return false, err
+	}
+	page.NoIndex = !about.MayIndex(time.Now()) && !ignore
+	if err := v.handOn(out, visit, f, page, used); err != nil {
+		return false, err
+	}
+	return true, v.keep(ctx, out, r, page)
+}
+
+// newVisit is what functions see of a page.
+func newVisit(r Request, resp *stages.FetchResponse, out *pipeline.Out) *Visit {
+	visit := &Visit{
+		Request: r, URL: r.URL, Status: resp.Status, Header: resp.Header, ContentType: resp.ContentType,
+		Body: resp.Body, Fetched: resp.Fetched, Generation: out.Generation(), Attempt: out.Attempt(), parse: new(parse),
+	}
+	if isText(visit.MediaType()) {
+		visit.Body = resp.UTF8()
+	}
+	return visit
+}
+
+// isText reports whether a media type is text of any kind.
+func isText(mediaType string) bool {
+	_, sub, _ := strings.Cut(mediaType, "/")
+	return strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(sub, "+xml") || strings.HasSuffix(sub, "+json") ||
+		slices.Contains([]string{"xml", "json", "javascript", "ld+json", "xhtml+xml", "x-ndjson"}, sub)
+}
+
+// apply calls a function, and makes sure that what it decides can be.
+func (v *Visitor) apply(ctx context.Context, f *Function, visit *Visit) (*Out, error) {
+	decided := NewOut(visit)
+	err := v.caller.call(ctx, f.Timeout, func(ctx context.Context) error { return f.Visit(ctx, visit, decided) })
+	if err != nil {
+		return nil, err // what a call that was left behind still writes is not read
+	}
+	if decided.verdict != nil {
+		return decided, nil
+	}
+	err = cmp.Or(decided.err, decided.checkItems(v.Options.Items), v.router.check(f, decided))
+	if err != nil {
+		return nil, pipeline.Permanent(err)
+	}
+	return decided, nil
+}
+
+// judged decides about a page whose function has failed, or has said that it is
+// no page.
+func (v *Visitor) judged(ctx context.Context, out *pipeline.Out, r Request, status int, decided *Out, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	reason, final := ReasonFunction, false
+	after, delayed := time.Duration(0), false
+	if err == nil {
+		w := decided.verdict
+		reason, final, after, delayed = ReasonJudged, !w.again, w.after, w.delayed
+		err = errors.New(w.reason)
+	} else {
+		var says pipeline.Verdict
+		if errors.As(err, &says) {
+			permanent, notBefore := says.Verdict()
+			final = permanent
+			if delayed = !notBefore.IsZero(); delayed {
+				after = time.Until(notBefore)
+			}
+		}
+		v.Options.logger().Warn("function failed", "url", r.URL, "label", r.Label, "err", err)
+	}
+	tries, countErr := v.failedTry(ctx, r, out)
+	if countErr != nil {
+		return countErr
+	}
+	switch {
+	case final || tries >= v.Options.Settings.maxAttempts():
+		return v.giveUp(out, r, reason, err.Error(), status)
+	case delayed:
+		return pipeline.RetryAfter(max(after, 0), err)
+	}
+	return v.retry(tries, err)
+}
+
+// room is how large an item with the whole page may be, in bytes, if so much of
+// the transaction is in use. A transaction takes one and a half times MaxItem: one
+// such item, or two of half the size where there is an archive, and a record of a
+// third.
+func (v *Visitor) room(used int) int {
+	room := v.Store.MaxItem() - used
+	if v.Edges.Captures != nil {
+		return room / 2
+	}
+	return room
+}
+
+// handOn gives the page to a function with a queue, and to the stages behind.
+func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int) error {
+	room := v.room(used)
+	if f != nil && f.Queue != "" {
+		edge := v.Edges.Functions[f.Queue]
+		item, err := edge.Item(*visit)
+		if err != nil {
+			return err
+		}
+		if len(item.Body) > room {
+			page.TooLarge = true
+			return nil
+		}
+		room -= len(item.Body)
+		out.Enqueue(edge, item)
+	}
+	readable := visit.IsHTML() || visit.MediaType() == "text/plain"
+	if len(v.Edges.Docs) == 0 || !readable || page.NoIndex {
+		return nil
+	}
+	doc := Doc{
+		URL: visit.URL, Label: visit.Request.Label, ContentType: visit.ContentType,
+		Language: visit.Header.Get("Content-Language"), HTML: visit.Body, parse: visit.parse,
+	}
+	if !visit.Request.plain() {
+		doc.Key = visit.Request.Key()
+	}
+	item, err := v.Edges.Docs[0].Item(doc)
+	if err != nil {
+		return err
+	}
+	if page.TooLarge = len(item.Body) > room; !page.TooLarge {
+		out.Enqueue(v.Edges.Docs[0], item)
+	}
+	return nil
+}

@@ -2,7 +2,9 @@ package robots
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
+	"unicode/utf16"
 )
 
 const (
@@ -93,7 +95,7 @@ type parser struct {
 }
 
 func (p *parser) read(body []byte) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	body = bytes.TrimPrefix(text(body), []byte("\xef\xbb\xbf"))
 	if len(body) > MaxBody {
 		body = body[:MaxBody]
 		body = body[:bytes.LastIndexAny(body, "\r\n")+1]
@@ -116,6 +118,30 @@ func (p *parser) read(body []byte) {
 			p.line(n, kinds[strings.ToLower(key)], value)
 		}
 	}
+}
+
+// text returns a file as UTF-8. RFC 9309 wants it so, but some editors write
+// UTF-16, and what it says is plain. It is known by its byte order mark, or by
+// its zero bytes.
+func text(body []byte) []byte {
+	if len(body) < 4 {
+		return body
+	}
+	var order binary.ByteOrder
+	switch {
+	case body[0] == 0xff && body[1] == 0xfe, body[0] != 0 && body[1] == 0 && body[2] != 0 && body[3] == 0:
+		order = binary.LittleEndian
+	case body[0] == 0xfe && body[1] == 0xff, body[0] == 0 && body[1] != 0 && body[2] == 0 && body[3] != 0:
+		order = binary.BigEndian
+	default:
+		return body
+	}
+	body = body[:min(len(body), 2*MaxBody)&^1]
+	units := make([]uint16, 0, len(body)/2)
+	for ; len(body) > 0; body = body[2:] {
+		units = append(units, order.Uint16(body))
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 // line takes line number n in.

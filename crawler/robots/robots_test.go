@@ -1,11 +1,13 @@
 package robots
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 )
 
 type vector struct {
@@ -203,5 +205,26 @@ func TestNilRulesAllow(t *testing.T) {
 	var r *Rules
 	if !r.Allowed("/") || r.CrawlDelay() != 0 || r.Sitemaps() != nil || r.Agent() != "" {
 		t.Error("nil rules forbid or hold something")
+	}
+}
+
+// Some editors write UTF-16, with a byte order mark or without.
+func TestParseUTF16(t *testing.T) {
+	const file = "User-agent: *\r\nDisallow: /caf\u00e9\r\n"
+	for name, order := range map[string]binary.AppendByteOrder{"little endian": binary.LittleEndian, "big endian": binary.BigEndian} {
+		for _, mark := range []string{"\ufeff", ""} {
+			var body []byte
+			for _, u := range utf16.Encode([]rune(mark + file)) {
+				body = order.AppendUint16(body, u)
+			}
+			r := Parse(body, "weir")
+			if r.Allowed("/caf%C3%A9") {
+				t.Errorf("%s with mark %q: allowed", name, mark)
+			}
+			if !r.Allowed("/else") {
+				t.Errorf("%s with mark %q: everything is forbidden", name, mark)
+			}
+			Parse(body[:len(body)-1], "weir")
+		}
 	}
 }

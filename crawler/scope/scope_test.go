@@ -33,7 +33,7 @@ func mustNew(t testing.TB, s *Settings, seeds ...string) *Scope {
 }
 
 func TestSettings(t *testing.T) {
-	noTraps := Traps{-1, -1, -1, -1, -1, -1}
+	noTraps := Traps{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 	tests := []struct {
 		name     string
 		settings Settings

@@ -34,6 +34,10 @@ const (
 	DefaultMaxSameName   = 5
 	DefaultMaxParams     = 30
 	DefaultMaxSameParams = 5
+	DefaultMaxCalendar   = 1000
+	DefaultMaxSessions   = 3
+	DefaultMaxTokens     = 1000
+	DefaultMaxFacets     = 2000
 )
 
 // Settings are what people choose about the scope of a crawl. The zero value
@@ -62,6 +66,12 @@ type Traps struct {
 	MaxRepeatedSegments int `json:"max_repeated_segments,omitempty"` // a segment in a path: 5 times
 	MaxParams           int `json:"max_params,omitempty"`            // parameters of the query: 30
 	MaxRepeatedParams   int `json:"max_repeated_params,omitempty"`   // a parameter of one name: 5 times
+
+	// How many addresses of a [Pattern] are fetched.
+	MaxCalendar int `json:"max_calendar,omitempty"` // pages of one calendar: 1,000
+	MaxSessions int `json:"max_sessions,omitempty"` // session ids for one page: 3
+	MaxTokens   int `json:"max_tokens,omitempty"`   // random segments of one path: 1,000
+	MaxFacets   int `json:"max_facets,omitempty"`   // values for one set of four parameters or more: 2,000
 }
 
 // Rules returns the list of rules that the settings mean for a crawl from the

@@ -17,9 +17,10 @@ type Options struct {
 	DropTracking bool `json:"drop_tracking,omitempty"`
 	// DropSession removes session ids: ;jsessionid=… from the path,
 	// (S(…)) segments of ASP.NET, and the parameters jsessionid, PHPSESSID,
-	// ASPSESSIONID*, CFID, CFTOKEN, sessionid and session_id. A parameter sid
-	// goes only if its value looks like a session id (at least 16 letters and
-	// digits, with one of each), because many sites number their pages by it.
+	// ASPSESSIONID*, CFID, CFTOKEN, sessionid, session_id, sessid, osCsid and
+	// zenid. The parameters sid, s, sess and session go only if the value looks
+	// like a session id (at least 16 letters and digits, with one of each),
+	// because many sites number their pages by them.
 	DropSession bool `json:"drop_session,omitempty"`
 	// DropParams names further parameters to remove, in any case of letters.
 	DropParams []string `json:"drop_params,omitempty"`
@@ -128,9 +129,9 @@ func isTracking(name string) bool {
 // session id.
 func isSession(name, value string) bool {
 	switch name {
-	case "jsessionid", "phpsessid", "cfid", "cftoken", "sessionid", "session_id":
+	case "jsessionid", "phpsessid", "cfid", "cftoken", "sessionid", "session_id", "sessid", "oscsid", "zenid":
 		return true
-	case "sid":
+	case "sid", "s", "sess", "session":
 		return looksRandom(value)
 	}
 	return strings.HasPrefix(name, "aspsessionid")

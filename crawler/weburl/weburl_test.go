@@ -278,6 +278,7 @@ func TestOptions(t *testing.T) {
 		{"tracking, escaped name", Options{DropTracking: true}, "http://e.com/a?%75tm_source=1", "http://e.com/a"},
 		{"not tracking", Options{DropTracking: true}, "http://e.com/a?ref=1&utm=1", "http://e.com/a?ref=1&utm=1"},
 		{"session in query", Options{DropSession: true}, "http://e.com/a?PHPSESSID=1&b=1&ASPSESSIONIDAB=1&sid=9a8b7c6d5e4f3a2b", "http://e.com/a?b=1"},
+		{"other session parameters", Options{DropSession: true}, "http://e.com/a?session=9a8b7c6d5e4f3a2b&osCsid=1&s=word", "http://e.com/a?s=word"},
 		{"sid that numbers a page", Options{DropSession: true}, "http://e.com/a?sid=42", "http://e.com/a?sid=42"},
 		{"session in path", Options{DropSession: true}, "http://e.com/a;jsessionid=1F.node2;v=2/b;JSESSIONID=2", "http://e.com/a;v=2/b"},
 		{"session leaves dots", Options{DropSession: true}, "http://e.com/a/b/..;jsessionid=1", "http://e.com/a/"},

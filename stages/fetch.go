@@ -72,6 +72,11 @@ type Fetcher struct {
 	// Timeout bounds the whole request with its body; 60 s if zero.
 	Timeout time.Duration
 
+	// Budget bounds the memory of large bodies that are under way. A body for which
+	// there is no room waits, within no time limit, and keeps its share until
+	// [FetchResponse.Release]. Nil means that there is no bound.
+	Budget *Budget
+
 	// AllowPrivate permits addresses that are not public: loopback, private,
 	// link-local, and the rest of IANA's special-purpose registries. They are
 	// refused otherwise, after name resolution, so that a public name cannot
@@ -176,6 +181,8 @@ type FetchResponse struct {
 	// Digest is the SHA-256 of Body; zero where there is none.
 	Digest [sha256.Size]byte `json:"-"`
 
+	share *Share // of the memory budget, for Body and Wire
+
 	// Remote is the address that answered, "host:port".
 	Remote string `json:"remote,omitempty"`
 	// Reused says that the connection had served an earlier request.
@@ -194,6 +201,15 @@ type Timings struct {
 	TLS       time.Duration `json:"tls_ns,omitempty"`
 	FirstByte time.Duration `json:"first_byte_ns"` // from the start to the first byte of the header
 	Total     time.Duration `json:"total_ns"`
+}
+
+// Release gives the memory of Body and Wire back to the Fetcher's budget. Neither
+// may be used any more. It is only needed if there is a budget; a nil response
+// and one that was released may be released again.
+func (r *FetchResponse) Release() {
+	if r != nil {
+		r.share.Release()
+	}
 }
 
 // UTF8 returns the body as valid UTF-8; see [ToUTF8].
@@ -274,7 +290,7 @@ func (f *Fetcher) finish(ctx context.Context, r *FetchRequest, req *http.Request
 	case status < 200:
 		return f.fail(resp.URL, ReasonProtocol, false, fmt.Sprintf("unexpected status %d", status), nil)
 	}
-	if err := f.readBody(r, hr, resp, w, idle); err != nil {
+	if err := f.readBody(ctx, r, hr, resp, w, idle); err != nil {
 		var e *Error
 		if errors.As(err, &e) {
 			return err

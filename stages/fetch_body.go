@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,11 +13,9 @@ import (
 )
 
 // bodyBuffers holds the buffers that bodies of unknown size are read into
-// before they are copied to their own size. Large ones are left to the
-// collector, so that one large page does not stay in memory for good.
+// before they are copied to their own size. They hold smallBody and a little
+// more.
 var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-const maxPooledBuffer = 1 << 20
 
 // wireReader counts what arrives, gives the body's time limit anew with each
 // piece, and stops at the cap.
@@ -67,7 +66,7 @@ func (r *wireReader) Read(p []byte) (int, error) {
 }
 
 // readBody reads, decodes and checks the body of a success into resp.
-func (f *Fetcher) readBody(r *FetchRequest, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
+func (f *Fetcher) readBody(ctx context.Context, r *FetchRequest, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
 	maxBody := or(r.MaxBody, or(f.MaxBody, DefaultMaxBody))
 	types := r.Types
 	if types == nil {
@@ -85,10 +84,21 @@ func (f *Fetcher) readBody(r *FetchRequest, hr *http.Response, resp *FetchRespon
 	}
 
 	wire := newWireReader(hr, w, idle, maxWire)
+	copies := int64(2) // in pieces and as a whole; then as it is and as UTF-8
+	if f.KeepWire && len(encodings) > 0 {
+		copies++
+	}
+	reader := bodyReader{limit: maxBody, reserve: func(n int64) (err error) {
+		w.pause()
+		resp.share, err = f.Budget.body(ctx, copies*n)
+		w.resume()
+		return err
+	}}
+	defer func() { resp.share.shrink(copies * int64(len(resp.Body))) }()
 	var body []byte
 	var err error
 	if len(encodings) == 0 {
-		body, err = readCapped(wire, hr.ContentLength, maxBody)
+		body, err = reader.read(wire, hr.ContentLength)
 		if f.KeepWire {
 			resp.Wire = body
 		}
@@ -96,7 +106,7 @@ func (f *Fetcher) readBody(r *FetchRequest, hr *http.Response, resp *FetchRespon
 		if f.KeepWire {
 			wire.kept = new(bytes.Buffer)
 		}
-		body, err = f.decode(resp.URL, wire, encodings, maxBody)
+		body, err = f.decode(resp.URL, wire, encodings, reader)
 		if f.KeepWire {
 			resp.Wire = wire.kept.Bytes()
 		}
@@ -137,41 +147,84 @@ func (r *FetchResponse) setBody(b []byte) {
 
 var errTooLarge = errors.New("body too large")
 
-// readCapped reads r to its end, at most limit bytes. A size that the header
-// announced is believed up to a mebibyte: more is only allocated as it arrives.
-// What was read is returned with an error, too.
-func readCapped(r io.Reader, size, limit int64) ([]byte, error) {
-	if size >= 0 && size <= 1<<20 && size <= limit {
-		// Two bytes more: one so that the end is seen without growing, one for
-		// a body that is longer than announced.
-		b := make([]byte, size+1)
-		n, err := io.ReadFull(r, b)
-		switch {
-		case err == io.EOF, err == io.ErrUnexpectedEOF && int64(n) == size:
-			return b[:n:n], nil
-		case err != nil:
-			return b[:n:n], err
-		}
-		return readAfter(b, r, limit)
-	}
-	return readAfter(nil, r, limit)
+// A bodyReader reads bodies into memory, within the budget for them.
+type bodyReader struct {
+	limit   int64               // bytes of the body
+	reserve func(n int64) error // called before a body of up to n bytes, which is large, is read
 }
 
-// readAfter reads r to its end behind head.
-func readAfter(head []byte, r io.Reader, limit int64) ([]byte, error) {
+// read reads r to its end, at most the limit. A size that the header announced is
+// believed for small bodies: of larger ones memory is taken as they arrive, for an
+// announcement costs nothing. What was read is returned with an error, too.
+func (b bodyReader) read(r io.Reader, size int64) ([]byte, error) {
+	if size >= 0 && size <= smallBody && size <= b.limit {
+		// A byte more, so that the end is seen without growing.
+		p := make([]byte, size+1)
+		n, err := io.ReadFull(r, p)
+		switch {
+		case err == io.EOF, err == io.ErrUnexpectedEOF && int64(n) == size:
+			return p[:n:n], nil
+		case err != nil:
+			return p[:n:n], err
+		}
+		return b.readOn(p, r, size)
+	}
+	return b.readOn(nil, r, size)
+}
+
+// readOn reads r to its end behind head.
+func (b bodyReader) readOn(head []byte, r io.Reader, size int64) ([]byte, error) {
 	buf := bodyBuffers.Get().(*bytes.Buffer)
 	defer func() {
-		if buf.Cap() <= maxPooledBuffer {
-			buf.Reset()
-			bodyBuffers.Put(buf)
-		}
+		buf.Reset()
+		bodyBuffers.Put(buf)
 	}()
 	buf.Write(head)
-	_, err := buf.ReadFrom(io.LimitReader(r, limit+1-int64(len(head))))
-	if int64(buf.Len()) > limit {
-		return bytes.Clone(buf.Bytes()[:limit]), errTooLarge
+	_, err := buf.ReadFrom(io.LimitReader(r, max(smallBody-int64(buf.Len()), 0)+1))
+	switch {
+	case int64(buf.Len()) > b.limit:
+		return bytes.Clone(buf.Bytes()[:b.limit]), errTooLarge
+	case err != nil || buf.Len() <= smallBody:
+		return bytes.Clone(buf.Bytes()), err
 	}
-	return bytes.Clone(buf.Bytes()), err
+	if size <= smallBody || size > b.limit {
+		size = b.limit // nobody knows how large it will be
+	}
+	if b.reserve != nil {
+		if err := b.reserve(size); err != nil {
+			return nil, err
+		}
+	}
+	return b.readLarge(buf.Bytes(), r)
+}
+
+// pieceSize is how a large body is read: in pieces, so that growing never copies
+// what is there, but for once at the end.
+const pieceSize = 512 << 10
+
+func (b bodyReader) readLarge(head []byte, r io.Reader) ([]byte, error) {
+	total := int64(len(head))
+	pieces := [][]byte{head}
+	var err error
+	for err == nil && total <= b.limit {
+		piece := make([]byte, min(pieceSize, b.limit+1-total))
+		n := 0
+		for err == nil && n < len(piece) {
+			var m int
+			m, err = r.Read(piece[n:])
+			n += m
+		}
+		pieces = append(pieces, piece[:n])
+		total += int64(n)
+	}
+	body := bytes.Join(pieces, nil)
+	switch {
+	case total > b.limit:
+		return body[:b.limit], errTooLarge
+	case err == io.EOF:
+		return body, nil
+	}
+	return body, err
 }
 
 // maxErrorWire is how much of the body of an error or a redirect is kept.
@@ -186,7 +239,7 @@ func (f *Fetcher) passOver(hr *http.Response, resp *FetchResponse, w *watch, idl
 	}
 	wire := newWireReader(hr, w, idle, maxErrorWire)
 	var err error
-	resp.Wire, err = readCapped(wire, -1, maxErrorWire)
+	resp.Wire, err = bodyReader{limit: maxErrorWire}.read(wire, -1)
 	resp.WireSize, resp.WireCut = wire.n, err != nil
 }
 

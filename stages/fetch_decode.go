@@ -74,7 +74,7 @@ func (r *ratioReader) Read(p []byte) (int, error) {
 
 // decode undoes the codings of a body: those that are named, as far as its bytes
 // bear the names out. What was decoded before an error is returned with it.
-func (f *Fetcher) decode(url string, wire *wireReader, encodings []string, limit int64) ([]byte, error) {
+func (f *Fetcher) decode(url string, wire *wireReader, encodings []string, reader bodyReader) ([]byte, error) {
 	var r io.Reader = wire
 	undone := 0
 	for i := len(encodings) - 1; i >= 0; i-- {
@@ -97,7 +97,7 @@ func (f *Fetcher) decode(url string, wire *wireReader, encodings []string, limit
 		defer release()
 		r = dec
 	}
-	body, err := readCapped(&ratioReader{r: r, max: or(f.MaxRatio, defaultRatio), wire: wire}, -1, limit)
+	body, err := reader.read(&ratioReader{r: r, max: or(f.MaxRatio, defaultRatio), wire: wire}, -1)
 	if err != nil {
 		return body, f.decodeError(url, strings.Join(encodings, ", "), wire, err)
 	}
@@ -118,7 +118,7 @@ func (f *Fetcher) undoHidden(resp *FetchResponse, body []byte, limit int64) ([]b
 			break
 		}
 		wire := &wireReader{r: bytes.NewReader(body), max: int64(len(body)), detached: true}
-		inner, err := f.decode(resp.URL, wire, []string{"gzip"}, limit)
+		inner, err := f.decode(resp.URL, wire, []string{"gzip"}, bodyReader{limit: limit})
 		if err != nil {
 			return inner, err
 		}

@@ -26,7 +26,7 @@ func FuzzDecode(f *testing.F) {
 		w := newWatch(context.Background(), time.Minute)
 		defer w.stop()
 		wire := &wireReader{r: bytes.NewReader(data), max: 1 << 20, w: w, idle: time.Minute, last: time.Now()}
-		body, err := fetcher.decode("http://e.example/", wire, contentEncodings([]string{encoding}), limit)
+		body, err := fetcher.decode("http://e.example/", wire, contentEncodings([]string{encoding}), bodyReader{limit: limit})
 		if len(body) > limit {
 			t.Errorf("%d bytes, limit %d", len(body), limit)
 		}

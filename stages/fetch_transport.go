@@ -182,6 +182,7 @@ type watch struct {
 	cancel   context.CancelCauseFunc
 	whole    time.Duration
 	deadline time.Time
+	paused   time.Time
 	idle     atomic.Int64 // a time.Duration; 0 before the body
 	timer    *time.Timer
 }
@@ -210,6 +211,18 @@ func (w *watch) body(idle time.Duration) {
 // again gives the body its time anew.
 func (w *watch) again() {
 	w.timer.Reset(min(time.Duration(w.idle.Load()), max(time.Until(w.deadline), 0)))
+}
+
+// pause stops the clock, and resume lets it go on: waiting for ourselves is
+// nothing that the other side can be blamed for.
+func (w *watch) pause() {
+	w.timer.Stop()
+	w.paused = time.Now()
+}
+
+func (w *watch) resume() {
+	w.deadline = w.deadline.Add(time.Since(w.paused))
+	w.again()
 }
 
 func (w *watch) stop() {

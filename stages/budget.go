@@ -1,0 +1,114 @@
+package stages
+
+import (
+	"context"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// A Budget bounds the memory that large pages under way take together, in bytes:
+// whoever wants more than there is waits for others to give back. Many workers
+// share one, and a nil *Budget has no bound.
+//
+// It has two parts, one for bodies and one for trees and what else is made of a
+// body, and nobody who holds of the second waits for the first. So those who hold
+// the last of the bodies never wait for each other: a tree is always being
+// finished. Small pages, which are nearly all, are not counted.
+type Budget struct {
+	bodies, trees pool
+}
+
+type pool struct {
+	size    int64
+	free    *semaphore.Weighted
+	waiting atomic.Int64
+	waits   atomic.Int64
+}
+
+// NewBudget returns a budget of that many bytes.
+func NewBudget(bytes int64) *Budget {
+	b := &Budget{}
+	for _, p := range []*pool{&b.bodies, &b.trees} {
+		p.size = max(bytes/2, 1)
+		p.free = semaphore.NewWeighted(p.size)
+	}
+	return b
+}
+
+// Waits returns how many pages wait at this moment, and how many have had to.
+func (b *Budget) Waits() (now, ever int64) {
+	if b == nil {
+		return 0, 0
+	}
+	return b.bodies.waiting.Load() + b.trees.waiting.Load(), b.bodies.waits.Load() + b.trees.waits.Load()
+}
+
+// Tree waits until n bytes may be taken for the tree of a page, or for what else
+// is made of its body, and takes them; see [DocumentSize]. One that is larger
+// than the budget gets all of it, by itself. The error is that of ctx.
+func (b *Budget) Tree(ctx context.Context, n int64) (*Share, error) {
+	if b == nil || n < smallTree {
+		return nil, nil
+	}
+	return b.trees.take(ctx, n)
+}
+
+// body is Tree for bodies.
+func (b *Budget) body(ctx context.Context, n int64) (*Share, error) {
+	if b == nil {
+		return nil, nil
+	}
+	return b.bodies.take(ctx, n)
+}
+
+func (p *pool) take(ctx context.Context, n int64) (*Share, error) {
+	n = min(n, p.size)
+	if !p.free.TryAcquire(n) {
+		p.waits.Add(1)
+		p.waiting.Add(1)
+		err := p.free.Acquire(ctx, n)
+		p.waiting.Add(-1)
+		if err != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return &Share{p: p, n: n}, nil
+}
+
+// A Share is what one page has of a [Budget]. It belongs to one goroutine. A nil
+// *Share is nothing.
+type Share struct {
+	p *pool
+	n int64
+}
+
+// shrink gives back all but n bytes.
+func (s *Share) shrink(n int64) {
+	if s != nil && n < s.n {
+		s.p.free.Release(s.n - n)
+		s.n = n
+	}
+}
+
+// Release gives the share back. It may be called more than once.
+func (s *Share) Release() { s.shrink(0) }
+
+const (
+	// smallBody is how large a body may be that is not counted, in bytes.
+	smallBody = 256 << 10
+	// smallTree is the same for trees.
+	smallTree = 2 << 20
+	// nodeSize is what a node, or an attribute with its strings, takes.
+	nodeSize = 200
+)
+
+// DocumentSize returns about how many bytes [ParseDocument] will take for a page:
+// its tree and the text in it.
+func DocumentSize(body []byte, opts *DocumentOptions) int64 {
+	limit := DefaultMaxNodes
+	if opts != nil {
+		limit = or(opts.MaxNodes, limit)
+	}
+	return int64(min(treeCost(body, limit), limit))*nodeSize + int64(len(body))
+}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/lang"
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
@@ -66,9 +66,9 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
 func detect(text string) string {
 	const short = 200
 	if len(text) >= short {
-		return stages.DetectLanguage(text, "", "")
+		return lang.Detect(text).Code
 	}
-	return stages.DetectAmong(text, tag.Languages()...)
+	return lang.DetectAmong(text, tag.Languages()...).Code
 }
 
 func languageName(code string) string {

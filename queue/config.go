@@ -125,6 +125,14 @@ type GroupPolicy struct {
 	// group and the beginning of the next and, where MaxInFlight allows
 	// several at once, between their beginnings.
 	MinDelay time.Duration `json:"minDelay,omitempty"`
+
+	// Ordered keeps each group in strict order, by priority and then by age: one
+	// item at a time, and one that failed holds the others of its group back
+	// until it is settled. It waits for its back-off in its place, so it counts
+	// as ready. Items without a group are not ordered. A delayed item takes its
+	// place when its time comes, and a consumer with a filter sees the order of
+	// what matches.
+	Ordered bool `json:"ordered,omitempty"`
 }
 
 // GroupSettings are the settings of one group. They are stored.

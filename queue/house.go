@@ -86,7 +86,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 		if err := p.retry(q, d, 0, ErrLeaseLost, whyLeaseLost); err != nil {
 			return false, err
 		}
-		if err := p.delayGroup(q, d); err != nil {
+		if err := p.delayGroup(q, d, 0); err != nil {
 			return false, err
 		}
 	}
@@ -183,6 +183,9 @@ func (p *plan) tendLanes(q *queueState) (more bool, err error) {
 		// groups, which stay in memory until something happens to them.
 		if p.roomy() {
 			p.movePointer(q, laneOf(q.open, m.Key), &pointer{due: m.From.Due}, &pointer{m.To.Due, m.To.Low}, true)
+			if m.Delay {
+				p.keepDelayLocked(q, m.Key.Group)
+			}
 		}
 	}
 	for _, low := range q.sched.Lows() {
@@ -207,12 +210,17 @@ func (p *plan) dropIdle(q *queueState, l sched.Idle) error {
 	p.effect(q, effect{kind: effectIdle, at: k.loc()})
 	switch {
 	case l.Delay: // memory is crowded: the group's wait is known to the disk alone
-		settings, nextDue, _, _ := q.sched.Group(k.group)
-		p.putGroupLocked(q, k.group, &groupRecord{GroupSettings(settings), nextDue})
+		p.keepDelayLocked(q, k.group)
 	case q.groupRecords && l.Bare && p.dropsAll(q, k.group):
 		p.del(p.seal(appendGroupKey(p.tail(), q.id, k.group)))
 	}
 	return nil
+}
+
+// keepDelayLocked stores until when a group waits, as it may leave memory.
+func (p *plan) keepDelayLocked(q *queueState, group string) {
+	settings, nextDue, _, _ := q.sched.Group(group)
+	p.putGroupLocked(q, group, &groupRecord{GroupSettings(settings), nextDue})
 }
 
 // dropsAll reports whether the plan drops all lanes of a group that are in memory.

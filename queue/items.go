@@ -203,6 +203,7 @@ func (p *plan) settle(o *op) error {
 	if d.Barrier != nil {
 		return p.settleBarrier(q, o)
 	}
+	hold := time.Duration(0)
 	switch o.kind {
 	case opRelease:
 		p.effect(q, effect{kind: effectRelease, d: d})
@@ -228,13 +229,21 @@ func (p *plan) settle(o *op) error {
 		if err := p.retry(q, d, delay, o.err, o.value); err != nil {
 			return err
 		}
+		if alive, _ := p.fate(q, d.ref.id); alive && p.ordered(q, d) {
+			hold = delay
+		}
 	}
-	return p.delayGroup(q, d)
+	return p.delayGroup(q, d, hold)
+}
+
+// ordered reports whether the group of a delivery waits for it.
+func (p *plan) ordered(q *queueState, d *Delivery) bool {
+	return q.config.Groups.Ordered && d.lease.Lane.Key.Group != ""
 }
 
 // delayGroup stores when the delivery's group may next be served, if it has a
-// minimum delay.
-func (p *plan) delayGroup(q *queueState, d *Delivery) error {
+// minimum delay or is held back.
+func (p *plan) delayGroup(q *queueState, d *Delivery, hold time.Duration) error {
 	group := d.lease.Lane.Key.Group
 	if group == "" {
 		return nil
@@ -242,7 +251,7 @@ func (p *plan) delayGroup(q *queueState, d *Delivery) error {
 	q.mu.Lock()
 	delay, next := q.sched.Delay(d.lease.Lane)
 	q.mu.Unlock()
-	if delay == 0 {
+	if delay = max(delay, int64(hold)); delay == 0 {
 		return nil
 	}
 	rec, err := p.groupRecord(q, group)
@@ -305,9 +314,10 @@ func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause erro
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
 	to := from
 	to.block = 0
-	if to.due = p.due(delay, time.Time{}); to.due == 0 {
+	if to.due = p.due(delay, time.Time{}); to.due == 0 || p.ordered(q, d) {
+		to.due = 0
 		r, err := p.relocate(q, from, to, r)
-		p.effect(q, effect{kind: effectBack, d: d, at: to, r: r})
+		p.effect(q, effect{kind: effectBack, d: d, at: to, r: r, delay: delay})
 		return err
 	}
 	p.effect(q, effect{kind: effectEnd, d: d})

@@ -124,7 +124,11 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 	case effectBack:
 		q.doneLocked(e.d, leaseSettled)
-		q.sched.Back(e.d.lease, e.r, 0, now)
+		notBefore := int64(0)
+		if e.delay > 0 {
+			notBefore = sched.Later(now, int64(e.delay))
+		}
+		q.sched.Back(e.d.lease, e.r, notBefore, now)
 	case effectGone:
 		if e.at.epoch == q.open {
 			q.sched.Remove(e.at.lane().key(), e.at.id, now)

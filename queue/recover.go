@@ -189,15 +189,18 @@ func (s *Store) recoverSchedule(q *queueState) error {
 // process with it every time.
 func (s *Store) recoverNotes(ctx context.Context) error {
 	taken := make(map[string]int)
+	delays := make(map[string]int64) // of groups
 	err := s.db.ReadNotes(ctx, func(note []byte) {
 		r := wire.NewReader(note)
 		for r.Len() > 0 {
-			kind, attempt, key := r.Byte(), int(r.Uvarint()), r.Bytes()
+			kind, number, key := r.Byte(), r.Uvarint(), r.Bytes()
 			switch {
 			case !r.OK():
 				return
 			case kind == noteTaken:
-				taken[string(key)] = attempt
+				taken[string(key)] = int(number)
+			case kind == noteDelay:
+				delays[string(key)] = int64(number)
 			default:
 				delete(taken, string(key))
 			}
@@ -205,6 +208,9 @@ func (s *Store) recoverNotes(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("read notes: %w", err)
+	}
+	if err := s.recoverDelays(delays); err != nil {
+		return err
 	}
 	keys := make([]string, 0, len(taken))
 	for key := range taken {

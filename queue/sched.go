@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -150,98 +149,6 @@ func (q *queueState) giveBackLocked(d *Delivery, state leaseState) {
 	q.sched.Back(d.lease, d.ref, 0, now)
 }
 
-// A note says that an item was taken, with which attempt, or given back.
-const (
-	noteTaken    = 'T'
-	noteReleased = 'R'
-)
-
-// noteTakenLocked writes down that items are about to be delivered, so that an
-// item that kills the process has been counted.
-func (q *queueState) noteTakenLocked(ds []*Delivery) error {
-	b := make([]byte, 0, 64*len(ds))
-	for _, d := range ds {
-		b = append(b, noteTaken)
-		b = binary.AppendUvarint(b, uint64(d.ref.attempts)+1)
-		b = appendNotedKey(b, d.at())
-	}
-	return q.s.appendNote(b)
-}
-
-func (q *queueState) noteReleasedLocked(ds []*Delivery) error {
-	b := make([]byte, 0, 64*len(ds))
-	for _, d := range ds {
-		if d.Barrier == nil {
-			b = append(b, noteReleased, 0)
-			b = appendNotedKey(b, d.at())
-		}
-	}
-	if len(b) == 0 {
-		return nil
-	}
-	return q.s.appendNote(b)
-}
-
-func appendNotedKey(b []byte, at loc) []byte {
-	var buf [7 + 1 + MaxGroup + 1 + 8 + 1 + 8]byte
-	key := at.appendPlace(buf[:0])
-	b = binary.AppendUvarint(b, uint64(len(key)))
-	return append(b, key...)
-}
-
-// spareNotes is by how much the notes grow, in bytes, before they are rewritten.
-// They also grow by what was in them after the last time, so that rewriting
-// costs a part of appending however much is in flight.
-const spareNotes = 1 << 20
-
-func (s *Store) appendNote(b []byte) error {
-	s.notesMu.Lock()
-	defer s.notesMu.Unlock()
-	s.noteBytes += len(b)
-	if s.noteBytes > s.noteLimit {
-		select {
-		case s.kick <- struct{}{}:
-		default:
-		}
-	}
-	if err := s.db.AppendNotes(context.Background(), b); err != nil {
-		return fmt.Errorf("note deliveries: %w", err)
-	}
-	return nil
-}
-
-// rewriteNotes keeps only the notes of what is in flight. The committer calls
-// it; taking every queue's lock keeps new notes out meanwhile.
-func (s *Store) rewriteNotes() error {
-	s.notesMu.Lock()
-	due := s.noteBytes > s.noteLimit
-	s.notesMu.Unlock()
-	if !due {
-		return nil
-	}
-	s.mu.RLock()
-	queues := s.byID
-	s.mu.RUnlock()
-	var notes [][]byte
-	kept := 0
-	for _, q := range queues {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		for _, d := range q.inflight {
-			b := binary.AppendUvarint([]byte{noteTaken}, uint64(d.ref.attempts)+1)
-			b = appendNotedKey(b, d.at())
-			notes, kept = append(notes, b), kept+len(b)
-		}
-	}
-	s.notesMu.Lock()
-	defer s.notesMu.Unlock()
-	s.noteBytes, s.noteLimit = 0, spareNotes+4*kept
-	if err := s.db.ResetNotes(context.Background(), notes); err != nil {
-		return fmt.Errorf("rewrite notes: %w", err)
-	}
-	return nil
-}
-
 // overdueTime is how long the timer waits for housekeeping that has been asked
 // for and has not come yet, for want of free space perhaps.
 const overdueTime = 100 * time.Millisecond
@@ -371,8 +278,9 @@ func (q *queueState) wakeAll() {
 	q.changed.fire()
 }
 
-// close stops what runs for the queue when the store closes.
-func (q *queueState) close() {
+// close stops what runs for the queue when the store closes. It returns notes of
+// what the next open has to know.
+func (q *queueState) close() [][]byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.timer != nil {
@@ -381,6 +289,7 @@ func (q *queueState) close() {
 	for c := range q.consumers {
 		c.endLocked(ErrClosed)
 	}
+	return q.delayNotesLocked()
 }
 
 // fullNowLocked reports whether the queue is at or above a high-water mark.

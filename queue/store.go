@@ -125,12 +125,13 @@ func (s *Store) Close() error {
 	if s.filter != nil {
 		s.filter.done.Wait()
 	}
+	var notes [][]byte
 	for _, q := range queues {
-		q.close()
+		notes = append(notes, q.close()...)
 	}
 	var errs []error
 	if s.failure.Load() == nil {
-		errs = append(errs, s.db.ResetNotes(context.Background(), nil))
+		errs = append(errs, s.db.ResetNotes(context.Background(), notes))
 	}
 	errs = append(errs, s.db.Close())
 	if err := errors.Join(errs...); err != nil {

@@ -8,9 +8,11 @@ import (
 	"github.com/seed-301537d8/weir/queue"
 )
 
-// grouped enqueues an item of a group.
-func grouped(tx *queue.Tx, q, group, body string) {
-	tx.Enqueue(q, queue.Item{Body: []byte(body), Group: group})
+// grouped enqueues items of a group.
+func grouped(tx *queue.Tx, q, group string, bodies ...string) {
+	for _, body := range bodies {
+		tx.Enqueue(q, queue.Item{Body: []byte(body), Group: group})
+	}
 }
 
 // groupPromises are about limits, delays and turns of groups.
@@ -308,6 +310,74 @@ var groupPromises = []promise{
 			e.wants("after "+delay.String(), e.drain(c), delay.String())
 		}
 	}},
+	{name: "a group's delay that began with a delivery goes on over a crash, a Close and the end of a session", check: func(e *env) {
+		e.configure("q", queue.Config{Groups: queue.GroupPolicy{MaxInFlight: 1, MinDelay: time.Minute}})
+		e.commit(func(tx *queue.Tx) { grouped(tx, "q", "g", "1", "2") })
+		for name, end := range map[string]func(c *queue.Consumer){
+			"crash":   func(*queue.Consumer) { e.crash() },
+			"Close":   func(*queue.Consumer) { e.reopen() },
+			"session": func(c *queue.Consumer) { e.must(c.Close()) },
+			"both": func(c *queue.Consumer) {
+				e.must(c.Close())
+				e.crash()
+			},
+		} {
+			asks := e.subscribe("q", nil)
+			e.one(asks)
+			e.pass(10 * time.Second)
+			end(asks)
+			c := e.subscribe("q", nil)
+			e.pass(49 * time.Second)
+			e.none(c, name+": a second is left of the minute")
+			e.must(c.Close())
+			e.pass(time.Minute)
+		}
+	}},
+	{name: "an ordered group waits for its item that failed", check: func(e *env) {
+		e.configure("q", queue.Config{MaxAttempts: 2, Groups: queue.GroupPolicy{Ordered: true}})
+		e.commit(func(tx *queue.Tx) {
+			grouped(tx, "q", "g", "g1", "g2", "g3")
+			grouped(tx, "q", "h", "h1", "h2")
+			grouped(tx, "q", "", "1", "2")
+		})
+		c := e.subscribe("q", nil)
+		ds := e.now(c, 10)
+		e.wants("one of each group is out", sorted(bodies(ds)), "1", "2", "g1", "h1")
+		e.commit(func(tx *queue.Tx) {
+			for _, d := range ds {
+				if string(d.Item.Body) == "g1" {
+					tx.RetryAfter(d, time.Minute, nil)
+				} else {
+					tx.Ack(d)
+				}
+			}
+		})
+		e.wants("the others go on", e.drain(c), "h2")
+		e.pass(30 * time.Second)
+		e.crash()
+		c = e.subscribe("q", nil)
+		e.none(c, "g1 waits for half a minute yet")
+		e.pass(30 * time.Second)
+		d := e.one(c)
+		e.wants("after its delay", bodies([]*queue.Delivery{d}), "g1")
+		e.none(c, "g1 is being worked on again")
+		e.commit(func(tx *queue.Tx) { tx.Retry(d, nil) })
+		if n := len(e.dead("q")); n != 1 {
+			e.Errorf("%d dead letters, want g1", n)
+		}
+		e.wants("g1 is settled", e.drain(c), "g2", "g3")
+	}},
+	{name: "an ordered group keeps its order when a session or a lease ends", check: func(e *env) {
+		e.configure("q", queue.Config{Groups: queue.GroupPolicy{Ordered: true}})
+		e.commit(func(tx *queue.Tx) { grouped(tx, "q", "g", "1", "2") })
+		a := e.subscribe("q", nil)
+		e.one(a)
+		e.must(a.Close())
+		b := e.subscribe("q", &queue.SubscribeOptions{Lease: time.Second})
+		e.one(b)
+		e.pass(2 * time.Second)
+		e.wants("order", e.drain(e.subscribe("q", nil)), "1", "2")
+	}},
 }
 
 // memoryPromises are about queues that do not fit into memory: P5.
@@ -443,4 +513,9 @@ var memoryPromises = []promise{
 		}
 		e.pass(7 * time.Second)
 	}},
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
 }

@@ -67,7 +67,7 @@ func (m *model) loosen() {
 	for _, q := range m.queues {
 		for _, g := range q.groups {
 			if end := time.Now().Add(time.Second); g.lo.After(time.Now()) || g.hi.Before(end) {
-				g.lo, g.stored, g.hi = time.Time{}, time.Time{}, later(g.hi, end)
+				g.lo, g.hi = time.Time{}, later(g.hi, end)
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool)
 		cfg := q.cfg
 		cfg.MaxAttempts = pick(m.rnd, []int{-1, 1, 2, 3, 5})
 		cfg.MaxInFlight = pick(m.rnd, []int{0, 0, 1, 3})
-		cfg.Groups = queue.GroupPolicy{MaxInFlight: pick(m.rnd, []int{0, 1, 2}), MinDelay: pick(m.rnd, []time.Duration{0, 0, time.Second})}
+		cfg.Groups = queue.GroupPolicy{MaxInFlight: pick(m.rnd, []int{0, 1, 2}), MinDelay: pick(m.rnd, []time.Duration{0, 0, time.Second}), Ordered: m.rnd.IntN(4) == 0}
 		tx.Configure(q.name, cfg)
 		return fmt.Sprintf("configure %s %+v", q.name, cfg), func(time.Time) { q.cfg = cfg }
 	case n < 87:
@@ -196,7 +196,7 @@ func (m *model) ackMany(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool
 	}
 	return "ack " + strings.Join(words, " "), func(now time.Time) {
 		for _, it := range acked {
-			q.end(it, now, true)
+			q.end(it, now)
 			q.leave(it, &q.totals.Acked)
 		}
 	}
@@ -237,17 +237,17 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 			break
 		}
 		tx.Release(d)
-		return fmt.Sprintf("release %s", it.Body), func(now time.Time) { q.end(it, now, false) }
+		return fmt.Sprintf("release %s", it.Body), func(now time.Time) { q.end(it, now) }
 	case 3:
 		tx.Bury(d, errModel)
 		return fmt.Sprintf("bury %s", it.Body), func(now time.Time) {
-			q.end(it, now, true)
+			q.end(it, now)
 			q.bury(it, d.ID)
 		}
 	}
 	tx.Ack(d)
 	return fmt.Sprintf("ack %s", it.Body), func(now time.Time) {
-		q.end(it, now, true)
+		q.end(it, now)
 		q.leave(it, &q.totals.Acked)
 	}
 }

@@ -379,6 +379,7 @@ func Run(t *testing.T, h Harness) {
 		{"Order", orderPromises},
 		{"Group", groupPromises},
 		{"Session", sessionPromises},
+		{"Clock", clockPromises},
 		{"Settle", settlePromises},
 		{"Flow", flowPromises},
 		{"Barrier", barrierPromises},

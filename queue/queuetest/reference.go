@@ -28,7 +28,6 @@ type refMark struct {
 
 type refGroup struct {
 	set    queue.GroupSettings
-	stored time.Time // what a crash leaves of the minimum delay
 	lo, hi time.Time // not served before lo, served from hi on
 }
 
@@ -94,6 +93,9 @@ func (q *refQueue) limits(name string) (int, time.Duration) {
 	if g.set.MinDelay != 0 {
 		d = max(g.set.MinDelay, 0)
 	}
+	if q.cfg.Groups.Ordered {
+		n = 1
+	}
 	return n, d
 }
 
@@ -153,9 +155,8 @@ func (q *refQueue) bury(it *refItem, id uint64) {
 	q.deadIDs[string(it.Body)] = id
 }
 
-// end notes the end of a delivery for its group. stored says that it was part
-// of a transaction.
-func (q *refQueue) end(it *refItem, now time.Time, stored bool) {
+// end notes the end of a delivery for its group.
+func (q *refQueue) end(it *refItem, now time.Time) {
 	_, delay := q.limits(it.Group)
 	it.holder, it.d = nil, nil
 	if delay == 0 {
@@ -163,11 +164,7 @@ func (q *refQueue) end(it *refItem, now time.Time, stored bool) {
 	}
 	g := q.group(it.Group)
 	g.hi = later(g.hi, now.Add(delay))
-	if stored {
-		g.stored, g.lo = g.hi, g.hi
-		return
-	}
-	g.lo = g.stored
+	g.lo = g.hi
 }
 
 func later(a, b time.Time) time.Time {
@@ -180,7 +177,7 @@ func later(a, b time.Time) time.Time {
 // retry does what Tx.RetryAfter does, or a lost lease.
 func (q *refQueue) retry(it *refItem, delay time.Duration, now time.Time) {
 	id := it.d.ID
-	q.end(it, now, true)
+	q.end(it, now)
 	limit := q.cfg.MaxAttempts
 	if limit == 0 {
 		limit = queue.DefaultMaxAttempts
@@ -194,7 +191,13 @@ func (q *refQueue) retry(it *refItem, delay time.Duration, now time.Time) {
 		it.attempts++
 		q.totals.Retried++
 		it.due = time.Time{}
-		if delay > 0 {
+		switch {
+		case delay <= 0:
+		case q.cfg.Groups.Ordered && it.Group != "":
+			g := q.group(it.Group)
+			g.hi = later(g.hi, now.Add(delay))
+			g.lo = g.hi
+		default:
 			it.due = now.Add(delay)
 		}
 	}
@@ -251,7 +254,7 @@ func (q *refQueue) depart(s *refSession, lost bool, now time.Time) {
 		case lost:
 			q.retry(it, 0, now)
 		default:
-			q.end(it, now, false)
+			q.end(it, now)
 		}
 	}
 	if waited := s.phase == phasePending || s.phase == phaseTold; waited && q.released && q.audience() == 0 && q.acks == 0 {
@@ -426,7 +429,7 @@ func (q *refQueue) restart(crash bool, now time.Time) {
 			continue
 		}
 		if !crash {
-			q.end(it, now, false)
+			q.end(it, now)
 			continue
 		}
 		id := it.d.ID
@@ -441,9 +444,6 @@ func (q *refQueue) restart(crash bool, now time.Time) {
 		}
 		it.attempts++
 		q.totals.Retried++
-	}
-	for _, g := range q.groups {
-		g.lo = g.stored
 	}
 	q.sessions, q.released = nil, false
 }

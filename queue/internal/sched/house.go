@@ -120,9 +120,10 @@ func (s *Scheduler[R]) Drop(k Key) {
 
 // Move is a pointer that should be moved.
 type Move struct {
-	Key  Key
-	From Pointer
-	To   Pointer
+	Key   Key
+	From  Pointer
+	To    Pointer
+	Delay bool // a delay of its group has not passed
 }
 
 // Spill returns lanes that should be left to the disk, n at most: those of paused
@@ -137,7 +138,7 @@ func (s *Scheduler[R]) Spill(n int, now int64) []Move {
 		if s.plain.lanes[l.Key] != l || !l.group.settings.Paused || l.group.inflight > 0 || !l.waiting() {
 			continue
 		}
-		moves = append(moves, Move{l.Key, Pointer{Due: l.onDisk}, Pointer{Never, s.Lowest(l)}})
+		moves = append(moves, Move{l.Key, Pointer{Due: l.onDisk}, Pointer{Never, s.Lowest(l)}, l.group.nextDue > now})
 	}
 	excess := min(len(s.plain.lanes)-s.idle.n-s.limits.Lanes, n-len(moves))
 	if !s.Crowded() || excess <= 0 {
@@ -158,7 +159,7 @@ func (s *Scheduler[R]) Spill(n int, now int64) []Move {
 		}
 	}
 	for _, l := range far {
-		moves = append(moves, Move{l.Key, Pointer{Due: l.onDisk}, Pointer{l.due, s.Lowest(l)}})
+		moves = append(moves, Move{l.Key, Pointer{Due: l.onDisk}, Pointer{l.due, s.Lowest(l)}, l.group.nextDue > now})
 	}
 	return moves
 }

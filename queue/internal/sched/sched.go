@@ -471,6 +471,7 @@ type Settings struct {
 type Policy struct {
 	MaxInFlight int
 	MinDelay    time.Duration
+	Ordered     bool // one at a time, whatever else is set
 }
 
 // group is what the lanes of one group share. The group with the empty name has
@@ -519,6 +520,9 @@ func (s *Scheduler[R]) limitsOf(g *group[R]) (maxInFlight int, delay int64) {
 	}
 	if d := g.settings.MinDelay; d != 0 {
 		delay = max(int64(d), 0)
+	}
+	if s.policy.Ordered {
+		maxInFlight = 1
 	}
 	return maxInFlight, delay
 }
@@ -586,6 +590,15 @@ func (s *Scheduler[R]) Group(name string) (settings Settings, nextDue int64, inf
 func (s *Scheduler[R]) Delay(l *Lane[R]) (delay, nextDue int64) {
 	_, delay = s.limitsOf(l.group)
 	return delay, l.group.nextDue
+}
+
+// Delays calls fn for the groups in memory whose delay has not passed.
+func (s *Scheduler[R]) Delays(now int64, fn func(group string, nextDue int64)) {
+	for name, g := range s.groups {
+		if g.nextDue > now {
+			fn(name, g.nextDue)
+		}
+	}
 }
 
 // releaseGroup forgets a group that nothing refers to.

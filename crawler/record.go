@@ -33,6 +33,7 @@ const (
 	tableTries    = "tries"    // failed tries so far, by address
 	tableDigests  = "digests"  // address of the first page with a content
 	tableCaptures = "captures" // Capture
+	tableCookies  = "cookies"  // by registrable domain
 	tableSeeds    = "seeds"    // Request
 	tableOrigins  = "origins"  // of the seeds; no content
 	// and "items/…", StoredItem, a table for each name

@@ -52,6 +52,9 @@ type Settings struct {
 	// not to be followed. It is for one's own sites.
 	IgnoreRobots bool `json:"ignore_robots,omitempty"`
 
+	// Cookies keeps the cookies that servers set, and sends them back.
+	Cookies bool `json:"cookies,omitempty"`
+
 	// Sitemaps also follows the sitemaps that robots.txt names.
 	Sitemaps bool `json:"sitemaps,omitempty"`
 

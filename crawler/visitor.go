@@ -42,6 +42,7 @@ type Visitor struct {
 	Politeness Politeness // default: Hosts
 	Recorder   Recorder   // default: Records
 	Archive    *Archive   // default: none
+	Cookies    *Cookies   // default: none, or new ones with Settings.Cookies
 
 	once   sync.Once
 	agent  string // product token
@@ -84,6 +85,9 @@ func (v *Visitor) init() {
 	}
 	if v.Politeness == nil {
 		v.Politeness = &Hosts{Store: v.Store, Options: s.politeness()}
+	}
+	if v.Cookies == nil && s.Cookies {
+		v.Cookies = &Cookies{Store: v.Store}
 	}
 	if v.Robots == nil && s.IgnoreRobots {
 		v.Robots = AllowAll{}
@@ -141,6 +145,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if err != nil {
 		return v.refuse(out, r, "bad_url", err.Error())
 	}
+	r.URL, r.parsed = u.String(), u // whoever seeded it
 	// Whoever is visited is in the queue's seen-set, for good.
 	v.known.put(v.Options.identity(r), true)
 	if v.limit.reached() {
@@ -170,13 +175,18 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 
 // fetch fetches an address that may be, and reports whether that gave a page.
 func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, err error) {
-	resp, err := v.Fetcher.Fetch(ctx, v.request(r))
+	resp, err := v.Fetcher.Fetch(ctx, v.request(ctx, r, u))
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	state, stateErr := v.Politeness.Account(ctx, u.Host(), resp, err, out)
 	if stateErr != nil {
 		return false, stateErr
+	}
+	if v.Cookies != nil {
+		if err := v.Cookies.Keep(ctx, u, resp, out); err != nil {
+			return false, err
+		}
 	}
 	if v.Archive != nil {
 		if err := v.Archive.capture(out, v.Edges.Captures, v.room(0), r, resp, err); err != nil {
@@ -196,7 +206,7 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 }
 
 // request is what the fetcher is asked for.
-func (v *Visitor) request(r Request) stages.FetchRequest {
+func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.FetchRequest {
 	fr := stages.FetchRequest{URL: r.URL, Method: r.Method, Header: r.Header, Body: r.Body}
 	if f := v.router[r.Label]; f != nil && !r.Sitemap {
 		fr.MaxBody = f.MaxBody
@@ -204,8 +214,19 @@ func (v *Visitor) request(r Request) stages.FetchRequest {
 			fr.Types = slices.Concat(stages.DefaultTypes(), f.Types)
 		}
 	}
-	if v.Options.BeforeRequest != nil {
-		fr.Prepare = func(hr *http.Request) error { return v.Options.BeforeRequest(hr, r) }
+	if v.Cookies == nil && v.Options.BeforeRequest == nil {
+		return fr
+	}
+	fr.Prepare = func(hr *http.Request) error {
+		if v.Cookies != nil {
+			if err := v.Cookies.Apply(ctx, u, hr); err != nil {
+				return err
+			}
+		}
+		if v.Options.BeforeRequest != nil {
+			return v.Options.BeforeRequest(hr, r)
+		}
+		return nil
 	}
 	return fr
 }

@@ -42,6 +42,8 @@ type crawlFlags struct {
 	strict       bool
 	ignoreRobots bool
 	sitemaps     bool
+	cookies      bool
+	links        string
 	mode         string
 	stages       []string
 	commands     []string // of --stage
@@ -86,6 +88,8 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.BoolVar(&f.allowPrivate, "allow-private", false, "permit addresses on private networks and on this machine")
 	fl.BoolVar(&f.ignoreRobots, "ignore-robots", false, "fetch what robots.txt forbids; for your own sites")
 	fl.BoolVar(&f.sitemaps, "sitemaps", false, "also follow the sitemaps that robots.txt names")
+	fl.BoolVar(&f.cookies, "cookies", false, "keep the cookies that servers set, and send them back")
+	fl.StringVar(&f.links, "links", crawler.LinksAll, "which links to follow beside those that functions follow: all or none")
 	fl.BoolVar(&f.strict, "strict-generations", false, "finish a generation in every stage before the next begins")
 	fl.StringVar(&f.mode, "mode", string(extract.ModeBalanced), "how to find a page's main text: accurate, balanced or fast")
 	fl.StringSliceVar(&f.stages, "stages", []string{"crawl", "extract", "tag"}, "which stages to run, in order")
@@ -94,6 +98,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	progressFlags(cmd, &f.progress, &f.verbose)
 	complete(cmd, "scope", "host", "domain", "any")
 	complete(cmd, "mode", "accurate", "balanced", "fast")
+	complete(cmd, "links", crawler.LinksAll, crawler.LinksNone)
 	return cmd
 }
 
@@ -156,7 +161,9 @@ func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *cra
 	} else if !errors.Is(err, queue.ErrNotFound) {
 		return err
 	}
-	r.options.Seeds = slices.Concat(r.options.Seeds, crawler.Seeds(seeds...))
+	if r.options.Seeds, err = a.seeds(ctx, l, begun, seeds); err != nil {
+		return err
+	}
 	if !begun && len(r.options.Seeds) == 0 {
 		return usagef("no crawl has begun in %s: name a URL to begin with", f.dir)
 	}
@@ -205,6 +212,9 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	if _, err := extract.ParseMode(f.mode); err != nil || f.mode == "" {
 		return usagef("--mode is %q; it must be accurate, balanced or fast", f.mode)
 	}
+	if f.links != crawler.LinksAll && f.links != crawler.LinksNone {
+		return usagef("--links is %q; it must be all or none", f.links)
+	}
 	if w := scope.Within(f.scope); w != scope.WithinHost && w != scope.WithinDomain && w != scope.WithinAny {
 		return usagef("--scope is %q; it must be host, domain or any", f.scope)
 	}
@@ -221,6 +231,8 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 		"strict-generations": func() { s.Strict = f.strict },
 		"ignore-robots":      func() { s.IgnoreRobots = f.ignoreRobots },
 		"sitemaps":           func() { s.Sitemaps = f.sitemaps },
+		"cookies":            func() { s.Cookies = f.cookies },
+		"links":              func() { s.Links = f.links },
 		"mode":               func() { s.Mode = extract.Mode(f.mode) },
 		"delay": func() {
 			if s.Delay = f.delay; f.delay == 0 {
@@ -389,6 +401,23 @@ func reasonOf(err error) error {
 		return reason
 	}
 	return err
+}
+
+// seeds returns what is to be added to a crawl: the URLs that were named, or else
+// the program's own. A crawl that was begun with other URLs stays with these.
+func (a *app) seeds(ctx context.Context, l *live, begun bool, named []string) ([]crawler.Request, error) {
+	if len(named) > 0 || !begun {
+		if len(named) > 0 {
+			return crawler.Seeds(named...), nil
+		}
+		return a.options.Seeds, nil
+	}
+	for _, own := range a.options.Seeds {
+		if known, err := crawler.HasSeed(ctx, l.store, own); known || err != nil {
+			return a.options.Seeds, err
+		}
+	}
+	return nil, nil
 }
 
 // hasNewSeeds reports whether the crawl has not had one of the seeds before.

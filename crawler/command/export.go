@@ -19,25 +19,27 @@ import (
 
 // What can be exported, and how.
 var (
-	exportKinds   = []string{"pages", "links", "generations", "failures", "captures"}
+	exportKinds   = []string{"pages", "links", "generations", "failures", "captures", "items"}
 	exportFormats = []string{"jsonl", "csv", "conllu", "cdxj"}
 )
 
 func (a *app) exportCommand() *cobra.Command {
 	var dir, format, file string
 	cmd := &cobra.Command{
-		Use:   "export [flags] pages|links|generations|failures|captures",
+		Use:   "export [flags] pages|links|generations|failures|captures|items NAME",
 		Short: "Write what a crawl has found, as JSON lines, CSV, CoNLL-U or CDXJ",
 		Long: `Export writes one line for each page, link, generation or failure, also while the
 crawl runs. docs/cli.md describes the fields. CoNLL-U has the tagged sentences of
 each page. Captures are the answers in the WARC files of a crawl with --warc; as
-CDXJ they are the index that replay tools read, once it is sorted.`,
+CDXJ they are the index that replay tools read, once it is sorted. Items are what
+the functions of a program have written under a name, one value a line.`,
 		Example: `  weir export pages | jq -r .title | head
   weir export pages --format conllu -o pages.conllu
   weir export failures --format csv -o failures.csv
   weir export links --dir docs
-  weir export captures --format cdxj | LC_ALL=C sort > index.cdxj`,
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+  weir export captures --format cdxj | LC_ALL=C sort > index.cdxj
+  weir export items quotes --format csv -o quotes.csv`,
+		Args:      exportArgs,
 		ValidArgs: exportKinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -50,6 +52,9 @@ CDXJ they are the index that replay tools read, once it is sorted.`,
 			}
 			return a.toFile(file, func(out io.Writer) error {
 				return a.withStore(cmd.Context(), dir, out, func(ctx context.Context, l *live, out io.Writer) error {
+					if args[0] == "items" {
+						return l.noCrawl(exportItems(ctx, l.store, args[1], format, out))
+					}
 					return l.noCrawl(export(ctx, l.store, args[0], format, out))
 				})
 			})
@@ -60,6 +65,17 @@ CDXJ they are the index that replay tools read, once it is sorted.`,
 	cmd.Flags().StringVarP(&file, "output", "o", "", "write to this `file`, which appears when it is whole (default: standard output)")
 	complete(cmd, "format", exportFormats...)
 	return cmd
+}
+
+// exportArgs takes what can be exported, and the name of items.
+func exportArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && args[0] == "items" {
+		if len(args) != 2 {
+			return errors.New("say which items: export items NAME")
+		}
+		return nil
+	}
+	return cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(cmd, args)
 }
 
 // toFile lets fn write to a file, which takes the place of an older one when fn

@@ -24,6 +24,10 @@ var (
 
 // Errors from using a store.
 var (
+	// ErrFenced is returned, with ErrFailed, by a store that another process
+	// has taken over. Nothing of the transaction has happened.
+	ErrFenced = driver.ErrFenced
+
 	// ErrClosed is returned by every call on a closed store or consumer.
 	ErrClosed = driver.ErrClosed
 

@@ -38,6 +38,11 @@ var (
 	// newer version of the software, or for a folder that is not a store.
 	ErrVersion = errors.New("unsupported store version")
 
+	// ErrFenced is returned by a backend that several processes may open, one
+	// after the other, when another has taken the store over. Nothing of the
+	// batch has been written, and nothing can be.
+	ErrFenced = errors.New("another process has taken the store over")
+
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("store is closed")
 )

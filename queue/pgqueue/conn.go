@@ -1,0 +1,106 @@
+package pgqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/driver"
+)
+
+// plans keeps the planner to the one good plan, whatever the statistics of a
+// table say that has just grown from nothing.
+const plans = `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+SET enable_bitmapscan = off; SET enable_material = off; SET jit = off; SET plan_cache_mode = force_generic_plan;`
+
+// What else the sessions of a store set.
+const (
+	leaderSession = `SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;`
+	batchSession  = plans + `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');`
+	noteSession   = plans + `SET synchronous_commit = off;`
+	readSession   = plans + `SET default_transaction_read_only = on;`
+)
+
+// connect opens a session. Nothing may end it but its end, or the server's.
+func connect(ctx context.Context, dsn, role, settings string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("%w: connection string: %w", queue.ErrInvalid, err)
+	}
+	config.RuntimeParams["application_name"] = "weir " + role
+	c, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	settings += `SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0;`
+	if _, err := c.PgConn().Exec(ctx, settings).ReadAll(); err != nil {
+		c.Close(ctx)
+		return nil, fmt.Errorf("settings of the session: %w", err)
+	}
+	return c, nil
+}
+
+func sqlState(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// pgError says what an error of PostgreSQL means.
+func pgError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var meaning error
+	advice := ""
+	switch sqlState(err) {
+	case stateFenced:
+		meaning = driver.ErrFenced
+	case stateCorrupt, "XX001", "XX002": // data_corrupted, index_corrupted
+		meaning = driver.ErrCorrupt
+	case "53100": // disk_full
+		meaning, advice = queue.ErrDiskFull, " (of the database server; nothing of the batch was stored)"
+	case "25006": // read_only_sql_transaction
+		advice = "; the database is read-only: a standby server, or default_transaction_read_only"
+	case "42501": // insufficient_privilege
+		advice = "; the role needs CREATE on the database, or the schema made by it"
+	}
+	if meaning != nil {
+		return fmt.Errorf("%s: %w%s: %w", op, meaning, advice, err)
+	}
+	return fmt.Errorf("%s: %w%s", op, err, advice)
+}
+
+// isUnreachable reports whether an error is one of the network or of a server
+// that is starting or stopping, which time may mend.
+func isUnreachable(err error) bool {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		switch e.Code[:2] {
+		case "57", "08", "53": // operator_intervention, connection_exception, insufficient_resources
+			return true
+		}
+		return false
+	}
+	var connecting *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, errConnection)
+}
+
+// errConnection wraps errors of connections that have gone.
+var errConnection = errors.New("connection lost")
+
+// connError returns the error of a call on a connection.
+func connError(c *pgx.Conn, op string, err error) error {
+	if err != nil && c.IsClosed() {
+		err = fmt.Errorf("%w: %w", errConnection, err)
+	}
+	return pgError(op, err)
+}

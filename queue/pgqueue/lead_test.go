@@ -1,0 +1,195 @@
+//go:build !windows
+
+package pgqueue_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/pgqueue"
+)
+
+func mustOpen(t *testing.T, schema string) *queue.Store {
+	t.Helper()
+	s, err := pgqueue.Open(t.Context(), dsn(), options(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func put(s *queue.Store, key, value string) error {
+	var tx queue.Tx
+	tx.Put("t", key, []byte(value))
+	return s.Commit(context.Background(), &tx)
+}
+
+// endSessions does to the sessions of a store what a network does that fails: the
+// server ends those whose names begin with a role.
+func endSessions(t *testing.T, schema, role string) {
+	t.Helper()
+	execute(t, fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir %s %s'", role, schema))
+}
+
+// A leader that has lost its lock, which another holds, cannot write, whatever it
+// believes.
+func TestDeposedLeaderIsFenced(t *testing.T) {
+	schema := newSchema()
+	old := mustOpen(t, schema)
+	if err := put(old, "k", "old"); err != nil {
+		t.Fatal(err)
+	}
+	endSessions(t, schema, "leader")
+	new := mustOpen(t, schema)
+	if err := put(new, "k", "new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(old, "k", "old again"); !errors.Is(err, queue.ErrFenced) || !errors.Is(err, queue.ErrFailed) {
+		t.Errorf("the old leader's commit returned %v, want ErrFenced and ErrFailed", err)
+	}
+	if v, err := new.Get(t.Context(), "t", "k"); err != nil || string(v) != "new" {
+		t.Errorf("the record is %q, %v, want new", v, err)
+	}
+	if err := new.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the old leader had out is delivered by the new one at once.
+func TestStandbyTakesOver(t *testing.T) {
+	schema := newSchema()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	leads := make(chan string)
+	over := make(chan error, 2)
+	for _, name := range []string{"a", "b"} {
+		go func() {
+			over <- pgqueue.Lead(ctx, dsn(), options(schema), func(ctx context.Context, s *queue.Store) error {
+				var tx queue.Tx
+				tx.Enqueue("q", queue.Item{Key: "the one"})
+				if err := s.Commit(ctx, &tx); err != nil {
+					return err
+				}
+				c, err := s.Subscribe(ctx, "q", nil)
+				if err != nil {
+					return err
+				}
+				ds, err := c.Receive(ctx, 1)
+				if err != nil {
+					return err
+				}
+				leads <- fmt.Sprintf("%s %s", name, ds[0].Item.Key)
+				<-ctx.Done()
+				return put(s, "k", "too late")
+			})
+		}()
+	}
+	first := <-leads
+	endSessions(t, schema, "leader")
+	second := <-leads
+	if first == second || !strings.HasSuffix(second, "the one") {
+		t.Errorf("first %q led, then %q", first, second)
+	}
+	cancel()
+	for range 2 {
+		if err := <-over; !errors.Is(err, context.Canceled) && !errors.Is(err, queue.ErrFailed) && err != nil {
+			t.Errorf("Lead returned %v", err)
+		}
+	}
+}
+
+// leadAndCommit is a child process: it leads a store and commits one record
+// after the other, until it cannot.
+func leadAndCommit(schema string, w io.Writer) error {
+	opts := options(schema)
+	opts.LeaderTimeout = time.Second
+	s, err := pgqueue.Open(context.Background(), dsn(), opts)
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		if err := put(s, fmt.Sprintf("%08d", i), "child"); err != nil {
+			fmt.Fprintln(w, "end", errors.Is(err, queue.ErrFenced), err)
+			return nil
+		}
+		fmt.Fprintln(w, i)
+	}
+}
+
+const leaderVariable = "WEIR_TEST_LEADER"
+
+// A leader that is stopped for longer than its timeout is replaced, and what it
+// goes on to do when it is woken has no effect.
+func TestPausedLeaderIsReplaced(t *testing.T) {
+	if schema := os.Getenv(leaderVariable); schema != "" {
+		if err := leadAndCommit(schema, os.Stdout); err != nil {
+			fmt.Println("end", err)
+		}
+		os.Exit(0)
+	}
+	schema := newSchema()
+	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), leaderVariable+"="+schema)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	lines := bufio.NewScanner(out)
+	for range 20 {
+		if !lines.Scan() {
+			t.Fatal("the child has ended")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	opts := options(schema)
+	opts.LeaderTimeout = time.Second
+	var records []queue.Record
+	err = pgqueue.Lead(ctx, dsn(), opts, func(ctx context.Context, s *queue.Store) error {
+		defer cancel()
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			return err
+		}
+		last := ""
+		for lines.Scan() {
+			last = lines.Text()
+		}
+		if !strings.HasPrefix(last, "end true") {
+			t.Errorf("the child's last word is %q, want that it is fenced", last)
+		}
+		if err := s.Check(ctx); err != nil {
+			return err
+		}
+		records, err = s.Scan(ctx, "t", "", "", 1<<20)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) < 20 {
+		t.Errorf("%d records are there, at least 20 were committed", len(records))
+	}
+	for i, r := range records {
+		if r.Key != fmt.Sprintf("%08d", i) {
+			t.Fatalf("record %d is %s", i, r.Key)
+		}
+	}
+}

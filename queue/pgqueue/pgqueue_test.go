@@ -1,0 +1,138 @@
+package pgqueue_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seed-301537d8/weir/internal/pgtest"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/driver"
+	"github.com/seed-301537d8/weir/queue/pgqueue"
+	"github.com/seed-301537d8/weir/queue/queuetest"
+)
+
+// server is the server of all tests. It does not wait for its disk, since it is
+// crashed at times, but the machine is not.
+var server *pgtest.Server
+
+// serverVariable tells a child process where the server is.
+const serverVariable = "WEIR_TEST_POSTGRES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serverVariable) != "" {
+		os.Exit(m.Run())
+	}
+	var err error
+	server, err = pgtest.Start("fsync=off", "checkpoint_timeout=1h")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "these tests need PostgreSQL:", err)
+		os.Exit(1)
+	}
+	os.Setenv(serverVariable, server.DSN())
+	status := m.Run()
+	if err := server.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func dsn() string { return os.Getenv(serverVariable) }
+
+func options(schema string) *pgqueue.Options {
+	return &pgqueue.Options{Schema: schema, Unsafe: true, Readers: 2}
+}
+
+var schemas atomic.Int64
+
+func newSchema() string { return fmt.Sprintf("s%d_%d", os.Getpid(), schemas.Add(1)) }
+
+// storeSchema is a schema that holds a store.
+type storeSchema string
+
+func (d storeSchema) Driver() (driver.Store, error) {
+	return pgqueue.OpenDriver(context.Background(), dsn(), options(string(d)))
+}
+
+// Crash copies the schema: what the server has confirmed survives the process.
+func (d storeSchema) Crash(t testing.TB) queuetest.Disk {
+	t.Helper()
+	to := storeSchema(newSchema())
+	db, err := to.Driver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"leader", "kv", "notes"} {
+		execute(t, fmt.Sprintf("DELETE FROM %s.%s", to, table))
+		execute(t, fmt.Sprintf("INSERT INTO %s.%s SELECT * FROM %s.%s", to, table, d, table))
+	}
+	return to
+}
+
+func execute(t testing.TB, sql string) {
+	t.Helper()
+	c, err := pgx.Connect(context.Background(), dsn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	if _, err := c.Exec(context.Background(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func harness(testing.TB) queuetest.Disk { return storeSchema(newSchema()) }
+
+// long runs everything that a backend must pass. Without it a part of that is
+// run, which takes seconds.
+var long = flag.Bool("long", false, "run all tests of the suite, and longer loops")
+
+func TestDriver(t *testing.T) { queuetest.RunDriver(t, harness) }
+
+func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 1) }
+
+func TestModel(t *testing.T) {
+	if *long {
+		queuetest.Model(t, harness, 30)
+		return
+	}
+	queuetest.Model(t, harness, 2)
+}
+
+func TestQueue(t *testing.T) {
+	if *long {
+		queuetest.Run(t, harness)
+		queuetest.CrashAtEveryWrite(t, harness)
+	}
+}
+
+func TestKill(t *testing.T) {
+	kills := 3
+	if *long {
+		kills = 60
+	}
+	queuetest.Kill(t, kills, func(dir string) (*queue.Store, error) {
+		return pgqueue.Open(context.Background(), dsn(), options(schemaOf(dir)))
+	})
+}
+
+// schemaOf returns a schema's name for a folder that a test has been given.
+func schemaOf(dir string) string {
+	name := []byte(dir)
+	for i, b := range name {
+		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' {
+			continue
+		}
+		name[i] = '_'
+	}
+	return "k" + string(name[max(0, len(name)-40):])
+}

@@ -90,8 +90,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	dir := t.TempDir()
 	job := childJob{web.Seed(), crawler.Settings{
 		Scope: everywhere, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true,
-		MaxAttempts: 100_000, // a death counts as an attempt
-		Stages:      []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag}, {Name: crawler.StageWARC}},
+		Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag}, {Name: crawler.StageWARC}},
 	}}
 	b, err := json.Marshal(job)
 	if err != nil {

@@ -40,7 +40,7 @@ func NewEdges(o *Options) *Edges {
 			continue
 		}
 		edge := pipeline.NewEdge[Visit](f.Queue)
-		edge.Config.MaxAttempts = o.Settings.maxAttempts()
+		edge.Config.MaxAttempts, edge.Config.MaxDeaths = o.Settings.maxAttempts(), maxDeaths
 		e.Functions[f.Queue] = edge
 	}
 	for _, st := range o.Settings.stages()[1:] {
@@ -50,7 +50,7 @@ func NewEdges(o *Options) *Edges {
 			continue
 		}
 		edge := pipeline.NewEdge[Doc](st.Name)
-		edge.Config.MaxAttempts = stageAttempts
+		edge.Config.MaxAttempts, edge.Config.MaxDeaths = stageAttempts, maxDeaths
 		e.Docs = append(e.Docs, edge)
 	}
 	return e

@@ -30,7 +30,6 @@ const (
 	tableResults  = "results"  // of other stages: stage/address
 	tableRobots   = "robots"   // robots.Policy, by origin
 	tableHosts    = "hosts"    // polite.HostState, by host
-	tableTries    = "tries"    // failed tries so far, by address
 	tableDigests  = "digests"  // address of the first page with a content
 	tableCaptures = "captures" // Capture
 	tableCookies  = "cookies"  // by registrable domain

@@ -152,8 +152,8 @@ func newFrontier(o *Options) *pipeline.Edge[Request] {
 		return u.Host()
 	}
 	e.Config = queue.Config{
-		MaxAttempts: s.MaxAttempts + deathsAllowed,
-		Groups:      queue.GroupPolicy{MaxInFlight: s.PerHost, MinDelay: max(s.Delay, 0)},
+		MaxAttempts: s.maxAttempts(), MaxDeaths: maxDeaths,
+		Groups: queue.GroupPolicy{MaxInFlight: s.PerHost, MinDelay: max(s.Delay, 0)},
 	}
 	return e
 }

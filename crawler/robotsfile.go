@@ -3,7 +3,6 @@ package crawler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -57,7 +56,8 @@ type RobotsFiles struct {
 // Check returns why robots.txt forbids an address, or "". If the file has to be
 // fetched first, it is, and stored with the stage's transaction; the page itself
 // is then left for the next turn of its host by pipeline.ErrAgain, so that both
-// keep the distance. While the file cannot be reached the error delays the page.
+// keep the distance. While the file cannot be reached the host waits, and its pages
+// with it.
 func (f *RobotsFiles) Check(ctx context.Context, u weburl.URL, out *pipeline.Out) (forbidden string, err error) {
 	policy, err := f.Policy(ctx, u, out)
 	if err != nil {
@@ -71,8 +71,9 @@ func (f *RobotsFiles) Check(ctx context.Context, u weburl.URL, out *pipeline.Out
 	case d.Allowed:
 		return "", nil
 	case d.Temporary && policy.Failures < tries:
-		out.OnFailure().DelayGroup(StageCrawl, u.Host(), policy.Expires)
-		return "", pipeline.RetryAfter(time.Until(policy.Expires), fmt.Errorf("robots.txt of %s: %s", u.Origin(), d.Reason))
+		// No failure of the page: it waits with its host.
+		out.Tx().DelayGroup(StageCrawl, u.Host(), policy.Expires)
+		return "", pipeline.ErrAgain
 	default:
 		return d.Reason, nil
 	}

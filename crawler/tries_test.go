@@ -11,10 +11,10 @@ import (
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
-// TestDeathsAreNoFailures has the process die nine times while one page is being
+// TestDeathsAreNoFailures has the process die four times while one page is being
 // fetched, and the page fail once: it is fetched in the end all the same.
 func TestDeathsAreNoFailures(t *testing.T) {
-	const deaths = 9
+	const deaths = 4
 	hits := 0
 	reached := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +43,7 @@ func TestDeathsAreNoFailures(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		c, err := crawler.New(store, &crawler.Options{
-			Settings: crawler.Settings{Delay: -1, AllowPrivate: true}, Seeds: crawler.Seeds(s.URL), DrainTime: 1,
+			Settings: crawler.Settings{Delay: -1, AllowPrivate: true, MaxAttempts: 2}, Seeds: crawler.Seeds(s.URL), DrainTime: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -138,7 +138,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	v.once.Do(v.init)
 	defer func() {
 		if p := recover(); p != nil {
-			err = v.panicked(ctx, r, out, p)
+			err = v.panicked(r, out, p)
 		}
 	}()
 	u, err := weburl.Parse(r.URL)
@@ -253,18 +253,14 @@ func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 	if e == nil {
 		return err
 	}
-	tries, countErr := v.failedTry(ctx, r, out)
-	if countErr != nil {
-		return countErr
-	}
 	politeness := v.Options.Settings.politeness()
-	if e.Permanent || tries >= v.Options.Settings.maxAttempts() || state.GivenUp(&politeness) {
+	if e.Permanent || v.spent(out) || state.GivenUp(&politeness) {
 		return v.giveUp(out, r, string(e.Reason), detail(e), status)
 	}
 	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
 		return pipeline.RetryAfter(wait, err)
 	}
-	return v.retry(tries, err)
+	return err
 }
 
 // detail is an error for people, without what the record says already.
@@ -280,7 +276,6 @@ func detail(e *stages.Error) string {
 
 // giveUp stores why an address was not fetched, and acknowledges it.
 func (v *Visitor) giveUp(out *pipeline.Out, r Request, reason, detail string, status int) error {
-	v.forgetTries(r, out)
 	return v.Recorder.Failure(out, r.Key(), &Failure{
 		URL: r.URL, Method: r.Method, Label: r.Label, Reason: reason, Detail: detail, Status: status, Generation: out.Generation(),
 		Depth: r.Depth, Referrer: r.Referrer, Attempts: out.Attempt(), At: time.Now().UTC(),
@@ -299,7 +294,6 @@ func record(out *pipeline.Out, r Request, resp *stages.FetchResponse) *Page {
 
 // keep adds the record of a page.
 func (v *Visitor) keep(ctx context.Context, out *pipeline.Out, r Request, page *Page) error {
-	v.forgetTries(r, out)
 	return v.Recorder.Page(ctx, out, r.Key(), page)
 }
 
@@ -447,17 +441,13 @@ func (v *Visitor) judged(ctx context.Context, out *pipeline.Out, r Request, stat
 		}
 		v.Options.logger().Warn("function failed", "url", r.URL, "label", r.Label, "err", err)
 	}
-	tries, countErr := v.failedTry(ctx, r, out)
-	if countErr != nil {
-		return countErr
-	}
 	switch {
-	case final || tries >= v.Options.Settings.maxAttempts():
+	case final || v.spent(out):
 		return v.giveUp(out, r, reason, err.Error(), status)
 	case delayed:
 		return pipeline.RetryAfter(max(after, 0), err)
 	}
-	return v.retry(tries, err)
+	return err
 }
 
 // room is how large an item with the whole page may be, in bytes, if so much of

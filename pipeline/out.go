@@ -19,6 +19,7 @@ type Out struct {
 	feeds   []string // declared; nil in tests, where everything may be fed
 
 	attempt    int
+	failures   int // before this attempt
 	last       bool
 	unused     bool // the value's group
 	generation int
@@ -109,6 +110,11 @@ func (o *Out) Reset() {
 
 // Attempt returns how often the item has been delivered, this time included.
 func (o *Out) Attempt() int { return o.attempt }
+
+// Failures returns how often the item has failed before. Deliveries that ended with
+// the death of the process, or of a session, are not among them; see
+// [queue.Config].
+func (o *Out) Failures() int { return o.failures }
 
 // LastAttempt reports whether the item goes to the dead letters if this attempt
 // fails. A stage may prefer to store why, and to return nil.

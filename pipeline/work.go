@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,9 +116,10 @@ var errBatch = errors.New("batch failed")
 func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called func()) error {
 	first := ds[0]
 	out := &Out{
-		feeds: s.feeds, attempt: first.Attempt, generation: int(first.Epoch), id: first.ID,
-		last: s.lastAttempt(first.Attempt),
+		feeds: s.feeds, attempt: first.Attempt, failures: first.Attempt - 1 - first.Deaths,
+		generation: int(first.Epoch), id: first.ID,
 	}
+	out.last = s.lastAttempt(out.failures + 1)
 	if out.feeds == nil {
 		out.feeds = []string{}
 	}
@@ -160,15 +162,10 @@ func aboutValues(err error) bool {
 	return notBefore.IsZero()
 }
 
-func (s *stage) lastAttempt(attempt int) bool {
-	switch n := s.config.MaxAttempts; {
-	case n < 0:
-		return false
-	case n == 0:
-		return attempt >= queue.DefaultMaxAttempts
-	default:
-		return attempt >= n
-	}
+// lastAttempt reports whether an item that fails so often is given up.
+func (s *stage) lastAttempt(failures int) bool {
+	most := cmp.Or(s.config.MaxAttempts, queue.DefaultMaxAttempts)
+	return most > 0 && failures >= most
 }
 
 // settle builds the transaction for what a stage has returned.

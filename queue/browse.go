@@ -38,6 +38,8 @@ type Waiting struct {
 	State    State
 	Due      time.Time // of a delayed item
 	Attempts int       // deliveries so far, a present one not counted
+	Deaths   int       // of them, those that a death has ended; see Config.MaxDeaths
+	Failure  string    // the text of the last error, cut to 512 bytes
 	Enqueued time.Time
 	Item     Item
 
@@ -167,7 +169,7 @@ func (q *queueState) browse(ctx context.Context, start, end []byte, after *Waiti
 func (q *queueState) waiting(at loc, r ref) (Waiting, error) {
 	item, err := decodeItem(at, r.value)
 	w := Waiting{
-		Queue: q.name, ID: at.id, Epoch: at.epoch, Attempts: item.attempts,
+		Queue: q.name, ID: at.id, Epoch: at.epoch, Attempts: item.attempts, Deaths: item.deaths, Failure: item.failure,
 		Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: at,
 	}
 	if at.due != 0 {

@@ -161,8 +161,8 @@ func (c *checker) inMemory(at loc, r ref) error {
 	if c.q.inflight[r.id] != nil || c.q.sched.Holds(at.lane().key(), r.id) || r.expires != 0 && r.expires <= c.s.wallMS() {
 		return nil
 	}
-	for _, d := range c.q.lost {
-		if d.ref.id == r.id {
+	for _, l := range c.q.lost {
+		if l.at.id == r.id {
 			return nil
 		}
 	}

@@ -30,11 +30,12 @@ func (s secret) hash(key string) (h hash128) {
 //
 //	format|flags  attempts  enqueued  [expires]  [key]  [headers]  body
 //
-// where numbers are uvarints and strings have their length before them. The
-// attempts come right after the first byte so that a retry need not decode
-// the rest.
+// where numbers are uvarints and strings have their length before them, or with a
+// history in the place of the attempts. These come right after the first byte so
+// that a retry need not decode the rest.
 const (
 	itemFormat     = 0x10 // high nibble of the first byte
+	itemHistory    = 0x30 // the same of an item with a history
 	flagKey        = 0x01
 	flagHeaders    = 0x02
 	flagExpires    = 0x04
@@ -89,14 +90,6 @@ func encodedItemSize(it *Item) int {
 	return n
 }
 
-// withAttempts returns the stored form of an item with another count.
-func withAttempts(value []byte, attempts int) []byte {
-	_, n := binary.Uvarint(value[1:])
-	out := make([]byte, 0, len(value)+5)
-	out = binary.AppendUvarint(append(out, value[0]), uint64(attempts))
-	return append(out, value[1+n:]...)
-}
-
 // malformed returns an error that names what was read if any of it could not be.
 func malformed(r *wire.Reader, what string) error {
 	if r.OK() {
@@ -116,7 +109,7 @@ func malformedItem(r *wire.Reader, id uint64) error {
 // storedItem is a decoded item. Body shares memory with what was decoded.
 type storedItem struct {
 	Item
-	attempts int
+	history
 	enqueued int64 // Unix milliseconds
 	expires  int64 // Unix milliseconds, or 0
 }
@@ -126,10 +119,10 @@ func decodeItem(l loc, value []byte) (storedItem, error) {
 	var s storedItem
 	r := wire.NewReader(value)
 	flags := r.Byte()
-	if flags&^itemFlags != itemFormat {
+	if f := flags &^ itemFlags; f != itemFormat && f != itemHistory {
 		return s, fmt.Errorf("%w: item %d has format %#x", ErrCorrupt, l.id, flags)
 	}
-	s.attempts = int(r.Uvarint())
+	s.history = readHistory(&r, flags)
 	s.enqueued = int64(r.Uvarint())
 	if flags&flagExpires != 0 {
 		s.expires = int64(r.Uvarint())
@@ -153,6 +146,7 @@ func decodeItem(l loc, value []byte) (storedItem, error) {
 type ref struct {
 	id       uint64
 	attempts int32 // deliveries so far
+	deaths   int32 // of them
 	keyed    bool
 	live     bool   // has a mark that goes with it
 	index    uint8  // in block
@@ -191,13 +185,19 @@ func makeRef(id uint64, value []byte) (ref, error) {
 	r := wire.NewReader(value)
 	flags := r.Byte()
 	f := ref{id: id, value: value, keyed: flags&flagKey != 0, live: flags&flagLive != 0}
-	f.attempts = int32(r.Uvarint())
+	f.attempts = int32(r.Int())
+	switch flags &^ itemFlags {
+	case itemFormat:
+	case itemHistory:
+		f.deaths = int32(r.Int())
+		r.Int()   // blamed
+		r.Bytes() // failure
+	default:
+		r.Fail()
+	}
 	if flags&flagExpires != 0 {
 		r.Uvarint()
 		f.expires = int64(r.Uvarint())
-	}
-	if flags&^itemFlags != itemFormat {
-		r.Fail()
 	}
 	return f, malformedItem(&r, id)
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -90,9 +91,20 @@ func (o *Options) withDefaults() Options {
 // Config holds the settings of a queue. They are stored, so every process
 // that opens the store agrees on them. The zero Config is the default.
 type Config struct {
-	// MaxAttempts is how often an item is delivered before it goes to the
-	// dead letters. 0 means 10. Negative means without end.
+	// MaxAttempts is how often an item may fail before it goes to the dead
+	// letters. 0 means 10. Negative means without end.
 	MaxAttempts int `json:"maxAttempts,omitempty"`
+
+	// MaxDeaths is how often an item may be blamed for the death of its
+	// process, or of its session, before it goes to the dead letters. Such
+	// deaths are no failures. Blamed is the item that has been in flight at
+	// more of them than any other that was, if there is one. 0 means as often
+	// as it may fail. Negative means without end.
+	//
+	// An item that was in flight at three deaths waits before it is delivered
+	// again, for half a second, for up to 16 seconds if there were more, and
+	// longer behind others like it: each is tried by itself.
+	MaxDeaths int `json:"maxDeaths,omitempty"`
 
 	// Backoff says how long a failed item waits.
 	Backoff Backoff `json:"backoff,omitzero"`
@@ -189,16 +201,16 @@ func (b Backoff) Delay(attempt int) time.Duration {
 // DefaultMaxAttempts is what a zero Config.MaxAttempts means.
 const DefaultMaxAttempts = 10
 
-// attemptsLeft reports whether an item that has been delivered n times may be
-// delivered again.
+// attemptsLeft reports whether an item that has failed n times may be delivered
+// again.
 func (c *Config) attemptsLeft(n int) bool {
-	switch {
-	case c.MaxAttempts < 0:
-		return true
-	case c.MaxAttempts == 0:
-		return n < DefaultMaxAttempts
-	}
-	return n < c.MaxAttempts
+	return c.MaxAttempts < 0 || n < cmp.Or(c.MaxAttempts, DefaultMaxAttempts)
+}
+
+// deathsLeft is attemptsLeft for deaths.
+func (c *Config) deathsLeft(n int) bool {
+	most := cmp.Or(c.MaxDeaths, c.MaxAttempts, DefaultMaxAttempts)
+	return most < 0 || n < most
 }
 
 func (c *Config) validate() error {

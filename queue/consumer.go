@@ -34,9 +34,9 @@ type SubscribeOptions struct {
 	Prefetch int
 
 	// Lease is for consumers that may vanish without a word, such as remote
-	// ones: the session ends, and its items are retried, when so long passes
-	// without a call of Heartbeat, nor one of Receive, which counts as long as
-	// it waits. Default: no limit. In-process sessions need none, since they
+	// ones: the session ends, and its items go back, with a death counted (see
+	// [Config].MaxDeaths), when so long passes without a call of Heartbeat, nor
+	// one of Receive, which counts as long as it waits. Default: no limit. In-process sessions need none, since they
 	// end with the process.
 	Lease time.Duration
 
@@ -279,6 +279,7 @@ func (c *Consumer) tryReceive(max int, w *waiter) (ds []*Delivery, more bool, er
 		d.Item = item.Item
 		d.Queue = q.name
 		d.Attempt = int(d.ref.attempts) + 1
+		d.Deaths = int(d.ref.deaths)
 		d.Enqueued = time.UnixMilli(item.enqueued)
 	}
 	return ds, more, nil
@@ -352,8 +353,8 @@ func (c *Consumer) endLocked(cause error) {
 	q.leaveLocked(c)
 }
 
-// expire ends a session whose lease ran out. Its items are retried, with the
-// attempt counted, by the committer.
+// expire ends a session whose lease ran out. What comes of its items is up to the
+// committer; see casualty.
 func (c *Consumer) expire() {
 	q := c.q
 	q.mu.Lock()
@@ -369,18 +370,22 @@ func (c *Consumer) expire() {
 	}
 	c.ended = fmt.Errorf("%w: no heartbeat for %v", ErrLeaseLost, c.opts.Lease)
 	c.s.log.Warn("lease lost", "queue", q.name, "items", c.holding, "lease", c.opts.Lease)
+	var lost []casualty
 	for d := c.held; d != nil; {
 		next := d.next
 		if d.state == leaseHeld {
 			d.state = leaseLost
 			if d.Barrier == nil {
-				q.lost = append(q.lost, d)
+				h := d.ref.history()
+				lost = append(lost, casualty{at: d.at(), d: d, config: q.config, deaths: h.deaths, blamed: h.blamed})
 			} else {
 				c.letGoLocked(d)
 			}
 		}
 		d = next
 	}
+	judge(lost)
+	q.lost = append(q.lost, lost...)
 	q.leaveLocked(c)
 	q.s.flag(q)
 }

@@ -307,7 +307,7 @@ func (z *sizer) settle(o *op) {
 	if o.kind == opAck {
 		return
 	}
-	size := len(d.ref.value) + shortLen // with another number of attempts
+	size := len(d.ref.value) + historyLen
 	before := z.total
 	z.write(deadKeyLen, delayedKeyLen(group)+3*varintLen+len(o.value)+size)
 	buried := z.total

@@ -15,6 +15,7 @@ type DeadLetter struct {
 	Queue    string
 	Item     Item
 	Attempts int       // deliveries, the last one included
+	Deaths   int       // of them, those that a death has ended; see Config.MaxDeaths
 	Enqueued time.Time // when the item was
 	Buried   time.Time
 	Epoch    uint32 // in which it lay
@@ -59,21 +60,14 @@ func decodeDead(b []byte) (deadRecord, error) {
 	return d, err
 }
 
-// bury plans that a delivery goes to the dead letters. why is of appendReason.
-func (p *plan) bury(q *queueState, d *Delivery, cause error, why []byte) error {
-	if err := p.buryItem(q, d.at(), d.ref, cause, why); err != nil {
-		return err
-	}
-	p.effect(q, effect{kind: effectEnd, d: d})
-	return nil
-}
-
-func (p *plan) buryItem(q *queueState, at loc, r ref, cause error, why []byte) error {
+// bury plans that the item of a delivery, which is nil if that ended with its
+// process, goes to the dead letters with its history. why is of appendReason.
+func (p *plan) bury(q *queueState, d *Delivery, at loc, r ref, h history, cause error, why []byte) error {
 	if err := p.leave(q, at, r, func(t *Totals) *int64 { return &t.Buried }); err != nil {
 		return err
 	}
 	at.block = 0
-	rec := deadRecord{at: at, attempts: int(r.attempts) + 1, buried: p.wall, value: r.value}
+	rec := deadRecord{at: at, attempts: h.attempts, buried: p.wall, value: r.withHistory(h).value}
 	value := rec.append(nil, why)
 	p.put(p.seal(appendDeadKey(p.tail(), q.id, at.id)), value)
 	p.buried[at.id] = value
@@ -82,6 +76,9 @@ func (p *plan) buryItem(q *queueState, at loc, r ref, cause error, why []byte) e
 		p.result.Buried++
 	}
 	p.events = append(p.events, Event{Kind: EventBuried, Queue: q.name, ID: at.id, Attempt: rec.attempts, Err: cause})
+	if d != nil {
+		p.effect(q, effect{kind: effectEnd, d: d})
+	}
 	return nil
 }
 
@@ -174,7 +171,7 @@ func (s *Store) DeadLetters(ctx context.Context, queue string, after uint64, lim
 			return err
 		}
 		letters = append(letters, DeadLetter{
-			ID: rec.at.id, Queue: queue, Item: item.Item, Attempts: rec.attempts,
+			ID: rec.at.id, Queue: queue, Item: item.Item, Attempts: rec.attempts, Deaths: item.deaths,
 			Enqueued: time.UnixMilli(item.enqueued), Buried: time.UnixMilli(rec.buried),
 			Epoch: rec.at.epoch, Reason: rec.reason, Stack: rec.stack,
 		})

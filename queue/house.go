@@ -74,7 +74,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 	lanes := q.sched.Housekeeping() <= p.now.UnixNano()
 	q.mu.Unlock()
 
-	for i, d := range lost {
+	for i := range lost {
 		if !p.roomy() {
 			q.mu.Lock()
 			q.lost = append(lost[i:], q.lost...)
@@ -83,10 +83,14 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 			break
 		}
 		p.part(q).lost = lost[: i+1 : i+1]
-		if err := p.retry(q, d, 0, ErrLeaseLost, whyLeaseLost); err != nil {
+		if err := p.interrupted(q, &lost[i], lost[i].d.ref, ErrLeaseLost, whyLeaseLost); err != nil {
 			return false, err
 		}
-		if err := p.delayGroup(q, d, 0); err != nil {
+		hold := time.Duration(0)
+		if q.ordered(lost[i].at.group) {
+			hold = lost[i].wait
+		}
+		if err := p.delayGroup(q, lost[i].d, hold); err != nil {
 			return false, err
 		}
 	}

@@ -94,9 +94,12 @@ type Delivery struct {
 	ID    uint64
 
 	// Attempt counts deliveries, this one included, so it starts at 1.
-	// Deliveries that were released are not counted. Those that ended with the
-	// death of the process are: the item may have been its cause.
+	// Deliveries that were released are not counted.
 	Attempt int
+
+	// Deaths is how many of the deliveries before ended with the process, or
+	// with a session that vanished; the others failed.
+	Deaths int
 
 	// Enqueued is when the item was committed.
 	Enqueued time.Time

@@ -218,27 +218,27 @@ func (p *plan) settle(o *op) error {
 			return nil
 		}
 	case opBury:
-		if err := p.bury(q, d, o.err, o.value); err != nil {
+		if err := p.bury(q, d, d.at(), d.ref, d.ref.history().failed(o.err), o.err, o.value); err != nil {
 			return err
 		}
 	case opRetry:
 		delay := o.delay
 		if !o.explicit {
-			delay = q.config.Backoff.Delay(int(d.ref.attempts) + 1)
+			delay = q.config.Backoff.Delay(int(d.ref.attempts-d.ref.deaths) + 1)
 		}
 		if err := p.retry(q, d, delay, o.err, o.value); err != nil {
 			return err
 		}
-		if alive, _ := p.fate(q, d.ref.id); alive && p.ordered(q, d) {
+		if alive, _ := p.fate(q, d.ref.id); alive && q.ordered(d.lease.Lane.Key.Group) {
 			hold = delay
 		}
 	}
 	return p.delayGroup(q, d, hold)
 }
 
-// ordered reports whether the group of a delivery waits for it.
-func (p *plan) ordered(q *queueState, d *Delivery) bool {
-	return q.config.Groups.Ordered && d.lease.Lane.Key.Group != ""
+// ordered reports whether a group waits for its items that are tried again.
+func (q *queueState) ordered(group string) bool {
+	return q.config.Groups.Ordered && group != ""
 }
 
 // delayGroup stores when the delivery's group may next be served, if it has a
@@ -294,33 +294,42 @@ func (p *plan) leave(q *queueState, at loc, r ref, outcome func(*Totals) *int64)
 	return nil
 }
 
-// retry plans another attempt of a delivery, or its burial if it was the last.
+// retry plans another attempt of a delivery that failed, or its burial if it was
+// the last.
 func (p *plan) retry(q *queueState, d *Delivery, delay time.Duration, cause error, why []byte) error {
-	attempts := int(d.ref.attempts) + 1
-	if !q.config.attemptsLeft(attempts) {
-		return p.bury(q, d, cause, why)
+	h := d.ref.history().failed(cause)
+	if !q.config.attemptsLeft(h.attempts - h.deaths) {
+		return p.bury(q, d, d.at(), d.ref, h, cause, why)
 	}
-	if d.ref.expires != 0 && d.ref.expires <= p.wall {
-		err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })
-		p.effect(q, effect{kind: effectEnd, d: d})
-		return err
+	return p.again(q, d, d.at(), d.ref, h, delay)
+}
+
+// again plans that an item whose delivery has ended is delivered again. d is the
+// delivery, or nil if that ended with its process.
+func (p *plan) again(q *queueState, d *Delivery, from loc, r ref, h history, delay time.Duration) error {
+	if r.expires != 0 && r.expires <= p.wall {
+		if d != nil {
+			p.effect(q, effect{kind: effectEnd, d: d})
+		}
+		return p.leave(q, from, r, func(t *Totals) *int64 { return &t.Expired })
 	}
-	r := d.ref
-	r.attempts = int32(attempts)
-	r.value = withAttempts(r.value, attempts)
-	growth := int64(len(r.value) - len(d.ref.value))
-	from := d.at()
-	e := p.count(q, from.epoch, 0, 0, growth)
+	before := len(r.value)
+	r = r.withHistory(h)
+	e := p.count(q, from.epoch, 0, 0, int64(len(r.value)-before))
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
 	to := from
 	to.block = 0
-	if to.due = p.due(delay, time.Time{}); to.due == 0 || p.ordered(q, d) {
+	if to.due = p.due(delay, time.Time{}); to.due == 0 || q.ordered(from.group) {
 		to.due = 0
 		r, err := p.relocate(q, from, to, r)
-		p.effect(q, effect{kind: effectBack, d: d, at: to, r: r, delay: delay})
+		if d != nil {
+			p.effect(q, effect{kind: effectBack, d: d, at: to, r: r, delay: delay})
+		}
 		return err
 	}
-	p.effect(q, effect{kind: effectEnd, d: d})
+	if d != nil {
+		p.effect(q, effect{kind: effectEnd, d: d})
+	}
 	return p.move(q, from, to, r)
 }
 

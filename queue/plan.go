@@ -85,7 +85,7 @@ type part struct {
 	fates    map[uint64]bool // whether an item lives, from effects[:fated]
 	fated    int
 	shown    shownCounts // when the plan was finished
-	lost     []*Delivery // what housekeeping has taken of the queue's
+	lost     []casualty  // what housekeeping has taken of the queue's
 	stale    []loc
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"sort"
 
 	"github.com/seed-301537d8/weir/internal/wire"
 	"github.com/seed-301537d8/weir/queue/driver"
@@ -14,8 +12,8 @@ import (
 )
 
 // formatVersion is the version of the stored layout. Version 1 had no blocks, and
-// versions 1 and 2 had queues and barriers in JSON; what they wrote is read as it
-// is.
+// versions 1 and 2 had queues and barriers in JSON and no histories of items; what
+// they wrote is read as it is.
 const formatVersion = 3
 
 // recover reads the durable state, or makes it if the store is new. Items are
@@ -184,9 +182,7 @@ func (s *Store) recoverSchedule(q *queueState) error {
 	return s.plan.maybeReleaseLocked(q, s.now())
 }
 
-// recoverNotes counts the deliveries that a crash has interrupted. An item that
-// has used up its attempts goes to the dead letters, even if it took the
-// process with it every time.
+// recoverNotes counts the deliveries that a crash has interrupted; see casualty.
 func (s *Store) recoverNotes(ctx context.Context) error {
 	taken := make(map[string]int)
 	delays := make(map[string]int64) // of groups
@@ -212,60 +208,41 @@ func (s *Store) recoverNotes(ctx context.Context) error {
 	if err := s.recoverDelays(delays); err != nil {
 		return err
 	}
-	keys := make([]string, 0, len(taken))
-	for key := range taken {
-		keys = append(keys, key)
+	var all []casualty
+	for key, attempt := range taken {
+		at, err := parsePlace([]byte(key))
+		if err != nil || int(at.queue) > len(s.byID) || at.queue == 0 || s.byID[at.queue-1] == nil {
+			continue // notes are checked by length only; this one is of no use
+		}
+		r, found, err := s.readItem(ctx, at)
+		if err != nil {
+			return err
+		}
+		if !found || int(r.attempts) >= attempt {
+			continue // it was settled
+		}
+		h := r.history()
+		all = append(all, casualty{at: at, config: s.byID[at.queue-1].config, deaths: h.deaths, blamed: h.blamed})
 	}
-	sort.Strings(keys)
-	interrupted := 0
-	for len(keys) > 0 {
+	judge(all)
+	for rest := all; len(rest) > 0; {
 		p := s.plan
 		p.reset()
-		for len(keys) > 0 && p.roomy() {
-			hit, err := p.interrupted(keys[0], taken[keys[0]])
+		for ; len(rest) > 0 && p.roomy(); rest = rest[1:] {
+			r, found, err := s.readItem(ctx, rest[0].at)
+			if err == nil && found {
+				err = p.interrupted(s.byID[rest[0].at.queue-1], &rest[0], r, errInterrupted, whyInterrupted)
+			}
 			if err != nil {
 				return err
 			}
-			if hit {
-				interrupted++
-			}
-			keys = keys[1:]
 		}
 		if err := s.writeNow(p); err != nil {
 			return err
 		}
 	}
-	if interrupted > 0 {
-		s.log.Info("recovered deliveries that a crash had interrupted", "items", interrupted)
+	if len(all) > 0 {
+		s.log.Info("recovered deliveries that a crash had interrupted", "items", len(all))
 	}
 	return s.db.ResetNotes(ctx, nil)
 }
-
-// interrupted plans that an item's attempt-th delivery was cut short.
-func (p *plan) interrupted(key string, attempt int) (bool, error) {
-	at, err := parsePlace([]byte(key))
-	if err != nil || int(at.queue) > len(p.s.byID) || at.queue == 0 {
-		return false, nil // notes are checked by length only; this one is of no use
-	}
-	r, found, err := p.s.readItem(context.Background(), at)
-	if err != nil || !found || int(r.attempts) >= attempt {
-		return false, err // not found: it was settled
-	}
-	q := p.s.byID[at.queue-1]
-	if !q.config.attemptsLeft(attempt) {
-		r.attempts = int32(attempt - 1)
-		return true, p.buryItem(q, at, r, errInterrupted, appendReason(nil, errInterrupted))
-	}
-	before := len(r.value)
-	r.value = withAttempts(r.value, attempt)
-	e := p.count(q, at.epoch, 0, 0, int64(len(r.value)-before))
-	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
-	to := at
-	to.block = 0
-	_, err = p.relocate(q, at, to, r)
-	return true, err
-}
-
-// errInterrupted is the reason of a dead letter whose last delivery ended with
-// the process.
-var errInterrupted = errors.New("the process ended while the item was being worked on")

@@ -40,7 +40,7 @@ type queueState struct {
 	sched    *sched.Scheduler[ref] // ready items of the open epoch
 	inflight map[uint64]*Delivery
 	claimed  map[uint64]bool // waiting items that a batch in progress removes
-	lost     []*Delivery     // of sessions that ended: to be retried
+	lost     []casualty      // of sessions that ended
 	stale    []loc           // given back after they had expired
 	views    []*view         // of consumers with filters
 	nextDue  int64           // no delayed item is due earlier, Unix milliseconds of the store's clock

@@ -292,9 +292,11 @@ func (m *model) restart(crash bool) {
 	} else {
 		m.reopen()
 	}
+	var victims []refVictim
 	for _, q := range m.queues {
-		q.restart(crash, time.Now())
+		victims = append(victims, q.restart(crash, time.Now())...)
 	}
+	refDeath(victims, time.Now())
 	m.lost = nil
 }
 
@@ -330,16 +332,16 @@ func (m *model) compareQueue(q *refQueue) {
 	m.Helper()
 	page, err := m.s.Browse(m.ctx, q.name, nil, 10_000)
 	m.must(err)
-	show := func(body []byte, epoch int, state queue.State, attempts int, it queue.Item, due time.Time) string {
+	show := func(body []byte, epoch int, state queue.State, attempts, deaths int, it queue.Item, due time.Time) string {
 		at := ""
 		if !due.IsZero() {
 			at = due.Format("05.000")
 		}
-		return fmt.Sprintf("%s:e%d:%v:%d:%s:%s:%d:%s", body, epoch, state, attempts, it.Key, it.Group, it.Priority, at)
+		return fmt.Sprintf("%s:e%d:%v:%d:%d:%s:%s:%d:%s", body, epoch, state, attempts, deaths, it.Key, it.Group, it.Priority, at)
 	}
 	var got, want []string
 	for _, w := range page {
-		got = append(got, show(w.Item.Body, int(w.Epoch), w.State, w.Attempts, w.Item, w.Due))
+		got = append(got, show(w.Item.Body, int(w.Epoch), w.State, w.Attempts, w.Deaths, w.Item, w.Due))
 	}
 	st := m.stats(q.name)
 	ref := queue.QueueStats{
@@ -366,7 +368,7 @@ func (m *model) compareQueue(q *refQueue) {
 		default:
 			ref.Ready++
 		}
-		want = append(want, show(it.Body, it.epoch, state, it.attempts, it.Item, it.due))
+		want = append(want, show(it.Body, it.epoch, state, it.attempts, it.deaths, it.Item, it.due))
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -376,10 +378,10 @@ func (m *model) compareQueue(q *refQueue) {
 	}
 	got, want = nil, nil
 	for _, l := range m.dead(q.name) {
-		got = append(got, fmt.Sprint(string(l.Item.Body), ":", l.Attempts))
+		got = append(got, fmt.Sprint(string(l.Item.Body), ":", l.Attempts, ":", l.Deaths))
 	}
 	for body, it := range q.dead {
-		want = append(want, fmt.Sprint(body, ":", it.attempts))
+		want = append(want, fmt.Sprint(body, ":", it.attempts, ":", it.deaths))
 	}
 	slices.Sort(got)
 	slices.Sort(want)

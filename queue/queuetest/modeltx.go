@@ -100,6 +100,7 @@ func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool)
 	case n < 83:
 		cfg := q.cfg
 		cfg.MaxAttempts = pick(m.rnd, []int{-1, 1, 2, 3, 5})
+		cfg.MaxDeaths = pick(m.rnd, []int{-1, 0, 1, 2, 3, 5})
 		cfg.MaxInFlight = pick(m.rnd, []int{0, 0, 1, 3})
 		cfg.Groups = queue.GroupPolicy{MaxInFlight: pick(m.rnd, []int{0, 1, 2}), MinDelay: pick(m.rnd, []time.Duration{0, 0, time.Second}), Ordered: m.rnd.IntN(4) == 0}
 		tx.Configure(q.name, cfg)
@@ -225,7 +226,7 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 	switch m.rnd.IntN(8) {
 	case 0:
 		tx.Retry(d, errModel)
-		return fmt.Sprintf("retry %s", it.Body), func(now time.Time) { q.retry(it, q.backoff(it.attempts+1), now) }
+		return fmt.Sprintf("retry %s", it.Body), func(now time.Time) { q.retry(it, q.backoff(it.attempts-it.deaths+1), now) }
 	case 1:
 		delay := pick(m.rnd, []time.Duration{0, 0, 2 * time.Second, 5 * time.Second})
 		tx.RetryAfter(d, delay, errModel)

@@ -381,6 +381,7 @@ func Run(t *testing.T, h Harness) {
 		{"Session", sessionPromises},
 		{"Clock", clockPromises},
 		{"Settle", settlePromises},
+		{"Deaths", deathPromises},
 		{"Flow", flowPromises},
 		{"Barrier", barrierPromises},
 		{"Subscription", subscriptionPromises},

@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,8 @@ type refItem struct {
 	epoch    int
 	due      time.Time // zero if ready
 	attempts int
+	deaths   int
+	blamed   int
 	holder   *refSession
 	d        *queue.Delivery
 }
@@ -174,17 +177,34 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// retry does what Tx.RetryAfter does, or a lost lease.
+// maxAttempts and maxDeaths return the bounds of an item, or 0 for none.
+func (q *refQueue) maxAttempts() int {
+	if q.cfg.MaxAttempts == 0 {
+		return queue.DefaultMaxAttempts
+	}
+	return max(q.cfg.MaxAttempts, 0)
+}
+
+func (q *refQueue) maxDeaths() int {
+	if q.cfg.MaxDeaths == 0 {
+		return q.maxAttempts()
+	}
+	return max(q.cfg.MaxDeaths, 0)
+}
+
+// retry does what Tx.RetryAfter does.
 func (q *refQueue) retry(it *refItem, delay time.Duration, now time.Time) {
 	id := it.d.ID
 	q.end(it, now)
-	limit := q.cfg.MaxAttempts
-	if limit == 0 {
-		limit = queue.DefaultMaxAttempts
-	}
-	switch {
-	case limit > 0 && it.attempts+1 >= limit:
+	if limit := q.maxAttempts(); limit > 0 && it.attempts-it.deaths+1 >= limit {
 		q.bury(it, id)
+		return
+	}
+	q.again(it, delay, now)
+}
+
+func (q *refQueue) again(it *refItem, delay time.Duration, now time.Time) {
+	switch {
 	case !it.Expires.IsZero() && !it.Expires.After(now):
 		q.leave(it, &q.totals.Expired)
 	default:
@@ -248,15 +268,18 @@ func (q *refQueue) audience() int {
 // lease was lost.
 func (q *refQueue) depart(s *refSession, lost bool, now time.Time) {
 	q.sessions = slices.DeleteFunc(q.sessions, func(x *refSession) bool { return x == s })
+	var victims []refVictim
 	for _, it := range q.inOrder() {
 		switch {
 		case it.holder != s:
 		case lost:
-			q.retry(it, 0, now)
+			victims = append(victims, refVictim{q, it, it.d.ID})
+			q.end(it, now)
 		default:
 			q.end(it, now)
 		}
 	}
+	refDeath(victims, now)
 	if waited := s.phase == phasePending || s.phase == phaseTold; waited && q.released && q.audience() == 0 && q.acks == 0 {
 		for _, other := range q.sessions {
 			q.join(other)
@@ -422,28 +445,64 @@ func (q *refQueue) take(s *refSession, d *queue.Delivery, now time.Time) error {
 	return nil
 }
 
-// restart does what closing and opening the store does, or a crash.
-func (q *refQueue) restart(crash bool, now time.Time) {
+// refVictim is an item that was in flight at a death.
+type refVictim struct {
+	q  *refQueue
+	it *refItem
+	id uint64
+}
+
+// refDeath does what the death of a process or of a session does to all that it
+// had in its hands.
+func refDeath(victims []refVictim, now time.Time) {
+	most, second := 0, 0
+	for _, v := range victims {
+		v.it.deaths++
+		if v.it.deaths > most {
+			most, second = v.it.deaths, most
+		} else {
+			second = max(second, v.it.deaths)
+		}
+	}
+	slices.SortFunc(victims, func(a, b refVictim) int {
+		older := cmp.Compare(a.id, b.id)
+		if a.it.deaths%2 == 0 { // this one included
+			older = -older
+		}
+		return cmp.Or(a.it.deaths-b.it.deaths, older)
+	})
+	turn := time.Duration(0)
+	for _, v := range victims {
+		it, limit := v.it, v.q.maxDeaths()
+		if it.deaths == most && second < most {
+			it.blamed++
+		}
+		wait := time.Duration(0)
+		if it.deaths >= 3 {
+			turn = min(turn+min(500*time.Millisecond<<min(it.deaths-3, 10), 16*time.Second), 5*time.Minute)
+			wait = turn
+		}
+		if limit > 0 && (it.blamed >= limit || it.deaths >= 10*limit) {
+			v.q.bury(it, v.id)
+			continue
+		}
+		v.q.again(it, wait, now)
+	}
+}
+
+// restart does what closing and opening the store does, or a crash, and returns
+// what was in flight at the crash.
+func (q *refQueue) restart(crash bool, now time.Time) (victims []refVictim) {
 	for _, it := range q.inOrder() {
-		if it.holder == nil {
-			continue
-		}
-		if !crash {
+		switch {
+		case it.holder == nil:
+		case crash:
+			victims = append(victims, refVictim{q, it, it.d.ID})
+			it.holder, it.d = nil, nil
+		default:
 			q.end(it, now)
-			continue
 		}
-		id := it.d.ID
-		it.holder, it.d = nil, nil
-		limit := q.cfg.MaxAttempts
-		if limit == 0 {
-			limit = queue.DefaultMaxAttempts
-		}
-		if limit > 0 && it.attempts+1 >= limit {
-			q.bury(it, id)
-			continue
-		}
-		it.attempts++
-		q.totals.Retried++
 	}
 	q.sessions, q.released = nil, false
+	return victims
 }

@@ -156,7 +156,7 @@ var sessionPromises = []promise{
 		}
 	}},
 	{name: "items of lost leases end in the dead letters too", check: func(e *env) {
-		e.configure("q", queue.Config{MaxAttempts: 2})
+		e.configure("q", queue.Config{MaxAttempts: 1, MaxDeaths: 2})
 		e.put("q", "x")
 		for range 2 {
 			c := e.subscribe("q", &queue.SubscribeOptions{Lease: time.Second})

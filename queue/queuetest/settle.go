@@ -43,7 +43,7 @@ var settlePromises = []promise{
 			e.crash()
 		}
 		letters := e.dead("q")
-		if len(letters) != 1 || letters[0].Attempts != 3 || string(letters[0].Item.Body) != "poison" || letters[0].Reason == "" {
+		if len(letters) != 1 || letters[0].Attempts != 3 || letters[0].Deaths != 3 || string(letters[0].Item.Body) != "poison" || letters[0].Reason == "" {
 			e.Errorf("dead letters = %+v", letters)
 		}
 		e.wants("left", e.drain(e.subscribe("q", nil)), "good")

@@ -134,7 +134,7 @@ func checkLarge(t *testing.T, disk *memqueue.Disk, links int) {
 func TestASuccessThatCannotBeDividedIsBuried(t *testing.T) {
 	for name, emit := range map[string]func(e *pipeline.Edge[string], out *pipeline.Out){
 		"items without keys": func(e *pipeline.Edge[string], out *pipeline.Out) {
-			for range 200 {
+			for range 200 * 64 { // small ones share a write
 				e.Emit(out, "")
 			}
 		},

@@ -47,6 +47,9 @@ type Visit struct {
 // parse is the one parse of a page, made when it is first asked for, whoever
 // that is: a function, the crawl for its links, the stage extract.
 type parse struct {
+	encoding string // that the page had before it became UTF-8, if that is known
+	xhtml    bool
+
 	once  sync.Once
 	doc   *stages.Document
 	links linkResolver
@@ -83,7 +86,7 @@ func (v *Visit) Page() *stages.Document { return v.parse.page(v.Body, v.URL) }
 func (p *parse) page(body []byte, url string) *stages.Document {
 	p.once.Do(func() {
 		p.links.found = make(map[string]weburl.URL)
-		p.doc = stages.ParseDocument(body, url, &stages.DocumentOptions{Resolve: p.links.resolve})
+		p.doc = stages.ParseDocument(body, url, &stages.DocumentOptions{Resolve: p.links.resolve, Encoding: p.encoding, XHTML: p.xhtml})
 	})
 	return p.doc
 }

@@ -79,7 +79,7 @@ func (v *Visitor) init() {
 		v.Recorder = &Records{Store: v.Store}
 	}
 	if v.Fetcher == nil {
-		f := o.fetcher()
+		f := o.NewFetcher()
 		f.KeepWire = v.Archive != nil
 		v.Fetcher, v.closer = f, append(v.closer, f.CloseIdle)
 	}
@@ -97,8 +97,8 @@ func (v *Visitor) init() {
 	}
 }
 
-// fetcher returns the fetcher of pages.
-func (o *Options) fetcher() *stages.Fetcher {
+// NewFetcher returns a fetcher of pages by these options.
+func (o *Options) NewFetcher() *stages.Fetcher {
 	s := &o.Settings
 	return &stages.Fetcher{
 		UserAgent: s.UserAgent, AllowPrivate: s.AllowPrivate, MaxBody: s.MaxBody,
@@ -110,7 +110,7 @@ func (o *Options) fetcher() *stages.Fetcher {
 func (v *Visitor) robotsFiles() *RobotsFiles {
 	o := v.Options
 	// It takes whatever a server calls its robots.txt.
-	f := o.fetcher()
+	f := o.NewFetcher()
 	f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
 	v.closer = append(v.closer, f.CloseIdle)
 	files := &RobotsFiles{
@@ -389,8 +389,9 @@ func newVisit(r Request, resp *stages.FetchResponse, out *pipeline.Out) *Visit {
 		Body: resp.Body, Fetched: resp.Fetched, Generation: out.Generation(), Attempt: out.Attempt(), parse: new(parse),
 	}
 	if isText(visit.MediaType()) {
-		visit.Body = resp.UTF8()
+		visit.Body, visit.parse.encoding = stages.ToUTF8(resp.Body, resp.ContentType)
 	}
+	visit.parse.xhtml = visit.MediaType() == "application/xhtml+xml"
 	return visit
 }
 

@@ -1,0 +1,118 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/command"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+)
+
+// note is what the program of these tests takes from a page.
+type note struct {
+	Title string
+	Words []string
+	Count int `json:"n"`
+}
+
+func notes(links string) *crawler.Options {
+	return &crawler.Options{
+		Settings: crawler.Settings{Links: links},
+		Items:    map[string]any{"notes": note{}},
+		Functions: []crawler.Function{{Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+			title := v.Text("title")
+			if title == "deep" {
+				out.GiveUp("too deep, \x1b[31mred")
+				return nil
+			}
+			out.Item("notes", title, note{title, strings.Fields(v.Text("h1")), 1})
+			out.Follow("a")
+			return nil
+		}}},
+	}
+}
+
+// program runs a command of a program that is called noter.
+func program(t *testing.T, options *crawler.Options, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := command.Run(t.Context(), options, append([]string{"noter"}, args...), nil, &out, &errs)
+	return result{code, out.String(), errs.String()}
+}
+
+func TestAProgramHasAllCommands(t *testing.T) {
+	s := newSite(t)
+	dir := filepath.Join(t.TempDir(), "crawl")
+	options := notes(crawler.LinksNone)
+	expect := func(code int, want string, args ...string) {
+		t.Helper()
+		if r := program(t, options, args...); r.code != code || !strings.Contains(r.out+r.err, want) {
+			t.Errorf("noter %s: exit code %d, want %d and %q:\n%s%s", strings.Join(args, " "), r.code, code, want, r.out, r.err)
+		}
+	}
+	expect(2, "name a URL", "crawl", "--dir", dir)
+	options.Seeds = crawler.Seeds(s.URL)
+	expect(0, "noter export --dir "+dir+" pages", "crawl", "--dir", dir, "--allow-private", "--delay", "0", "--progress", "off", "--stages", "crawl")
+	expect(0, "items notes: 3", "status", "--dir", dir)
+	expect(0, `{"Title":"first","Words":["first"],"n":1}`+"\n", "export", "--dir", dir, "items", "notes")
+	expect(0, "Title,Words,n\nfirst,\"[\"\"first\"\"]\",1\n", "export", "--dir", dir, "items", "notes", "--format", "csv")
+	expect(0, "judged: too deep", "why", "--dir", dir, s.URL+"/deep")
+	expect(0, `"reason":"judged","detail":"too deep`, "export", "--dir", dir, "failures")
+	expect(0, "noter crawl", "crawl", "--help")
+	expect(0, "complete already", "crawl", "--dir", dir, "--progress", "off")
+	expect(2, `no items "words"; it has notes`, "export", "--dir", dir, "items", "words")
+	expect(2, "export items NAME", "export", "--dir", dir, "items")
+	expect(0, `{"Title":"second"`, "fetch", "--allow-private", s.URL+"/b")
+	expect(1, "judged: too deep", "fetch", "--allow-private", s.URL+"/deep")
+	// weir itself can look, and export, but not go on without the functions.
+	if out := must(t, "export", "--dir", dir, "items", "notes"); strings.Count(out, "\n") != 3 {
+		t.Errorf("weir exports %q", out)
+	}
+}
+
+// What flags chose holds when the crawl goes on; what the program has changed takes
+// the place of what it was.
+func TestAProgramGoesOnWithItsSettings(t *testing.T) {
+	s := newSite(t)
+	dir := filepath.Join(t.TempDir(), "crawl")
+	options := notes(crawler.LinksNone)
+	options.Seeds = crawler.Seeds(s.URL)
+	run := func(want string, args ...string) {
+		t.Helper()
+		r := program(t, options, append([]string{"crawl", "--dir", dir, "--progress", "off"}, args...)...)
+		if r.code != 0 || !strings.Contains(r.out+r.err, want) {
+			t.Errorf("%v: exit code %d, want %q:\n%s%s", args, r.code, want, r.out, r.err)
+		}
+	}
+	run("Complete: 1 page", "--allow-private", "--delay", "0", "--depth", "0", "--stages", "crawl")
+	options.Settings.Links = crawler.LinksAll
+	run(`--links: was "none", now "all"`)
+	store, err := badgerqueue.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	stored, err := crawler.Load(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stored.Settings; got.Scope.MaxDepth != -1 || got.Links != crawler.LinksAll || !got.AllowPrivate || len(got.Stages) != 1 {
+		t.Errorf("the stored settings are %+v", got)
+	}
+}
+
+func TestBadProgramsAreRefusedByName(t *testing.T) {
+	options := notes("")
+	options.Functions = append(options.Functions, options.Functions[0])
+	options.Items["bad"] = make(chan int)
+	r := program(t, options, "crawl", "--dir", filepath.Join(t.TempDir(), "crawl"), "a.example")
+	for _, want := range []string{"noter: ", "two functions have the label default", "the items bad cannot be encoded"} {
+		if r.code != 2 || !strings.Contains(r.err, want) {
+			t.Errorf("exit code %d, want 2 and %q:\n%s", r.code, want, r.err)
+		}
+	}
+}

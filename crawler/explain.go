@@ -326,6 +326,10 @@ func ItemURL(stage string, body []byte) string {
 		}
 		return c.URL
 	}
+	var v Visit // of a function with a queue; its form is like no other
+	if codec.Decode(body, &v) == nil {
+		return v.URL
+	}
 	var d Doc
 	if codec.Decode(body, &d) != nil {
 		return ""

@@ -417,3 +417,149 @@ func TestResumingWithOtherFunctionsSaysWhatDiffers(t *testing.T) {
 		}
 	})
 }
+
+// A function with a queue of its own works behind the crawl: its failures cost no
+// further request, and its items and requests are a transaction by themselves.
+func TestFunctionWithAQueue(t *testing.T) {
+	asked, called := 0, make(map[string]int)
+	site := func(r *http.Request) (int, string, string) {
+		asked++
+		return http.StatusOK, "text/html", `<h1>` + r.URL.Path + `</h1><a href="/fails">1</a><a href="/judges">2</a><a href="/once">3</a>`
+	}
+	options := func() *crawler.Options {
+		return &crawler.Options{
+			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
+			Settings: crawler.Settings{Links: crawler.LinksNone, MaxAttempts: 3},
+			Functions: []crawler.Function{{Queue: "slow", Workers: 1, Follows: []string{""}, Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+				called[v.Text("h1")]++
+				out.Item("books", v.Text("h1"), book{Title: v.Text("h1")})
+				out.Follow("a")
+				switch {
+				case v.Text("h1") == "/fails", v.Text("h1") == "/once" && v.Attempt == 1:
+					return errors.New("no price")
+				case v.Text("h1") == "/judges":
+					out.GiveUp("a soft 404")
+				}
+				return nil
+			}}},
+		}
+	}
+	crawlStore(t, site, options, func(store *queue.Store) {
+		if asked != 4 || called["/fails"] != 3 || called["/once"] != 2 {
+			t.Errorf("%d requests, want 4; calls %v", asked, called)
+		}
+		want := []string{`/ {"title":"/","shelf":""}`, `/once {"title":"/once","shelf":""}`}
+		if got := lines(t, store, "books"); !slices.Equal(got, want) {
+			t.Errorf("books %q, want %q", got, want)
+		}
+		for name, want := range map[string]string{"/fails": "no price", "/judges": "judges the answer"} {
+			e, err := crawler.Explain(t.Context(), store, "http://site.example"+name)
+			if err != nil || e.Page == nil || len(e.Dead) != 1 || !strings.Contains(e.Dead[0].Reason, want) {
+				t.Errorf("%s is %+v, %v; want a page, and a dead letter that says %q", name, e, err, want)
+			}
+		}
+		st, err := crawler.ReadStatus(t.Context(), store)
+		if err != nil || len(st.Generations) != 2 || st.Queues[len(st.Queues)-1].Name != "slow" {
+			t.Errorf("status %+v, %v", st, err)
+		}
+	})
+}
+
+// Go functions, built-in stages and both in place of built-in ones, in one row.
+func TestStagesOfAllKinds(t *testing.T) {
+	site := func(r *http.Request) (int, string, string) {
+		return http.StatusOK, "text/html", `<title>T</title><p>The weir crosses the river.</p><a href="/panics">p</a><a href="/hangs">h</a>`
+	}
+	var release chan struct{}
+	text := func(ctx context.Context, d *crawler.Doc, out *crawler.Out) error {
+		d.Text, d.Language = d.Page().Selection().Find("p").Text(), "en" // in place of extract
+		return nil
+	}
+	count := func(_ context.Context, d *crawler.Doc, out *crawler.Out) error {
+		switch {
+		case strings.HasSuffix(d.URL, "/panics"):
+			panic("out of range")
+		case strings.HasSuffix(d.URL, "/hangs"):
+			<-release
+		}
+		out.Result(len(strings.Fields(d.Text)))
+		out.Item("books", d.URL, book{Title: d.Title})
+		return nil
+	}
+	words := func(_ context.Context, d *crawler.Doc, out *crawler.Out) error { // in place of tag
+		out.Result(crawler.Tags{Language: "en", Sentences: []crawler.Sentence{{Tokens: []crawler.Token{{Text: string(d.Results)}}}}})
+		return nil
+	}
+	options := func() *crawler.Options {
+		release = make(chan struct{})
+		return &crawler.Options{
+			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
+			Settings: crawler.Settings{Stages: []crawler.Stage{
+				{Name: crawler.StageCrawl}, {Name: crawler.StageExtract, Func: text}, {Name: "count", Func: count}, {Name: crawler.StageTag, Func: words},
+			}},
+		}
+	}
+	crawlStore(t, site, options, func(store *queue.Store) {
+		defer close(release)
+		var kept []string
+		err := crawler.WalkResults(t.Context(), store, func(r *crawler.Result) error {
+			line := r.Page.URL + " " + string(r.Results["count"])
+			if r.Text != nil {
+				line += " " + r.Text.Text + " " + r.Text.Method
+			}
+			if r.Tags != nil {
+				line += " " + r.Tags.Sentences[0].Tokens[0].Text
+			}
+			kept = append(kept, line)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const sentence = "The weir crosses the river. function"
+		want := []string{"http://site.example/ 5 " + sentence + " 5", "http://site.example/hangs  " + sentence, "http://site.example/panics  " + sentence}
+		if !slices.Equal(kept, want) {
+			t.Errorf("kept\n%s\nwant\n%s", strings.Join(kept, "\n"), strings.Join(want, "\n"))
+		}
+		for name, want := range map[string]string{"/panics": "panic: out of range", "/hangs": "taken too long"} {
+			e, err := crawler.Explain(t.Context(), store, "http://site.example"+name)
+			if err != nil || len(e.Dead) != 1 || !strings.Contains(e.Dead[0].Reason, want) {
+				t.Errorf("%s has the dead letters %+v, %v; want one that says %q", name, e.Dead, err, want)
+			}
+		}
+		if got := lines(t, store, "books"); len(got) != 1 {
+			t.Errorf("books %q, want that of the page that was counted", got)
+		}
+	})
+}
+
+// Many pages that write the same new items at the same moment count each once.
+func TestItemsOfOneKeyAreCountedOnce(t *testing.T) {
+	const hosts, keys = 40, 3
+	var list strings.Builder
+	for i := range hosts {
+		fmt.Fprintf(&list, `<a href="http://h%d.example/">x</a>`, i)
+	}
+	site := func(r *http.Request) (int, string, string) { return http.StatusOK, "text/html", list.String() }
+	options := func() *crawler.Options {
+		return &crawler.Options{
+			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
+			Settings: crawler.Settings{Scope: everywhere},
+			Functions: []crawler.Function{{Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+				for i := range keys {
+					out.Item("books", fmt.Sprint("key", i), book{Title: v.URL})
+				}
+				return nil
+			}}},
+		}
+	}
+	crawlStore(t, site, options, func(store *queue.Store) {
+		st, err := crawler.ReadStatus(t.Context(), store)
+		if err != nil || st.Pages != hosts+1 || st.Items[0].Count != keys {
+			t.Errorf("status %+v, %v, want %d pages and %d items", st, err, hosts+1, keys)
+		}
+		if got := lines(t, store, "books"); len(got) != keys {
+			t.Errorf("items %q", got)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func loadJSON(ctx context.Context, store *queue.Store, key string, v any) (bool,
 }
 
 // coordinator returns the pipeline's coordinator, read from the store if need
-// be. The caller holds p.mu.
+// be. The caller has the turn.
 func (p *Pipeline) coordinator(ctx context.Context) (*coordinator, error) {
 	if p.state != nil {
 		return p.state, nil
@@ -128,12 +129,26 @@ func (p *Pipeline) topology() []savedStage {
 	return all
 }
 
-// begin commits what Run begins with.
-func (c *coordinator) begin(ctx context.Context, tx *queue.Tx) error {
-	if err := putJSON(tx, "topology", c.p.topology()); err != nil {
+// begin commits what Run begins with, as far as it is not there: a full disk does
+// not keep a pipeline from settling what it has.
+func (c *coordinator) begin(ctx context.Context) error {
+	var tx queue.Tx
+	stored, err := loadTopology(ctx, c.p.store)
+	if err != nil {
 		return err
 	}
-	if err := c.p.store.Commit(ctx, tx); err != nil {
+	if now := c.p.topology(); !reflect.DeepEqual(stored, now) {
+		if err := putJSON(&tx, "topology", now); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.p.stages {
+		config := c.p.queueConfig(s)
+		if stored, err := c.p.store.Config(s.name); err != nil || !reflect.DeepEqual(stored, config) {
+			tx.Configure(s.name, config)
+		}
+	}
+	if err := c.p.store.Commit(ctx, &tx); err != nil {
 		return err
 	}
 	// What was enqueued while nobody ran gets its barrier now. A queue whose
@@ -143,11 +158,22 @@ func (c *coordinator) begin(ctx context.Context, tx *queue.Tx) error {
 	}
 	var first queue.Tx
 	for _, s := range c.p.stages {
-		if c.isSource(s.name) && !c.p.opts.KeepRunning && c.since[s.name] > 0 && c.mayPlace(s.name, c.tails[s.name]) {
+		if c.isSource(s.name) && c.since[s.name] > 0 && c.mayPlace(s.name, c.tails[s.name]) {
 			first.Barrier(s.name, nil)
 		}
 	}
-	return c.p.store.Commit(ctx, &first)
+	return c.commit(ctx, &first)
+}
+
+// commit commits a transaction as soon as there is space on the disk for it. The
+// end of ctx ends the wait for space, and nothing else.
+func (c *coordinator) commit(ctx context.Context, tx *queue.Tx) error {
+	for {
+		err := c.p.store.Commit(context.WithoutCancel(ctx), tx)
+		if !errors.Is(err, queue.ErrDiskFull) || !c.p.pause(ctx, "generations", err) {
+			return err
+		}
+	}
 }
 
 // topologyDiff says how two topologies differ, or "".
@@ -260,7 +286,7 @@ func (c *coordinator) seeded(ctx context.Context, name string, tx *queue.Tx) err
 	if !c.isSource(name) {
 		return fmt.Errorf("%w: %s is fed by other stages; seed the edge that feeds them", ErrWiring, name)
 	}
-	if !c.p.running {
+	if !c.p.isRunning() {
 		return c.p.store.Commit(ctx, tx) // begin will place it
 	}
 	if err := c.refresh(); err != nil {
@@ -330,18 +356,10 @@ func receiveBarriers(ctx context.Context, c *queue.Consumer, barriers chan<- *qu
 func (p *Pipeline) coordinateBarriers(ctx context.Context, barriers <-chan *queue.Delivery) error {
 	var d *queue.Delivery
 	for {
-		p.mu.Lock()
-		c, err := p.coordinator(ctx)
-		if err == nil {
-			if d != nil {
-				c.held[d.Queue] = d
-			}
-			if err = c.advance(context.WithoutCancel(ctx)); err != nil {
-				p.state = nil
-			}
+		done, err := p.apply(ctx, d)
+		if ctx.Err() != nil && errors.Is(err, queue.ErrDiskFull) {
+			return nil
 		}
-		done := err == nil && c.saved.Done
-		p.mu.Unlock()
 		if err != nil {
 			return fmt.Errorf("coordinate generations: %w", err)
 		}
@@ -356,8 +374,29 @@ func (p *Pipeline) coordinateBarriers(ctx context.Context, barriers <-chan *queu
 	}
 }
 
+// apply lets the rules say what follows from a released barrier, or from the state
+// if d is nil. It reports whether the pipeline is done.
+func (p *Pipeline) apply(ctx context.Context, d *queue.Delivery) (done bool, err error) {
+	if p.enter(ctx) != nil {
+		return false, nil
+	}
+	defer p.leave()
+	c, err := p.coordinator(context.WithoutCancel(ctx))
+	if err != nil {
+		return false, err
+	}
+	if d != nil {
+		c.held[d.Queue] = d
+	}
+	if err := c.advance(ctx); err != nil {
+		p.state = nil
+		return false, err
+	}
+	return c.saved.Done, nil
+}
+
 // advance applies the rules until they have nothing more to say. The caller
-// holds p.mu.
+// has the turn.
 func (c *coordinator) advance(ctx context.Context) error {
 	for {
 		if err := c.refresh(); err != nil {
@@ -368,7 +407,7 @@ func (c *coordinator) advance(ctx context.Context) error {
 			return err
 		}
 		c.place(&tx)
-		finished, err := c.finish(ctx, &tx)
+		finished, err := c.finish(context.WithoutCancel(ctx), &tx)
 		if err != nil {
 			return err
 		}
@@ -387,7 +426,7 @@ func (c *coordinator) advance(ctx context.Context) error {
 		if tx.Len() == 0 {
 			return nil
 		}
-		if err := c.p.store.Commit(ctx, &tx); err != nil {
+		if err := c.commit(ctx, &tx); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,11 @@ var (
 	ErrUndeclared = errors.New("stage emits to an edge that is not among its feeds")
 )
 
+// ErrTimeLimit is the cause of the end of a stage's context after its time limit; see
+// [TimeLimit]. The attempt fails if the stage then returns an error, which is
+// wrapped together with it.
+var ErrTimeLimit = errors.New("stage has reached its time limit")
+
 // ErrAgain is what a stage returns to have its item delivered again without a
 // failure: the attempt is not counted, and what the stage has put into Out.Tx is
 // committed, but not what it has emitted. A stage uses it when it finds that

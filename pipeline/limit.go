@@ -8,15 +8,17 @@ import (
 	"time"
 )
 
-// limiter bounds how many values a stage works on at once.
+// limiter bounds how many values a stage works on at once. Slots are acquired
+// before there is anything to work on, and are busy from the moment there is.
 type limiter struct {
 	min, max int
 
-	mu      sync.Mutex
-	limit   int
-	busy    int
-	peak    int           // the most busy since the last adjustment
-	changed chan struct{} // closed when a slot may have become free
+	mu       sync.Mutex
+	limit    int
+	acquired int           // slots in all
+	busy     int           // of them
+	peak     int           // the most busy since the last adjustment
+	changed  chan struct{} // closed when a slot may have become free
 }
 
 func newLimiter(min, max int) *limiter {
@@ -27,10 +29,9 @@ func newLimiter(min, max int) *limiter {
 func (l *limiter) acquire(ctx context.Context, n int) (int, error) {
 	for {
 		l.mu.Lock()
-		if free := l.limit - l.busy; free > 0 {
+		if free := l.limit - l.acquired; free > 0 {
 			got := min(free, n)
-			l.busy += got
-			l.peak = max(l.peak, l.busy)
+			l.acquired += got
 			l.mu.Unlock()
 			return got, nil
 		}
@@ -44,10 +45,31 @@ func (l *limiter) acquire(ctx context.Context, n int) (int, error) {
 	}
 }
 
-func (l *limiter) release(n int) {
+// begin says that work begins on the values of n acquired slots.
+func (l *limiter) begin(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy += n
+	l.peak = max(l.peak, l.busy)
+}
+
+// end gives back n busy slots.
+func (l *limiter) end(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy -= n
+	l.acquired -= n
+	l.signalLocked()
+}
+
+// release gives back n slots that did not become busy.
+func (l *limiter) release(n int) {
+	if n == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acquired -= n
 	l.signalLocked()
 }
 

@@ -45,6 +45,10 @@ type Options struct {
 	// while the last ones finish the present one.
 	Strict bool
 
+	// TimeLimit is for stages without one of their own; see [TimeLimit].
+	// Default 10m. Negative means none.
+	TimeLimit time.Duration
+
 	// KeepRunning makes Run wait for more work when the pipeline is done,
 	// instead of returning.
 	KeepRunning bool
@@ -55,8 +59,10 @@ type Options struct {
 	// again by the next Run.
 	OnGeneration func(ctx context.Context, g Generation, tx *queue.Tx) error
 
-	// Logger receives failed attempts (at level debug), burials and changes
-	// of generation. Default: nothing is logged.
+	// Logger receives burials, changes of generation, failed attempts (the
+	// first of a stage and then one a minute as warnings, the others at level
+	// debug), and, every minute, what a stage waits for that has done nothing
+	// meanwhile. Default: nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -70,24 +76,52 @@ type Pipeline struct {
 	stages []*stage // in the order of Handle
 	wiring []error  // mistakes found by Handle
 
-	mu      sync.Mutex // held while barriers are placed
-	state   *coordinator
-	running bool
+	// turn is held by whoever places barriers, and guards state. It is a
+	// channel so that waiting for it can end.
+	turn  chan struct{}
+	state *coordinator
+
+	mu      sync.Mutex
+	running bool // guarded by mu
 }
 
 // New returns a pipeline without stages.
 func New(store *queue.Store, options *Options) *Pipeline {
-	p := &Pipeline{store: store}
+	p := &Pipeline{store: store, turn: make(chan struct{}, 1)}
 	if options != nil {
 		p.opts = *options
 	}
 	if p.opts.DrainTime == 0 {
 		p.opts.DrainTime = 10 * time.Second
 	}
+	if p.opts.TimeLimit == 0 {
+		p.opts.TimeLimit = defaultTimeLimit
+	}
 	if p.log = p.opts.Logger; p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	return p
+}
+
+// defaultTimeLimit is what a zero Options.TimeLimit means.
+const defaultTimeLimit = 10 * time.Minute
+
+// enter waits until nobody else places barriers; leave lets the next one.
+func (p *Pipeline) enter(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *Pipeline) leave() { <-p.turn }
+
+func (p *Pipeline) isRunning() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running
 }
 
 // stage is a registered stage.
@@ -101,7 +135,14 @@ type stage struct {
 	batch      int  // values in a call at most
 	serial     bool // a call ends with its commit
 	call       func(ctx context.Context, bodies [][]byte, out *Out) error
-	limit      *limiter
+	timeLimit  time.Duration // negative for none
+	limit      *limiter      // of the present or last run; written under p.mu
+
+	failures struct {
+		sync.Mutex
+		said   time.Time // when one was last reported
+		unsaid int       // how many there were since
+	}
 }
 
 // StageOption is a setting of one stage.
@@ -134,6 +175,12 @@ func Serial() StageOption {
 	return func(s *stage) { s.serial, s.minWorkers, s.maxWorkers = true, 1, 1 }
 }
 
+// TimeLimit bounds the time of each call of the stage. When it has passed the
+// call's context ends, with [ErrTimeLimit] as its cause; what the stage then returns
+// is a failed attempt, as ever. A stage that does not look at its context is not
+// stopped. Default: [Options].TimeLimit. Negative means none.
+func TimeLimit(d time.Duration) StageOption { return func(s *stage) { s.timeLimit = d } }
+
 // Handle makes fn the stage that works on an edge. Mistakes are reported by
 // Run.
 func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOption) {
@@ -154,6 +201,9 @@ func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], o
 	}
 	for _, o := range options {
 		o(s)
+	}
+	if s.timeLimit == 0 {
+		s.timeLimit = p.opts.TimeLimit
 	}
 	slices.Sort(s.feeds)
 	s.feeds = slices.Compact(s.feeds)
@@ -237,6 +287,9 @@ func (p *Pipeline) run(ctx context.Context) error {
 		return ErrRunning
 	}
 	p.running = true
+	for _, s := range p.stages {
+		s.limit = newLimiter(s.minWorkers, s.maxWorkers)
+	}
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -245,6 +298,9 @@ func (p *Pipeline) run(ctx context.Context) error {
 	}()
 
 	if err := p.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	// taking ends first and makes stages take no more; working ends when they
@@ -257,14 +313,12 @@ func (p *Pipeline) run(ctx context.Context) error {
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(failed, stopTaking) // one that fails stops all
 	defer stop()
-	for _, s := range p.stages {
-		s.limit = newLimiter(s.minWorkers, s.maxWorkers)
-	}
 	g.Go(func() error {
 		defer stopTaking() // done, or failed
 		return p.coordinate(taking)
 	})
 	g.Go(func() error { p.adjust(taking); return nil })
+	g.Go(func() error { p.watch(taking); return nil })
 	var drained sync.WaitGroup
 	for _, s := range p.stages {
 		drained.Add(1)
@@ -310,8 +364,10 @@ func (p *Pipeline) Check(ctx context.Context) error {
 // prepare checks the stored topology, configures the queues and recovers the
 // coordinator's state.
 func (p *Pipeline) prepare(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.leave()
 	if err := p.checkTopology(ctx); err != nil {
 		return err
 	}
@@ -320,11 +376,7 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var tx queue.Tx
-	for _, s := range p.stages {
-		tx.Configure(s.name, p.queueConfig(s))
-	}
-	return c.begin(ctx, &tx)
+	return c.begin(ctx)
 }
 
 // Default high-water marks of edges that are no loops.
@@ -377,29 +429,45 @@ func (p *Pipeline) seed(ctx context.Context, name string, items []queue.Item) er
 	if p.stage(name) == nil {
 		return fmt.Errorf("%w: no stage handles %s", ErrWiring, name)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	for len(items) > 0 {
+		n := min(len(items), seedChunk)
+		if err := p.seedPart(ctx, name, items[:n], n == len(items)); err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	return nil
+}
+
+// seedPart commits seeds, the last of them with what comes behind them. While it
+// waits for space it does not keep the coordinator from making some.
+func (p *Pipeline) seedPart(ctx context.Context, name string, items []queue.Item, last bool) error {
+	for {
+		var tx queue.Tx
+		tx.Enqueue(name, items...)
+		commit := func() error { return p.store.Commit(ctx, &tx) }
+		if last {
+			commit = func() error { return p.commitSeeds(ctx, name, &tx) }
+		}
+		if err := commit(); !errors.Is(err, queue.ErrQueueFull) {
+			return err
+		}
+		if err := p.store.WaitSpace(ctx, name); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *Pipeline) commitSeeds(ctx context.Context, name string, tx *queue.Tx) error {
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.leave()
 	c, err := p.coordinator(ctx)
 	if err != nil {
 		return err
 	}
-	for len(items) > 0 {
-		n := min(len(items), seedChunk)
-		var tx queue.Tx
-		tx.Enqueue(name, items[:n]...)
-		tx.WaitIfFull()
-		items = items[n:]
-		if len(items) > 0 {
-			if err := p.store.Commit(ctx, &tx); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := c.seeded(ctx, name, &tx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.seeded(ctx, name, tx)
 }
 
 // StageStatus is what a stage is doing.

@@ -48,6 +48,7 @@ func (s *stage) work(taking, working context.Context) error {
 		}
 		ds, err := s.take(ctx, c, n*s.batch)
 		calls := (len(ds) + s.batch - 1) / s.batch
+		s.limit.begin(calls)
 		if s.limit.release(n - calls); err != nil {
 			if ctx.Err() != nil {
 				return failure(ctx, taking)
@@ -90,7 +91,7 @@ func (s *stage) take(ctx context.Context, c *queue.Consumer, n int) ([]*queue.De
 // handle runs the stage on values and commits what comes of it. It returns an
 // error only if the pipeline cannot go on. It gives back the slot that it holds.
 func (s *stage) handle(working context.Context, ds []*queue.Delivery) error {
-	release := sync.OnceFunc(func() { s.limit.release(1) })
+	release := sync.OnceFunc(func() { s.limit.end(1) })
 	defer release()
 	called := release
 	if s.serial || s.batch > 1 { // the values of a batch may have to be tried again
@@ -127,7 +128,7 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 	for i, d := range ds {
 		bodies[i] = d.Item.Body
 	}
-	err := protect(func() error { return s.call(working, bodies, out) })
+	err := s.run(working, bodies, out)
 	if err == nil {
 		err = out.err
 	}
@@ -150,6 +151,21 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		}
 		return nil
 	})
+}
+
+// run calls the stage, within its time limit.
+func (s *stage) run(working context.Context, bodies [][]byte, out *Out) error {
+	ctx := working
+	if s.timeLimit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(working, s.timeLimit, ErrTimeLimit)
+		defer cancel()
+	}
+	err := protect(func() error { return s.call(ctx, bodies, out) })
+	if err != nil && working.Err() == nil && context.Cause(ctx) == ErrTimeLimit {
+		err = fmt.Errorf("%w after %v: %w", ErrTimeLimit, s.timeLimit, err)
+	}
+	return err
 }
 
 // aboutValues reports whether the error of a stage may be about one of several
@@ -185,7 +201,7 @@ func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, 
 	tx := out.OnFailure()
 	permanent, notBefore := verdict(err)
 	for _, d := range ds {
-		s.p.log.Debug("attempt failed", "stage", s.name, "id", d.ID, "attempt", d.Attempt, "err", err)
+		s.failed(d, err)
 		switch {
 		case permanent:
 			tx.Bury(d, err)
@@ -197,10 +213,6 @@ func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, 
 	}
 	return tx
 }
-
-// fullPause is how long a stage waits before it tries again to commit on a full
-// disk.
-const fullPause = time.Second
 
 // success is the transaction of a stage that has returned nil.
 func success(ds []*queue.Delivery, out *Out, emitted []emission) *queue.Tx {
@@ -278,7 +290,7 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 				continue
 			}
 		}
-		refused := errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
+		refused := refusal(err)
 		switch {
 		case err == nil:
 			return tx == wanted, nil
@@ -292,10 +304,7 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			tx = new(queue.Tx)
 			tx.Bury(ds[0], err)
 		case errors.Is(err, queue.ErrDiskFull):
-			s.p.log.Error("waiting for space on the disk", "stage", s.name, "err", err)
-			select {
-			case <-time.After(fullPause):
-			case <-working.Done():
+			if !s.p.pause(working, "stage "+s.name, err) {
 				tx = new(queue.Tx)
 				tx.Release(ds...)
 			}
@@ -306,4 +315,18 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			return false, fmt.Errorf("commit for %s: %w", s.name, err)
 		}
 	}
+}
+
+// refusal reports whether the store has refused a transaction for what is in it,
+// and will do so every time.
+func refusal(err error) bool {
+	for _, target := range []error{
+		queue.ErrLeaseLost, queue.ErrTooLarge, queue.ErrInvalid, queue.ErrUnknownQueue, queue.ErrTooManyBarriers,
+		queue.ErrSettled, queue.ErrForeign, queue.ErrBarrier,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }

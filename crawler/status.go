@@ -44,6 +44,11 @@ type Status struct {
 	Failures    int64              `json:"failures"`
 	Queues      []QueueStatus      `json:"queues"` // in the order of the stages
 	Items       []ItemStatus       `json:"items,omitempty"`
+
+	// ClockBehind is by how much the clock of the machine was set back; waits go
+	// on as long as they were to be. See queue.QueueStats.
+	ClockBehind time.Duration `json:"clockBehind,omitempty"`
+
 	Generations []GenerationStatus `json:"generations"`
 }
 
@@ -115,6 +120,7 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 	stats := make(map[string]queue.QueueStats)
 	for _, q := range store.Stats() {
 		stats[q.Name] = q
+		st.ClockBehind = max(st.ClockBehind, q.ClockBehind)
 	}
 	for _, name := range stored.Queues() {
 		q := stats[name]

@@ -229,9 +229,9 @@ const holdingItems = 10
 func (q *queueState) holding(ctx context.Context) (Held, error) {
 	q.mu.Lock()
 	open, tail := q.open, q.tail
-	leased := int64(len(q.inflight))
+	ready, delayed, leased := q.unsettledLocked()
 	h := Held{
-		Ready: q.live - q.delayed - leased, Delayed: q.delayed, Leased: leased,
+		Ready: ready, Delayed: delayed, Leased: leased,
 		Paused: q.paused, Barrier: q.released, ClockBehind: q.s.clock.behind(),
 	}
 	if q.released != nil {

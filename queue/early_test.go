@@ -57,6 +57,9 @@ func TestItemReadBeforePublicationIsDeliveredOnce(t *testing.T) {
 		if early, err = c.Receive(ctx, 10); err != nil {
 			t.Error(err)
 		}
+		if st, err := s.QueueStats("q"); err != nil || st.Ready != 0 || st.Delayed != 0 || st.Leased != 2 {
+			t.Errorf("before publication %+v, %v, want 2 leased and none ready", st, err)
+		}
 	}
 	build(t, s, func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Body: []byte("two")}) })
 	if len(early) != 2 {

@@ -13,3 +13,7 @@ func FireLate(c *Consumer) {
 	c.q.mu.Unlock()
 	<-fired
 }
+
+// Windows returns the bytes of waiting items in memory, as they count for
+// Options.ItemMemory.
+func Windows(s *Store) int64 { return s.itemMemory.Used() }

@@ -85,9 +85,9 @@ func (s *Store) QueueStats(name string) (QueueStats, error) {
 func (q *queueState) stats() QueueStats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	leased := int64(len(q.inflight))
+	ready, delayed, leased := q.unsettledLocked()
 	st := QueueStats{
-		Name: q.name, Ready: q.live - q.delayed - leased, Delayed: q.delayed, Leased: leased,
+		Name: q.name, Ready: ready, Delayed: delayed, Leased: leased,
 		Later: q.later, Dead: q.visible.dead, Bytes: q.visible.bytes,
 		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
 		Tail: q.tail, SinceBarrier: q.sinceBarrier,
@@ -117,6 +117,18 @@ func (q *queueState) stats() QueueStats {
 		}
 	})
 	return st
+}
+
+// unsettledLocked counts the unsettled items of the open epoch. A receiver may have
+// items that became ready in a batch that is durable and not yet published: these
+// count as leased, and no more as what they were.
+func (q *queueState) unsettledLocked() (ready, delayed, leased int64) {
+	leased = int64(len(q.inflight))
+	delayed = q.delayed
+	if ready = q.live - delayed - leased; ready < 0 {
+		delayed, ready = max(delayed+ready, 0), 0
+	}
+	return ready, delayed, leased
 }
 
 // enqueuedAt reads the time out of a stored item.

@@ -75,6 +75,9 @@ func writeHolding(ctx context.Context, store *queue.Store, name string, p *print
 	if h.Paused {
 		p.printf("; the queue is paused")
 	}
+	if h.ClockBehind > 0 {
+		p.printf("; the clock of this machine was set back by %v, waits go on as long as they were to be", h.ClockBehind.Round(time.Second))
+	}
 	p.printf("\n")
 	for _, w := range h.Oldest {
 		url := crawler.ItemURL(name, w.Item.Body)

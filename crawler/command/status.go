@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,7 +69,11 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st crawler.Status)
 	}
 	p := &printer{w: out}
 	p.printf("%s: %s\n", l.dir, state)
-	p.printf("%s, %s, generation %d\n\n", plural(st.Pages, "page"), plural(st.Failures, "failure"), st.Generation)
+	p.printf("%s, %s, generation %d\n", plural(st.Pages, "page"), plural(st.Failures, "failure"), st.Generation)
+	if st.ClockBehind > 0 {
+		p.printf("the clock of this machine was set back by %v; waits go on as long as they were to be\n", st.ClockBehind.Round(time.Second))
+	}
+	p.printf("\n")
 	t := newTable("stage", "ready", "delayed", "at work", "later", "dead", "a second")
 	for _, q := range st.Queues {
 		t.row(q.Name, count(q.Ready), count(q.Delayed), count(q.Leased), count(q.Later), count(q.Dead), fmt.Sprintf("%.1f", q.Rate))

@@ -38,12 +38,12 @@ func readCounter(ctx context.Context, store *queue.Store, table, key string) (in
 
 // Status is how far a crawl has come. Its JSON form is stable.
 type Status struct {
-	Done        bool               `json:"done"`
-	Generation  int                `json:"generation"` // that is being crawled, or the last one
-	Pages       int64              `json:"pages"`      // fetched, redirects among them
-	Failures    int64              `json:"failures"`
-	Queues      []QueueStatus      `json:"queues"` // in the order of the stages
-	Items       []ItemStatus       `json:"items,omitempty"`
+	Done       bool          `json:"done"`
+	Generation int           `json:"generation"` // that is being crawled, or the last one
+	Pages      int64         `json:"pages"`      // fetched, redirects among them
+	Failures   int64         `json:"failures"`
+	Queues     []QueueStatus `json:"queues"` // in the order of the stages
+	Items      []ItemStatus  `json:"items,omitempty"`
 
 	// ClockBehind is by how much the clock of the machine was set back; waits go
 	// on as long as they were to be. See queue.QueueStats.

@@ -76,6 +76,10 @@ var (
 	// ErrTooManyBarriers is returned when [MaxBarriers] barriers wait.
 	ErrTooManyBarriers = errors.New("too many barriers waiting")
 
+	// ErrTooManyDeferred is returned when [MaxDeferredGroups] groups of a queue
+	// are deferred.
+	ErrTooManyDeferred = errors.New("too many groups deferred")
+
 	// ErrQueueFull is returned when a transaction that settles nothing
 	// enqueues to a queue above its high-water mark.
 	ErrQueueFull = errors.New("queue is full")

@@ -144,7 +144,7 @@ func (s *Store) rereadQueue(q *queueState, plans []*plan) error {
 	q.known.forget(s.sequence.Load())
 	clear(q.claimed)
 	q.opening, q.sweep = false, true
-	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
+	q.nextDue, q.nextEnd, q.nextBack = 0, 0, q.firstBack() // housekeeping will find the first
 	if q.released != nil {
 		value, err := s.db.Get(context.Background(), appendEpoch(nil, kindBarrier, q.id, q.counts.open))
 		if err != nil {

@@ -64,16 +64,21 @@ func (p *plan) check(r *request) error {
 	var making map[string]bool     // queues that the transaction brings into being
 	var configs map[string]*Config // settings that it has given so far
 	var barriers map[string]int    // that it has placed so far
-	deferred := 0                  // groups that it has deferred so far, of all queues
 	for i := range r.ops {
 		o := &r.ops[i]
 		switch o.kind {
-		case opAck, opRetry, opRelease, opDefer, opBury, opPut, opDelete, opAdd:
+		case opAck, opRetry, opRelease, opBury, opDeleteQueue, opDeleteTable:
+			continue
+		case opPut, opDelete, opAdd:
+			if d := p.s.doomedTable(o.name); d != nil {
+				r.sweeping = d
+				return errSweeping
+			}
 			continue
 		}
 		q := p.find(o.name)
 		switch o.kind {
-		case opPause, opRemove, opForget, opRetryDead, opDropDead, opRejoinGroup, opRejoin:
+		case opPause, opRemove, opForget, opRetryDead, opDropDead:
 			if q == nil && !making[o.name] {
 				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
 			}
@@ -85,23 +90,12 @@ func (p *plan) check(r *request) error {
 			continue // the transaction has no other op
 		}
 		if q == nil && !making[o.name] {
-			if len(p.s.byID)+len(p.created)+len(making) >= maxQueues {
+			if p.s.numbers()+len(p.created)+len(making) >= maxQueues {
 				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
 			}
 			making = with(making, o.name, true)
 		}
 		switch o.kind {
-		case opDeferGroup:
-			known := 0
-			if q != nil {
-				known = len(q.deferring.groups)
-				if _, ok := q.deferring.groups[o.key]; ok {
-					continue
-				}
-			}
-			if deferred++; known+deferred > MaxDeferredGroups {
-				return fmt.Errorf("%w: %d of %s", ErrTooManyDeferred, MaxDeferredGroups, o.name)
-			}
 		case opConfigure:
 			configs = with(configs, o.name, o.config)
 		case opEnqueue:
@@ -119,6 +113,11 @@ func (p *plan) check(r *request) error {
 			if n > MaxBarriers {
 				return fmt.Errorf("%w: %d in %s", ErrTooManyBarriers, MaxBarriers, o.name)
 			}
+		}
+	}
+	if r.alone {
+		if err := p.checkDeletes(r); err != nil {
+			return err
 		}
 	}
 	if !r.settles {
@@ -263,13 +262,8 @@ func (q *queueState) fullPlanned() bool {
 		return false
 	}
 	var live int64
-	size := q.counts.bytes
-	for epoch, e := range q.epochs {
-		if epoch == deferredEpoch {
-			size -= e.bytes
-			continue
-		}
+	for _, e := range q.epochs {
 		live += e.live
 	}
-	return c.HighWaterItems > 0 && live >= c.HighWaterItems || c.HighWaterBytes > 0 && size >= c.HighWaterBytes
+	return c.HighWaterItems > 0 && live >= c.HighWaterItems || c.HighWaterBytes > 0 && q.counts.bytes >= c.HighWaterBytes
 }

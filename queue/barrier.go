@@ -194,6 +194,8 @@ func (s *Store) WaitBarrier(ctx context.Context, id BarrierID) error {
 			}
 		}
 		return fmt.Errorf("wait for barrier %s: %w", id, context.Cause(ctx))
+	case <-q.ended:
+		return fmt.Errorf("wait for barrier %s: %w: it was deleted", id, ErrUnknownQueue)
 	case <-s.failed:
 		return fmt.Errorf("wait for barrier %s: %w", id, s.err())
 	case <-s.stop:

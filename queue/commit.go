@@ -22,6 +22,8 @@ type request struct {
 	most     int         // and how many bytes
 	sequence uint64      // batches published before the marks were looked up
 	full     *queueState // set with ErrQueueFull
+	sweeping *doom       // set with errSweeping
+	alone    bool        // it deletes something, and has a batch of its own
 
 	abandoned bool // its caller waits no more; the caller's own
 
@@ -152,6 +154,10 @@ func (s *Store) admit(r *request) bool {
 		return true
 	}
 	p := s.plan
+	if p.sealed || r.alone && (len(p.requests) > 0 || p.durable()) {
+		s.crowdedOut = len(p.requests) == 0
+		return false
+	}
 	plain := p.foresees(r)
 	if s.flying != nil && !plain {
 		return false
@@ -183,6 +189,7 @@ func (s *Store) admit(r *request) bool {
 	}
 	p.requests = append(p.requests, r)
 	p.plain = p.plain && plain
+	p.sealed = r.alone
 	return true
 }
 

@@ -127,6 +127,9 @@ func (s *Store) subscribe(ctx context.Context, queue string, options *SubscribeO
 	if err := s.err(); err != nil {
 		return nil, err
 	}
+	if q.gone.Load() {
+		return nil, fmt.Errorf("%w: it is being deleted", ErrUnknownQueue)
+	}
 	if c.opts.Durable != "" && q.heldLocked(c.opts.Durable) {
 		return nil, fmt.Errorf("%w: %q", ErrNameInUse, c.opts.Durable)
 	}

@@ -113,14 +113,6 @@ func (h *history) hold(barrier bool) *queue.Delivery {
 	return nil
 }
 
-// until is the time of a deferral.
-func (h *history) until() time.Time {
-	if h.rnd.IntN(3) == 0 {
-		return time.Time{}
-	}
-	return time.Now().Add(time.Duration(h.rnd.IntN(4000)) * time.Millisecond)
-}
-
 // stacked is an error with a stack.
 type stacked struct{ text, stack string }
 
@@ -181,27 +173,6 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 			}
 		}
 	},
-	"Defer": func(h *history, tx *queue.Tx) {
-		if d := h.hold(false); d != nil {
-			tx.Defer(d, h.until(), h.cause())
-		}
-	},
-	"DeferGroup": func(h *history, tx *queue.Tx) {
-		if group := h.group(); group != "" {
-			tx.DeferGroup(h.queue(), group, h.until(), h.text(h.rnd.IntN(4000)))
-		}
-	},
-	"RejoinGroup": func(h *history, tx *queue.Tx) {
-		if group := h.group(); group != "" {
-			tx.RejoinGroup(h.queue(), group)
-		}
-	},
-	"Rejoin": func(h *history, tx *queue.Tx) {
-		page, err := h.s.Browse(h.ctx, h.queue(), nil, 1000)
-		if err == nil {
-			tx.Rejoin(page...)
-		}
-	},
 	"Enqueue": func(h *history, tx *queue.Tx) {
 		q, it := h.queue(), h.item()
 		for range 1 + h.rnd.IntN(30) {
@@ -247,6 +218,19 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 				tx.RetryDead(q, l.ID)
 			}
 		}
+	},
+	"DeleteQueue": func(h *history, tx *queue.Tx) {
+		var alone queue.Tx
+		alone.DeleteQueue("doomed " + fmt.Sprint(h.rnd.IntN(3)))
+		var make queue.Tx
+		make.Enqueue("doomed "+fmt.Sprint(h.rnd.IntN(3)), h.item())
+		h.commit(&make)
+		h.commit(&alone)
+	},
+	"DeleteTable": func(h *history, tx *queue.Tx) {
+		var alone queue.Tx
+		alone.DeleteTable("counters")
+		h.commit(&alone)
 	},
 	"DropDead": func(h *history, tx *queue.Tx) {
 		q := h.queue()

@@ -3,6 +3,8 @@ package queue_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
@@ -21,6 +23,58 @@ func (h *hooked) Commit(ctx context.Context, writes []driver.Write) error {
 		h.committed()
 	}
 	return err
+}
+
+// TestCountsWhileAnItemIsReadBeforePublication has a receiver take items from the
+// disk, new ones and one that was delayed, in the moment between the commit of their
+// batch and its publication.
+func TestCountsWhileAnItemIsReadBeforePublication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		disk := memqueue.NewDisk()
+		first, err := disk.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		build(t, first, func(tx *queue.Tx) {
+			tx.Enqueue("q", queue.Item{Body: []byte("one")}, queue.Item{Delay: time.Second})
+		})
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db, err := disk.Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &hooked{Store: db}
+		s, err := queue.New(ctx, h, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		c, err := s.Subscribe(ctx, "q", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leased := 0
+		h.committed = func() {
+			short, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			if ds, err := c.Receive(short, 5); err == nil {
+				leased += len(ds)
+			}
+			if st, err := s.QueueStats("q"); err != nil || st.Ready < 0 || st.Delayed < 0 || st.Leased != int64(leased) {
+				t.Errorf("%d items are leased, and the counts are %+v, %v", leased, st, err)
+			}
+		}
+		build(t, s, func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Body: []byte("two")}) })
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		h.committed = nil
+		if st, err := s.QueueStats("q"); err != nil || leased == 0 || st.Ready+st.Delayed+st.Leased != 3 {
+			t.Errorf("at the end %d are leased, and the counts are %+v, %v", leased, st, err)
+		}
+	})
 }
 
 // TestItemReadBeforePublicationIsDeliveredOnce has a receiver read an item from

@@ -44,6 +44,9 @@ var (
 	// nobody has subscribed to, configured or enqueued to.
 	ErrUnknownQueue = errors.New("unknown queue")
 
+	// ErrQueueInUse is returned when a queue is deleted that has consumers.
+	ErrQueueInUse = errors.New("queue has consumers")
+
 	// ErrNameInUse is returned when a durable name is held by a session.
 	ErrNameInUse = errors.New("durable name is in use")
 )
@@ -75,10 +78,6 @@ var (
 
 	// ErrTooManyBarriers is returned when [MaxBarriers] barriers wait.
 	ErrTooManyBarriers = errors.New("too many barriers waiting")
-
-	// ErrTooManyDeferred is returned when [MaxDeferredGroups] groups of a queue
-	// are deferred.
-	ErrTooManyDeferred = errors.New("too many groups deferred")
 
 	// ErrQueueFull is returned when a transaction that settles nothing
 	// enqueues to a queue above its high-water mark.

@@ -99,9 +99,7 @@ const filterPage = 4096
 // the filter would be of no use.
 func (f *markFilter) read(s *Store) error {
 	var seen int64
-	s.mu.RLock()
-	queues := s.byID
-	s.mu.RUnlock()
+	queues := s.all()
 	for _, q := range queues {
 		q.mu.Lock()
 		if marks := q.visible.marks; marks != unknownMarks {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sort"
@@ -25,7 +26,7 @@ func (p *plan) housekeep() error {
 	s.mu.Lock()
 	if len(s.flagged) == 0 {
 		s.mu.Unlock()
-		return nil
+		return p.sweep()
 	}
 	if s.space(p.now, false) != nil {
 		s.mu.Unlock() // nothing may be written now
@@ -34,7 +35,9 @@ func (p *plan) housekeep() error {
 	}
 	queues := make([]*queueState, 0, len(s.flagged))
 	for q := range s.flagged {
-		queues = append(queues, q)
+		if !q.gone.Load() {
+			queues = append(queues, q)
+		}
 	}
 	clear(s.flagged)
 	s.mu.Unlock()
@@ -53,7 +56,7 @@ func (p *plan) housekeep() error {
 			s.flag(q)
 		}
 	}
-	return nil
+	return p.sweep()
 }
 
 // housekeepingDue reports whether housekeep would find something to do.
@@ -63,7 +66,7 @@ func (s *Store) housekeepingDue() bool {
 	s.notesMu.Unlock()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return due || len(s.flagged) > 0
+	return due || len(s.flagged)+len(s.doomed) > 0
 }
 
 func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
@@ -116,7 +119,6 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 		{lanes, p.tendLanes},
 		{expire, p.expire},
 		{promote, p.promote},
-		{q.epochs[deferredEpoch] != nil, p.tendDeferrals},
 		{q.sweep, p.sweepEpochs},
 	} {
 		if !step.due {
@@ -238,22 +240,32 @@ func (p *plan) dropsAll(q *queueState, group string) bool {
 	return true
 }
 
-// sweepEpochs removes lane records that finished epochs have left.
+// sweptKinds are the records of lanes that finished epochs leave.
+var sweptKinds = [...]byte{kindLane, kindPointer}
+
+// sweepEpochs removes records of lanes that finished epochs have left. It never
+// passes twice over what it has removed, which would be dear: see driver.Store.Scan.
 func (p *plan) sweepEpochs(q *queueState) (more bool, err error) {
-	n := 0
-	for _, kind := range []byte{kindLane, kindPointer} {
-		start := appendQueue(nil, kind, q.id)
-		err := p.scan(start, appendEpoch(nil, kind, q.id, q.counts.open), func(key, _ []byte) error {
-			p.del(p.seal(append(p.tail(), key...)))
-			if n++; n >= housekeepItems || !p.roomy() {
+	left := housekeepItems
+	for i, kind := range sweptKinds {
+		start, end := q.swept[i], appendEpoch(nil, kind, q.id, q.counts.open)
+		if start == nil {
+			start = appendQueue(nil, kind, q.id)
+		}
+		q.swept[i] = end
+		err := p.scan(start, end, func(key, _ []byte) error {
+			if left == 0 || !p.roomy() {
+				q.swept[i], more = bytes.Clone(key), true
 				return errStop
 			}
+			left--
+			p.del(p.seal(append(p.tail(), key...)))
 			return nil
 		})
 		if err != nil {
 			return false, err
 		}
 	}
-	q.sweep = n >= housekeepItems || !p.roomy()
-	return q.sweep, nil
+	q.sweep = more
+	return more, nil
 }

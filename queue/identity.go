@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"errors"
 )
 
@@ -114,7 +115,7 @@ func (p *plan) lives(q *queueState, at loc) (bool, error) {
 	if alive, known := p.fate(q, at.id); known {
 		return alive, nil
 	}
-	_, _, found, err := p.locate(q, at)
+	_, found, err := p.s.readItem(context.Background(), at)
 	return found, err
 }
 

@@ -108,9 +108,7 @@ func (s *Store) rewriteNotes() error {
 	if !due {
 		return nil
 	}
-	s.mu.RLock()
-	queues := s.byID
-	s.mu.RUnlock()
+	queues := s.all()
 	var notes [][]byte
 	kept := 0
 	for _, q := range queues {
@@ -173,9 +171,6 @@ func (s *Store) notedGroup(key []byte) (q *queueState, group string, ok bool) {
 	if len(key) < 4 || key[0] != kindGroup {
 		return nil, "", false
 	}
-	n := int(binary.BigEndian.Uint16(key[1:]))
-	if n == 0 || n > len(s.byID) || s.byID[n-1] == nil {
-		return nil, "", false
-	}
-	return s.byID[n-1], string(key[3:]), true
+	q = s.numbered(binary.BigEndian.Uint16(key[1:]))
+	return q, string(key[3:]), q != nil
 }

@@ -26,6 +26,7 @@ type plan struct {
 	slot     int    // 0 or 1: which part of a queue is this plan's
 	number   uint64 // of the batch, or 0 before the plan is begun
 	plain    bool   // all of it was foreseen; see foresees
+	sealed   bool   // it takes no more requests
 	requests []*request
 	owed     Size                   // what finish will write, overhead included
 	queues   []*queueState          // with changed counts or effects
@@ -34,14 +35,16 @@ type plan struct {
 	packing   packing
 	settlings settlings
 
-	dropped     map[laneID]bool          // lanes whose record this plan deletes
-	lanes       map[laneID]*pointer      // pointers that this plan makes or moves
-	groups      map[groupID]*groupRecord // settings that this plan writes
-	movedBlocks map[uint64]uint32        // blocks that this plan moves to another epoch
-	gone        map[uint64]bool          // dead letters that this plan removes
-	buried      map[uint64][]byte        // dead letters that this plan makes
-	events      []Event
-	result      *Result // of the transaction being planned
+	dropped map[laneID]bool          // lanes whose record this plan deletes
+	lanes   map[laneID]*pointer      // pointers that this plan makes or moves
+	groups  map[groupID]*groupRecord // settings that this plan writes
+	gone    map[uint64]bool          // dead letters that this plan removes
+	buried  map[uint64][]byte        // dead letters that this plan makes
+	deleted []*queueState            // queues that are no more
+	dooms   []*doom                  // what of them, and of tables, is to be swept
+	swept   []*doom                  // what has been
+	events  []Event
+	result  *Result // of the transaction being planned
 }
 
 type groupID struct {
@@ -64,23 +67,18 @@ type pointer struct {
 type effectKind uint8
 
 const (
-	effectEnd          effectKind = iota // a delivery's lease ends
-	effectEndUncounted                   // the same, and the attempt is not counted
-	effectRelease                        // a delivery goes back, uncounted
-	effectReady                          // an item became ready
-	effectDelayed                        // an item became delayed
-	effectBack                           // a delivery failed and is ready again
-	effectGone                           // a waiting item was removed
-	effectGroup                          // a group's settings changed
-	effectConfig                         // a queue's settings changed
-	effectPause                          // a queue was paused or resumed
-	effectBarrier                        // a barrier delivery was given back
-	effectIdle                           // an empty lane is forgotten
-	effectPointer                        // a lane's pointer has moved
-	effectDefer                          // a group was deferred, or comes back
-	effectAway                           // a ready item has left the open epoch
-	effectReturn                         // an item came back that its lane may have passed
-	effectCleared                        // a lane has nothing on disk but what consumers hold
+	effectEnd     effectKind = iota // a delivery's lease ends
+	effectRelease                   // a delivery goes back, uncounted
+	effectReady                     // an item became ready
+	effectDelayed                   // an item became delayed
+	effectBack                      // a delivery failed and is ready again
+	effectGone                      // a waiting item was removed
+	effectGroup                     // a group's settings changed
+	effectConfig                    // a queue's settings changed
+	effectPause                     // a queue was paused or resumed
+	effectBarrier                   // a barrier delivery was given back
+	effectIdle                      // an empty lane is forgotten
+	effectPointer                   // a lane's pointer has moved
 )
 
 // part is what a plan does to one queue.
@@ -100,28 +98,27 @@ func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
 // effect is what publishing does for one op.
 type effect struct {
 	kind  effectKind
-	flag  bool // effectEnd: the group was not used; effectPause: pause; effectBarrier: counted; effectDefer: deferred; effectPointer: the lane may leave memory
+	flag  bool // effectEnd: the group was not used; effectPause: pause; effectBarrier: counted; effectPointer: the lane may leave memory
 	d     *Delivery
-	at    loc // effectIdle, effectPointer, effectCleared: of the lane; effectGroup, effectDefer: the group alone
+	at    loc // effectIdle, effectPointer: of the lane; effectGroup: the group alone
 	r     ref
 	delay time.Duration
 	group *GroupSettings
-	ptr   *pointer // effectPointer, and effectReady and effectReturn if the lane is new
+	ptr   *pointer // effectPointer, and effectReady if the lane is new
 }
 
 func newPlan(s *Store, slot int) *plan {
 	return &plan{
-		s:           s,
-		slot:        slot,
-		created:     make(map[string]*queueState),
-		packing:     packing{open: make(map[laneID]int)},
-		settlings:   settlings{of: make(map[uint64]int)},
-		dropped:     make(map[laneID]bool),
-		lanes:       make(map[laneID]*pointer),
-		groups:      make(map[groupID]*groupRecord),
-		movedBlocks: make(map[uint64]uint32),
-		gone:        make(map[uint64]bool),
-		buried:      make(map[uint64][]byte),
+		s:         s,
+		slot:      slot,
+		created:   make(map[string]*queueState),
+		packing:   packing{open: make(map[laneID]int)},
+		settlings: settlings{of: make(map[uint64]int)},
+		dropped:   make(map[laneID]bool),
+		lanes:     make(map[laneID]*pointer),
+		groups:    make(map[groupID]*groupRecord),
+		gone:      make(map[uint64]bool),
+		buried:    make(map[uint64][]byte),
 	}
 }
 
@@ -133,16 +130,17 @@ func (p *plan) reset() {
 	if f := p.s.flying; f != nil {
 		p.number = f.number + 1
 	}
-	p.owed = Size{}
+	p.owed, p.sealed = Size{}, false
 	clear(p.writes)
 	clear(p.requests)
 	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]
 	p.arena, p.size = p.arena[:0], 0
 	p.events = p.events[:0]
+	p.deleted, p.dooms, p.swept = nil, nil, nil
 	p.packing.reset()
 	p.settlings.reset()
 	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
-	p.gone, p.buried, p.movedBlocks = emptied(p.gone), emptied(p.buried), emptied(p.movedBlocks)
+	p.gone, p.buried = emptied(p.gone), emptied(p.buried)
 }
 
 // emptied returns an empty map: the given one, unless it has grown so large that
@@ -273,10 +271,7 @@ func (p *plan) queue(name string) *queueState {
 		return q
 	}
 	s := p.s
-	s.mu.RLock()
-	id := len(s.byID) + len(p.created) + 1
-	s.mu.RUnlock()
-	q := newQueueState(s, uint16(id), name)
+	q := newQueueState(s, uint16(p.queueNumber()), name)
 	p.created[name] = q
 	p.putQueue(q, *q.config, false)
 	p.touchEpoch(q.epochs[0])
@@ -297,7 +292,7 @@ const maxQueues = 1<<16 - 1
 // apply plans one op.
 func (p *plan) apply(o *op, r *request) error {
 	switch o.kind {
-	case opAck, opRetry, opRelease, opDefer, opBury:
+	case opAck, opRetry, opRelease, opBury:
 		return p.settle(o)
 	case opEnqueue:
 		return p.enqueue(p.queue(o.name), o, r)
@@ -328,13 +323,14 @@ func (p *plan) apply(o *op, r *request) error {
 		p.putQueue(q, *q.config, o.explicit)
 		p.effect(q, effect{kind: effectPause, flag: o.explicit})
 	case opRemove:
-		return p.remove(p.find(o.name), *o.at, func(t *Totals) *int64 { return &t.Dropped })
-	case opDeferGroup:
-		p.deferGroup(p.queue(o.name), o)
-	case opRejoinGroup:
-		p.rejoinGroup(p.find(o.name), o.key)
-	case opRejoin:
-		return p.rejoinItem(p.find(o.name), *o.at)
+		q := p.find(o.name)
+		if o.at.queue != q.id {
+			return nil // it was of a queue of that name which was deleted
+		}
+		before := q.counts.total.Dropped
+		err := p.remove(q, *o.at, func(t *Totals) *int64 { return &t.Dropped })
+		p.result.Removed += int(q.counts.total.Dropped - before)
+		return err
 	case opForget:
 		return p.forget(p.find(o.name), o)
 	case opRetryDead:
@@ -343,6 +339,7 @@ func (p *plan) apply(o *op, r *request) error {
 		_, found, err := p.deadLetter(p.find(o.name), o.id)
 		if found {
 			p.dropDead(p.find(o.name), o.id)
+			p.result.Removed++
 		}
 		return err
 	case opAddName:
@@ -353,6 +350,10 @@ func (p *plan) apply(o *op, r *request) error {
 		if _, ok := q.names[o.key]; !ok {
 			p.setName(q, o.key, nameRecord{next: q.counts.open})
 		}
+	case opDeleteQueue:
+		p.deleteQueue(p.find(o.name))
+	case opDeleteTable:
+		p.doom(newDoom(0, o.name))
 	case opDropName:
 		q := p.find(o.name)
 		p.del(p.seal(appendNameKey(p.tail(), q.id, o.key)))
@@ -503,9 +504,6 @@ func (p *plan) count(q *queueState, epoch uint32, live, delayed, bytes int64) *e
 	e.live += live
 	e.delayed += delayed
 	p.touchEpoch(e)
-	if epoch == deferredEpoch {
-		e.bytes += bytes
-	}
 	q.counts.bytes += bytes
 	p.touch(q)
 	return e

@@ -37,9 +37,11 @@ type Store struct {
 	failed   chan struct{} // closed by fail
 
 	mu      sync.RWMutex
-	queues  map[string]*queueState // grows only
-	byID    []*queueState          // index is the queue's number less one
-	flagged map[*queueState]bool   // queues that want housekeeping
+	queues  map[string]*queueState
+	byID    []*queueState        // index is the queue's number less one; nil where there is none
+	free    []uint16             // numbers of byID that may be given to new queues
+	doomed  []*doom              // what is deleted and not swept yet
+	flagged map[*queueState]bool // queues that want housekeeping
 	closing bool
 
 	failure  atomic.Pointer[error] // set once; makes the store refuse everything
@@ -48,6 +50,7 @@ type Store struct {
 	filter   *markFilter // nil if there is none
 
 	itemMemory sched.Memory // waiting items in memory
+	dooms      atomic.Int32 // length of doomed
 
 	eventMu   sync.Mutex // one call of Options.OnEvent at a time
 	notesMu   sync.Mutex
@@ -118,8 +121,8 @@ func (s *Store) Close() error {
 		return fmt.Errorf("close store: %w", ErrClosed)
 	}
 	s.closing = true
-	queues := s.byID
 	s.mu.Unlock()
+	queues := s.all()
 	close(s.stop)
 	<-s.done
 	if s.filter != nil {
@@ -160,10 +163,7 @@ func (s *Store) fail(cause error) error {
 		close(s.failed)
 		s.log.Error("store failed", "err", cause)
 		s.emit(Event{Kind: EventFailed, Err: cause})
-		s.mu.RLock()
-		queues := s.byID
-		s.mu.RUnlock() // flag takes it under a queue's lock
-		for _, q := range queues {
+		for _, q := range s.all() {
 			q.wakeAll()
 		}
 	}
@@ -211,6 +211,11 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 		case r.abandoned:
 			tx.ops, tx.committed = nil, true // the committer may still be reading them
 			return err
+		case err == errSweeping:
+			if err := s.waitSwept(ctx, r.sweeping); err != nil {
+				return err
+			}
+			continue
 		case !tx.wait || !errors.Is(err, ErrQueueFull):
 			return err
 		}
@@ -277,10 +282,11 @@ func (s *Store) prepare(ctx context.Context, r *request) error {
 			}
 		case opForget:
 			o.hash = s.secret.hash(o.key)
-		case opRetry, opDefer, opBury:
+		case opRetry, opBury:
 			o.value = appendReason(o.value[:0], o.err)
 		}
 		r.grows = r.grows || o.grows()
+		r.alone = r.alone || o.kind == opDeleteQueue || o.kind == opDeleteTable
 	}
 	s.measure(r)
 	return nil
@@ -352,7 +358,11 @@ func (s *Store) Get(ctx context.Context, table, key string) ([]byte, error) {
 	if err := validName("table", table); err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
-	value, err := s.db.Get(ctx, appendTableKey(nil, table, []byte(key)))
+	var value []byte
+	err := ErrNotFound
+	if s.doomedTable(table) == nil {
+		value, err = s.db.Get(ctx, appendTableKey(nil, table, []byte(key)))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("get %s/%s: %w", table, key, err)
 	}
@@ -378,6 +388,9 @@ func (s *Store) Scan(ctx context.Context, table, from, to string, limit int) ([]
 	}
 	if limit <= 0 {
 		return nil, fmt.Errorf("scan %s: %w", table, invalidf("limit %d", limit))
+	}
+	if s.doomedTable(table) != nil {
+		return nil, nil
 	}
 	prefix := appendTableKey(nil, table, nil)
 	start, end := appendTableKey(nil, table, []byte(from)), prefixEnd(prefix)

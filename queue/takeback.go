@@ -85,6 +85,9 @@ func (s *Store) takeBack(plans []*plan) error {
 	s.recent.forget(published)
 	s.settled.forget(published)
 	s.counters = counterCache{}
+	for _, d := range s.doomed {
+		d.begin()
+	}
 	queues := make(map[*queueState]bool)
 	for _, p := range plans {
 		for _, q := range p.queues {
@@ -94,8 +97,8 @@ func (s *Store) takeBack(plans []*plan) error {
 			p.part(q).clear(q)
 		}
 		for id := range p.lanes {
-			if q := s.byID[id.queue-1:]; len(q) > 0 {
-				queues[q[0]] = true
+			if q := s.numbered(id.queue); q != nil {
+				queues[q] = true
 			}
 		}
 	}
@@ -106,6 +109,9 @@ func (s *Store) takeBack(plans []*plan) error {
 		s.flag(q)
 	}
 	for _, p := range plans {
+		for _, q := range p.deleted {
+			q.gone.Store(false)
+		}
 		for _, r := range p.requests {
 			r.unclaim()
 		}
@@ -144,7 +150,8 @@ func (s *Store) rereadQueue(q *queueState, plans []*plan) error {
 	q.known.forget(s.sequence.Load())
 	clear(q.claimed)
 	q.opening, q.sweep = false, true
-	q.nextDue, q.nextEnd, q.nextBack = 0, 0, q.firstBack() // housekeeping will find the first
+	clear(q.swept[:])
+	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
 	if q.released != nil {
 		value, err := s.db.Get(context.Background(), appendEpoch(nil, kindBarrier, q.id, q.counts.open))
 		if err != nil {

@@ -388,10 +388,10 @@ func Run(t *testing.T, h Harness) {
 		{"Look", lookPromises},
 		{"Refuse", refusePromises},
 		{"Oversized", oversizedPromises},
+		{"Delete", deletePromises},
 		{"Memory", memoryPromises},
 		{"Ahead", aheadPromises},
 		{"Together", togetherPromises},
-		{"Defer", deferPromises},
 	} {
 		t.Run(part.name, func(t *testing.T) { runPromises(t, h, part.promises) })
 	}

@@ -100,9 +100,6 @@ type Source[R Item[R]] interface {
 	// Group returns what is stored of a group, zero if nothing is.
 	Group(name string) (Settings, int64, error)
 
-	// Deferred reports whether a group is.
-	Deferred(group string) bool
-
 	// InFlight reports whether an item is; Claimed, whether one that waits is
 	// about to be removed.
 	InFlight(id uint64) bool
@@ -176,6 +173,17 @@ func (s *Scheduler[R]) Open(now int64) error {
 		lv := s.plain.level(priority)
 		lv.next, lv.horizon = &mark{due, group}, due
 	})
+}
+
+// Clear forgets all lanes, and gives back the memory of what waits in them.
+func (s *Scheduler[R]) Clear() {
+	for _, l := range s.plain.lanes {
+		s.drop(l)
+	}
+	for _, v := range s.views {
+		s.empty(v)
+	}
+	s.plain.levels, s.lows, s.parking = nil, nil, nil
 }
 
 // Lease is an item that was taken.
@@ -484,7 +492,6 @@ type group[R Item[R]] struct {
 	settings Settings
 	nextDue  int64 // the end of its delay
 	inflight int
-	deferred bool
 	lanes    []*Lane[R] // in memory, those of views among them
 }
 
@@ -495,7 +502,6 @@ func (s *Scheduler[R]) groupOf(name string) (*group[R], error) {
 	}
 	g := &group[R]{name: name}
 	if name != "" {
-		g.deferred = s.src.Deferred(name)
 		var err error
 		if g.settings, g.nextDue, err = s.src.Group(name); err != nil {
 			return nil, err
@@ -535,7 +541,7 @@ func (s *Scheduler[R]) limitsOf(g *group[R]) (maxInFlight int, delay int64) {
 // mayServe reports whether time alone keeps the group from being served.
 func (s *Scheduler[R]) mayServe(g *group[R]) bool {
 	limit, _ := s.limitsOf(g)
-	return !g.settings.Paused && !g.deferred && (limit == 0 || g.inflight < limit)
+	return !g.settings.Paused && (limit == 0 || g.inflight < limit)
 }
 
 // reschedule looks at all lanes of a group whose state has changed.

@@ -1,0 +1,34 @@
+package queue
+
+import "context"
+
+// Remembered is how many entries each of the committer's memories has.
+type Remembered struct {
+	Marks, Settled, Counters, Lanes int
+	Filter                          int64 // bytes
+}
+
+// Bounds of Remembered, but for Filter, which Options.SeenMemory bounds.
+const (
+	MaxMarks    = 2 * recentMarksMax
+	MaxSettled  = 2 * settledBlocksMax
+	MaxLanes    = 2 * knownLanesMax
+	MaxCounters = counterCacheMax
+)
+
+func (m *recent[K, V]) size() int { return len(m.young) + len(m.old) }
+
+// Remembered counts what the committer remembers between two batches.
+func (s *Store) Remembered(ctx context.Context) (r Remembered, err error) {
+	err = s.alone(ctx, func() error {
+		r = Remembered{Marks: s.recent.size(), Settled: s.settled.size(), Counters: len(s.counters.values)}
+		for _, q := range s.all() {
+			r.Lanes = max(r.Lanes, q.known.size())
+		}
+		if s.filter != nil {
+			r.Filter = 32 * int64(len(s.filter.blocks))
+		}
+		return nil
+	})
+	return r, err
+}

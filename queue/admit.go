@@ -78,6 +78,11 @@ func (p *plan) check(r *request) error {
 		}
 		q := p.find(o.name)
 		switch o.kind {
+		case opDirectAck, opDirectRetry, opDirectBury:
+			if err := p.checkDirect(q, o, barriers[o.name] > 0); err != nil {
+				return err
+			}
+			continue
 		case opPause, opRemove, opForget, opRetryDead, opDropDead:
 			if q == nil && !making[o.name] {
 				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
@@ -219,6 +224,9 @@ func (d *Delivery) String() string {
 	if d.Barrier != nil {
 		return "barrier " + d.Barrier.ID.String()
 	}
+	if d.direct != nil {
+		return "direct item of " + d.Queue
+	}
 	return fmt.Sprintf("item %d of %s", d.ID, d.Queue)
 }
 
@@ -239,7 +247,7 @@ func (p *plan) foresees(r *request) bool {
 			if q == nil || q.config.BarrierOn != nil || o.item.Key != "" && o.item.Mode != Once {
 				return false
 			}
-		case opPut, opDelete:
+		case opPut, opDelete, opDirectAck:
 		case opAdd:
 			if !p.s.counters.has(o) {
 				return false

@@ -201,6 +201,8 @@ func (z *sizer) add(o *op) {
 	}
 	z.queue(o.name)
 	switch o.kind {
+	case opDirectAck, opDirectRetry, opDirectBury:
+		z.direct(o)
 	case opEnqueue:
 		z.enqueue(o)
 	case opBarrier:
@@ -471,6 +473,8 @@ func (o *op) String() string {
 		return "release " + o.d.String()
 	case opBury:
 		return "bury " + o.d.String()
+	case opDirectAck, opDirectRetry, opDirectBury:
+		return "settle " + o.d.String()
 	case opEnqueue:
 		return fmt.Sprintf("enqueue %d bytes to %q", len(o.value), o.name)
 	case opBarrier:

@@ -66,6 +66,15 @@ func (p *plan) bury(q *queueState, d *Delivery, at loc, r ref, h history, cause 
 	if err := p.leave(q, at, r, func(t *Totals) *int64 { return &t.Buried }); err != nil {
 		return err
 	}
+	p.putDead(q, at, r, h, cause, why)
+	if d != nil {
+		p.effect(q, effect{kind: effectEnd, d: d})
+	}
+	return nil
+}
+
+// putDead plans a dead letter.
+func (p *plan) putDead(q *queueState, at loc, r ref, h history, cause error, why []byte) {
 	at.block = 0
 	rec := deadRecord{at: at, attempts: h.attempts, buried: p.wall, value: r.withHistory(h).value}
 	value := rec.append(nil, why)
@@ -76,10 +85,6 @@ func (p *plan) bury(q *queueState, d *Delivery, at loc, r ref, h history, cause 
 		p.result.Buried++
 	}
 	p.events = append(p.events, Event{Kind: EventBuried, Queue: q.name, ID: at.id, Attempt: rec.attempts, Err: cause})
-	if d != nil {
-		p.effect(q, effect{kind: effectEnd, d: d})
-	}
-	return nil
 }
 
 // deadLetter reads a dead letter as it is after this plan's writes.

@@ -79,6 +79,10 @@ var (
 	// ErrTooManyBarriers is returned when [MaxBarriers] barriers wait.
 	ErrTooManyBarriers = errors.New("too many barriers waiting")
 
+	// ErrNotDirect is returned when a transaction settles a delivery of
+	// [Store.Direct] and the item could not be delivered at once any more.
+	ErrNotDirect = errors.New("item would not be delivered at once")
+
 	// ErrQueueFull is returned when a transaction that settles nothing
 	// enqueues to a queue above its high-water mark.
 	ErrQueueFull = errors.New("queue is full")

@@ -104,12 +104,13 @@ type Delivery struct {
 	// Enqueued is when the item was committed.
 	Enqueued time.Time
 
-	c     *Consumer
-	lease sched.Lease[ref]
-	ref   ref
-	state leaseState // guarded by c.q.mu
-	prev  *Delivery  // held deliveries of c; guarded by c.q.mu
-	next  *Delivery
+	direct *Store // that has made it, if the item is not enqueued yet
+	c      *Consumer
+	lease  sched.Lease[ref]
+	ref    ref
+	state  leaseState // guarded by c.q.mu
+	prev   *Delivery  // held deliveries of c; guarded by c.q.mu
+	next   *Delivery
 }
 
 // leaseState is where a delivery stands between its receipt and its end.

@@ -296,6 +296,8 @@ func (p *plan) apply(o *op, r *request) error {
 		return p.settle(o)
 	case opEnqueue:
 		return p.enqueue(p.queue(o.name), o, r)
+	case opDirectAck, opDirectRetry, opDirectBury:
+		return p.direct(p.find(o.name), o)
 	case opBarrier:
 		p.placeBarrier(p.queue(o.name), o.value, nil)
 	case opPut:

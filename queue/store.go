@@ -280,6 +280,10 @@ func (s *Store) prepare(ctx context.Context, r *request) error {
 					return err
 				}
 			}
+		case opDirectRetry, opDirectBury:
+			if o.value == nil {
+				o.value = appendItem(nil, o.item, 0, now)
+			}
 		case opForget:
 			o.hash = s.secret.hash(o.key)
 		case opRetry, opBury:

@@ -61,6 +61,9 @@ const (
 	opDeleteTable
 	opAddName
 	opDropName
+	opDirectAck
+	opDirectRetry
+	opDirectBury
 )
 
 // op is one change. Which fields it uses depends on its kind.
@@ -91,8 +94,17 @@ type op struct {
 func (tx *Tx) Ack(ds ...*Delivery) {
 	tx.ops = slices.Grow(tx.ops, len(ds))
 	for _, d := range ds {
-		tx.ops = append(tx.ops, op{kind: opAck, d: d})
+		tx.settle(op{kind: opAck, d: d})
 	}
+}
+
+// settle adds the settlement of a delivery.
+func (tx *Tx) settle(o op) {
+	if o.d != nil && o.d.direct != nil {
+		tx.settleDirect(o)
+		return
+	}
+	tx.ops = append(tx.ops, o)
 }
 
 // AckUnused is Ack for items that turned out to ask nothing of their group, as an
@@ -100,7 +112,7 @@ func (tx *Tx) Ack(ds ...*Delivery) {
 // when the item was taken, is taken back.
 func (tx *Tx) AckUnused(ds ...*Delivery) {
 	for _, d := range ds {
-		tx.ops = append(tx.ops, op{kind: opAck, d: d, explicit: true})
+		tx.settle(op{kind: opAck, d: d, explicit: true})
 	}
 }
 
@@ -108,13 +120,13 @@ func (tx *Tx) AckUnused(ds ...*Delivery) {
 // back-off, or, if this was its last attempt, goes to the dead letters. The
 // text of err is kept with a dead letter; err may be nil.
 func (tx *Tx) Retry(d *Delivery, err error) {
-	tx.ops = append(tx.ops, op{kind: opRetry, d: d, err: err})
+	tx.settle(op{kind: opRetry, d: d, err: err})
 }
 
 // RetryAfter is Retry with a delay of the caller's choice, which may be zero.
 // An item of a group does not hold up the others of the group meanwhile.
 func (tx *Tx) RetryAfter(d *Delivery, delay time.Duration, err error) {
-	tx.ops = append(tx.ops, op{kind: opRetry, d: d, err: err, delay: delay, explicit: true})
+	tx.settle(op{kind: opRetry, d: d, err: err, delay: delay, explicit: true})
 }
 
 // Release gives deliveries back as if they had not been taken: they keep their
@@ -122,7 +134,7 @@ func (tx *Tx) RetryAfter(d *Delivery, delay time.Duration, err error) {
 func (tx *Tx) Release(ds ...*Delivery) {
 	tx.ops = slices.Grow(tx.ops, len(ds))
 	for _, d := range ds {
-		tx.ops = append(tx.ops, op{kind: opRelease, d: d})
+		tx.settle(op{kind: opRelease, d: d})
 	}
 }
 
@@ -130,7 +142,7 @@ func (tx *Tx) Release(ds ...*Delivery) {
 // of err is kept with it, and its stack if it or an error that it wraps has a
 // method Stack() []byte.
 func (tx *Tx) Bury(d *Delivery, err error) {
-	tx.ops = append(tx.ops, op{kind: opBury, d: d, err: err})
+	tx.settle(op{kind: opBury, d: d, err: err})
 }
 
 // Enqueue adds items to the tail epoch of a queue. A queue that does not
@@ -337,6 +349,8 @@ func (o *op) validate(s *Store) error {
 		return err
 	}
 	switch o.kind {
+	case opDirectAck, opDirectRetry, opDirectBury:
+		return o.validateDirect(s)
 	case opEnqueue:
 		return validItem(o.item, s.opts.MaxItem)
 	case opBarrier:
@@ -374,7 +388,7 @@ func (tx *Tx) settles() bool {
 // grows reports whether the op stores something new.
 func (o *op) grows() bool {
 	switch o.kind {
-	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup:
+	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opDirectRetry:
 		return true
 	}
 	return false

@@ -118,8 +118,10 @@ func pick[T any](rnd *rand.Rand, from []T) T { return from[rnd.IntN(len(from))] 
 func (m *model) step() {
 	q := pick(m.rnd, m.queues)
 	switch n := m.rnd.IntN(100); {
-	case n < 55:
+	case n < 50:
 		m.transactions()
+	case n < 55:
+		m.passBy(q)
 	case n < 75:
 		if len(q.sessions) > 0 {
 			m.receive(q, pick(m.rnd, q.sessions))

@@ -253,6 +253,62 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 	}
 }
 
+// passBy enqueues and settles an item at once, in a transaction of its own.
+func (m *model) passBy(q *refQueue) {
+	d, ok := m.s.Direct(q.name, 1)
+	waiting := 0
+	for _, it := range q.items {
+		if it.epoch == q.open && it.holder == nil && it.due.IsZero() {
+			waiting++
+		}
+	}
+	if want := !q.paused && q.open == q.tail && !q.released && q.cfg.MaxInFlight == 0 && waiting <= 1; ok != want {
+		m.log("pass by %s", q.name)
+		m.fail("Direct(%s) = %v with %d waiting, epochs %d to %d", q.name, ok, waiting, q.open, q.tail)
+	}
+	if !ok {
+		return
+	}
+	m.serial++
+	it := queue.Item{Body: []byte(fmt.Sprint("i", m.serial)), Priority: pick(m.rnd, []int{-5, 0, 5})}
+	d.Item = it
+	var tx queue.Tx
+	outcome := pick(m.rnd, []string{"ack", "ack", "retry", "release", "bury"})
+	m.log("pass by %s with %s, %s", q.name, it.Body, outcome)
+	switch outcome {
+	case "ack":
+		tx.Ack(d)
+	case "retry":
+		tx.Retry(d, errModel)
+	case "release":
+		tx.Release(d)
+	case "bury":
+		tx.Bury(d, errModel)
+	}
+	m.must(m.s.Commit(m.ctx, &tx))
+	now := time.Now()
+	q.enqueue(it, m.serial, now)
+	ref := q.items[string(it.Body)]
+	switch last := q.maxAttempts() == 1; {
+	case outcome == "ack":
+		q.leave(ref, &q.totals.Acked)
+	case outcome == "bury", outcome == "retry" && last:
+		q.bury(ref, m.deadID(q.name, string(it.Body)))
+	case outcome == "retry":
+		q.again(ref, q.backoff(1), now)
+	}
+}
+
+// deadID returns the id of a dead letter, or 0.
+func (m *model) deadID(q, body string) uint64 {
+	for _, l := range m.dead(q) {
+		if string(l.Item.Body) == body {
+			return l.ID
+		}
+	}
+	return 0
+}
+
 func (m *model) settleBarrier(tx *queue.Tx, q *refQueue, s *refSession) (string, func(time.Time)) {
 	d := s.told
 	back := func(count int) func(time.Time) {

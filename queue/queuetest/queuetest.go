@@ -382,6 +382,7 @@ func Run(t *testing.T, h Harness) {
 		{"Clock", clockPromises},
 		{"Settle", settlePromises},
 		{"Deaths", deathPromises},
+		{"Direct", directPromises},
 		{"Flow", flowPromises},
 		{"Barrier", barrierPromises},
 		{"Subscription", subscriptionPromises},

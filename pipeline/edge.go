@@ -53,7 +53,19 @@ func (e *Edge[T]) config() queue.Config { return e.Config }
 // Emit adds a value to what the stage's transaction will enqueue. It cannot
 // fail: an error of encoding, or a feed that was not declared, fails the
 // attempt once the stage returns.
+//
+// The value may be encoded after the stage has returned, or be handed to the next
+// stage as it is, with what its encoded form leaves out, such as unexported fields:
+// what it refers to must not be changed after Emit.
 func (e *Edge[T]) Emit(out *Out, v T) {
+	if out.chains && e.Key == nil && e.Group == nil {
+		if out.declared(e) {
+			out.emitted = append(out.emitted, emission{
+				queue: e.name, live: v, make: func() (queue.Item, error) { return e.Item(v) },
+			})
+		}
+		return
+	}
 	item, err := e.Item(v)
 	if err != nil {
 		out.fail(err)
@@ -102,7 +114,7 @@ func (e *Edge[T]) Emitted(out *Out) ([]T, error) {
 		if em.queue != e.name {
 			continue
 		}
-		v, err := e.Value(em.item.Body)
+		v, err := e.Value(em.encoded.Body)
 		if err != nil {
 			return nil, err
 		}

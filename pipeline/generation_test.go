@@ -181,6 +181,12 @@ func (c *crashing) Commit(ctx context.Context, writes []driver.Write) error {
 // crash may change what generations there are, what was in them, or how often
 // OnGeneration took effect.
 func TestCrashAtEveryCommit(t *testing.T) {
+	for _, chain := range []bool{true, false} {
+		t.Run(fmt.Sprintf("chain=%v", chain), func(t *testing.T) { testCrashAtEveryCommit(t, chain) })
+	}
+}
+
+func testCrashAtEveryCommit(t *testing.T, chain bool) {
 	const limit = 24
 	for _, after := range []bool{false, true} {
 		for k := 1; ; k++ {
@@ -188,7 +194,7 @@ func TestCrashAtEveryCommit(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				disk := memqueue.NewDisk()
 				for crashed := true; crashed; {
-					crashed = crashRun(t, disk, k, after, limit)
+					crashed = crashRun(t, disk, k, after, chain, limit)
 					if crashed {
 						crashes++
 					}
@@ -210,7 +216,7 @@ func TestCrashAtEveryCommit(t *testing.T) {
 
 // crashRun runs until the k-th commit; every process that follows may do k more
 // than the one before, so that there is an end.
-func crashRun(t *testing.T, disk *memqueue.Disk, k int, after bool, limit int) (crashed bool) {
+func crashRun(t *testing.T, disk *memqueue.Disk, k int, after, chain bool, limit int) (crashed bool) {
 	ctx := t.Context()
 	db, err := disk.Driver()
 	if err != nil {
@@ -228,6 +234,7 @@ func crashRun(t *testing.T, disk *memqueue.Disk, k int, after bool, limit int) (
 	defer store.Close()
 	nodes, pages, visit := tree(limit)
 	p := pipeline.New(store, &pipeline.Options{
+		NoChaining: !chain,
 		OnGeneration: func(_ context.Context, g pipeline.Generation, tx *queue.Tx) error {
 			tx.Add("ended", fmt.Sprint(g.Number), 1)
 			return nil

@@ -45,6 +45,20 @@ func (l *limiter) acquire(ctx context.Context, n int) (int, error) {
 	}
 }
 
+// tryBegin takes a slot that nobody works in for a value that is at hand, even if it
+// has been acquired for values that may come.
+func (l *limiter) tryBegin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy >= l.limit {
+		return false
+	}
+	l.acquired++
+	l.busy++
+	l.peak = max(l.peak, l.busy)
+	return true
+}
+
 // begin says that work begins on the values of n acquired slots.
 func (l *limiter) begin(n int) {
 	l.mu.Lock()

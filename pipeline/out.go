@@ -17,6 +17,7 @@ type Out struct {
 	emitted []emission
 	after   []func() // the commit
 	feeds   []string // declared; nil in tests, where everything may be fed
+	chains  bool     // values may be handed on as they are
 
 	attempt    int
 	failures   int // before this attempt
@@ -28,25 +29,70 @@ type Out struct {
 
 // emission is an item for a queue, or a record for a table.
 type emission struct {
-	queue string
-	item  queue.Item
+	queue   string
+	encoded queue.Item
+
+	// Of a value that may be chained.
+	live any
+	make func() (queue.Item, error) // nil once encoded is
+	link *link                      // if it was
 
 	table, key string
 	value      []byte
 }
 
-func (e *emission) add(tx *queue.Tx) {
-	if e.table != "" {
-		tx.Put(e.table, e.key, e.value)
-		return
+// item returns the item of the emission, which is made when somebody asks.
+func (e *emission) item() (queue.Item, error) {
+	if e.make == nil {
+		return e.encoded, nil
 	}
-	tx.Enqueue(e.queue, e.item)
+	item, err := e.make()
+	if err == nil {
+		e.encoded, e.make = item, nil
+	}
+	return item, err
+}
+
+// add adds what has been encoded and has not been chained.
+func (e *emission) add(tx *queue.Tx) {
+	switch {
+	case e.link != nil:
+	case e.table != "":
+		tx.Put(e.table, e.key, e.value)
+	default:
+		tx.Enqueue(e.queue, e.encoded)
+	}
+}
+
+// encode makes the items of what is not chained.
+func (o *Out) encode() error {
+	for i := range o.emitted {
+		if e := &o.emitted[i]; e.link == nil {
+			if _, err := e.item(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unchain takes back that values were chained.
+func (o *Out) unchain() {
+	for i := range o.emitted {
+		o.emitted[i].link = nil
+	}
+}
+
+func (o *Out) callAfter() {
+	for _, fn := range o.after {
+		fn()
+	}
 }
 
 // mayPrecede reports whether the emission does no harm if it happens twice, or
 // without the rest.
 func (e *emission) mayPrecede() bool {
-	return e.table != "" || e.item.Key != "" && e.item.Mode == queue.Once
+	return e.table != "" || e.encoded.Key != "" && e.encoded.Mode == queue.Once
 }
 
 // NewOut returns an Out for calling a stage in a test: attempt 1, not the last,
@@ -55,11 +101,17 @@ func NewOut() *Out { return &Out{attempt: 1} }
 
 // Enqueue is Emit for an item that its [Edge] has made.
 func (o *Out) Enqueue(e AnyEdge, item queue.Item) {
+	if o.declared(e) {
+		o.emitted = append(o.emitted, emission{queue: e.Name(), encoded: item})
+	}
+}
+
+func (o *Out) declared(e AnyEdge) bool {
 	if o.feeds != nil && !slices.Contains(o.feeds, e.Name()) {
 		o.fail(fmt.Errorf("%w: %s", ErrUndeclared, e.Name()))
-		return
+		return false
 	}
-	o.emitted = append(o.emitted, emission{queue: e.Name(), item: item})
+	return true
 }
 
 // PutAhead is Emit for a record of a table. It is for records that there are
@@ -124,5 +176,5 @@ func (o *Out) LastAttempt() bool { return o.last }
 func (o *Out) Generation() int { return o.generation }
 
 // ID returns the item's number, unique in the store and growing with the order
-// of enqueueing.
+// of enqueueing; 0 if the value was chained (see [Options]).
 func (o *Out) ID() uint64 { return o.id }

@@ -20,7 +20,8 @@ import (
 // it. Returning an error makes the item be tried again after a back-off; see
 // [Permanent], [RetryAfter] and [Verdict]. The context ends when the pipeline stops and
 // the stage has had [Options].DrainTime to finish; an item whose stage returns
-// an error then goes back uncounted.
+// an error then goes back uncounted. A stage must not change what its value refers
+// to: the stage before may have handed it on as it is (see [Options].NoChaining).
 type Func[In any] func(ctx context.Context, in In, out *Out) error
 
 // BatchFunc is a stage that works on several values at once, as one does that
@@ -48,6 +49,13 @@ type Options struct {
 	// TimeLimit is for stages without one of their own; see [TimeLimit].
 	// Default 10m. Negative means none.
 	TimeLimit time.Duration
+
+	// NoChaining makes every value go through its queue. By default a value is
+	// handed to the next stage at once, in the same worker and as it is, where
+	// that stage has a worker free and no backlog, and one transaction holds
+	// what both do. The store looks the same either way, and so do crashes and
+	// failures; a stage sees an [Out].ID of 0 then. See also [Unchained].
+	NoChaining bool
 
 	// KeepRunning makes Run wait for more work when the pipeline is done,
 	// instead of returning.
@@ -134,7 +142,10 @@ type stage struct {
 	maxWorkers int
 	batch      int  // values in a call at most
 	serial     bool // a call ends with its commit
+	unchained  bool
 	call       func(ctx context.Context, bodies [][]byte, out *Out) error
+	accepts    func(v any) bool // whether callLive takes it
+	callLive   func(ctx context.Context, v any, out *Out) error
 	timeLimit  time.Duration // negative for none
 	limit      *limiter      // of the present or last run; written under p.mu
 
@@ -174,6 +185,11 @@ func MinWorkers(n int) StageOption { return func(s *stage) { s.minWorkers = n } 
 func Serial() StageOption {
 	return func(s *stage) { s.serial, s.minWorkers, s.maxWorkers = true, 1, 1 }
 }
+
+// Unchained makes the stage take all its values from its queue; see
+// [Options].NoChaining. It is for stages that are better off with workers of their
+// own, such as those that wait for another process.
+func Unchained() StageOption { return func(s *stage) { s.unchained = true } }
 
 // TimeLimit bounds the time of each call of the stage. When it has passed the
 // call's context ends, with [ErrTimeLimit] as its cause; what the stage then returns
@@ -217,6 +233,8 @@ func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], o
 		}
 		return fn(ctx, in, out)
 	}
+	s.accepts = func(v any) bool { _, ok := v.(In); return ok }
+	s.callLive = func(ctx context.Context, v any, out *Out) error { return fn(ctx, []In{v.(In)}, out) }
 	switch {
 	case edge.name == "":
 		p.wiring = append(p.wiring, errors.New("an edge has no name"))

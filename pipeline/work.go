@@ -115,20 +115,13 @@ var errBatch = errors.New("batch failed")
 
 // attempt is handle for one call of the stage; called is called after it.
 func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called func()) error {
-	first := ds[0]
-	out := &Out{
-		feeds: s.feeds, attempt: first.Attempt, failures: first.Attempt - 1 - first.Deaths,
-		generation: int(first.Epoch), id: first.ID,
-	}
-	out.last = s.lastAttempt(out.failures + 1)
-	if out.feeds == nil {
-		out.feeds = []string{}
-	}
+	chains := s.mayChain(ds)
+	out := s.newOut(ds[0], chains)
 	bodies := make([][]byte, len(ds))
 	for i, d := range ds {
 		bodies[i] = d.Item.Body
 	}
-	err := s.run(working, bodies, out)
+	err := s.run(working, func(ctx context.Context) error { return s.call(ctx, bodies, out) })
 	if err == nil {
 		err = out.err
 	}
@@ -137,6 +130,17 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		return errBatch
 	}
 	called()
+	if err == nil && chains {
+		left := chainMost
+		links := s.chain(working, ds[0].Epoch, out, &left)
+		if err = out.encode(); err == nil && len(links) > 0 {
+			if done, failed := s.commitChain(working, ds, out, links); done {
+				return failed
+			}
+			out.unchain()
+			err = out.encode()
+		}
+	}
 	var smaller func() (*queue.Tx, error)
 	if err == nil {
 		smaller = func() (*queue.Tx, error) { return s.divide(working, ds, out) }
@@ -145,23 +149,31 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 	if err != nil || failed != nil || !committed {
 		return failed
 	}
-	return protect(func() error {
-		for _, fn := range out.after {
-			fn()
-		}
-		return nil
-	})
+	return protect(func() error { out.callAfter(); return nil })
+}
+
+// newOut returns the Out for a call of the stage.
+func (s *stage) newOut(d *queue.Delivery, chains bool) *Out {
+	out := &Out{
+		feeds: s.feeds, chains: chains, attempt: d.Attempt, failures: d.Attempt - 1 - d.Deaths,
+		generation: int(d.Epoch), id: d.ID,
+	}
+	out.last = s.lastAttempt(out.failures + 1)
+	if out.feeds == nil {
+		out.feeds = []string{}
+	}
+	return out
 }
 
 // run calls the stage, within its time limit.
-func (s *stage) run(working context.Context, bodies [][]byte, out *Out) error {
+func (s *stage) run(working context.Context, call func(ctx context.Context) error) error {
 	ctx := working
 	if s.timeLimit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(working, s.timeLimit, ErrTimeLimit)
 		defer cancel()
 	}
-	err := protect(func() error { return s.call(ctx, bodies, out) })
+	err := protect(func() error { return call(ctx) })
 	if err != nil && working.Err() == nil && context.Cause(ctx) == ErrTimeLimit {
 		err = fmt.Errorf("%w after %v: %w", ErrTimeLimit, s.timeLimit, err)
 	}

@@ -45,6 +45,7 @@ type checker struct {
 	q        *queueState
 	epochs   map[uint32]*epochCounts // counted from the items
 	bytes    int64
+	asked    []question // that wait for their answers
 }
 
 var errEnough = errors.New("enough findings")
@@ -65,9 +66,15 @@ func (c *checker) queue(q *queueState) error {
 	for _, step := range []func() error{
 		c.readyItems, c.delayedItems, c.counts, c.laneRecords, c.pointers, c.expiries, c.marks, c.dead, c.barriers, c.memory,
 	} {
-		if err := step(); errors.Is(err, errEnough) {
+		err := step()
+		if err == nil {
+			err = c.answers()
+		}
+		if errors.Is(err, errEnough) {
+			c.asked = nil
 			return nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -122,31 +129,11 @@ func (s *Store) scanPages(ctx context.Context, start, end []byte, fn func(key, v
 
 func (c *checker) readyItems() error {
 	var lane laneKey
-	var low uint64
-	var hasLane bool
 	first := true
 	return c.items(kindReady, func(at loc, r ref) error {
 		if k := at.lane(); first || k != lane {
 			first, lane = false, k
-			due, found, err := c.s.lookUp(appendLaneKey(nil, c.q.id, k))
-			if err != nil {
-				return err
-			}
-			hasLane, low = found, 0
-			if !found {
-				if err := c.find("item %d has no lane record", at.id); err != nil {
-					return err
-				}
-			} else if d, n := binary.Varint(due); n > 0 {
-				p, _, err := c.s.lookUp(appendPointerKey(nil, c.q.id, k, d))
-				if err != nil {
-					return err
-				}
-				low, _ = binary.Uvarint(p)
-			}
-		}
-		if hasLane && r.floor() < low {
-			if err := c.find("item %d lies below its lane's low id %d", at.id, low); err != nil {
+			if err := c.lane(k, at.id, r.floor()); err != nil {
 				return err
 			}
 		}
@@ -154,6 +141,26 @@ func (c *checker) readyItems() error {
 			return c.inMemory(at, r)
 		}
 		return nil
+	})
+}
+
+// lane checks the record and the pointer of a lane, whose first item has an id and
+// a floor.
+func (c *checker) lane(k laneKey, id, floor uint64) error {
+	return c.ask(appendLaneKey(nil, c.q.id, k), func(value []byte, found bool) error {
+		if !found {
+			return c.find("item %d has no lane record", id)
+		}
+		due, n := binary.Varint(value)
+		if n <= 0 {
+			return nil // laneRecords says so
+		}
+		return c.ask(appendPointerKey(nil, c.q.id, k, due), func(value []byte, _ bool) error {
+			if low, _ := binary.Uvarint(value); floor < low {
+				return c.find("item %d lies below its lane's low id %d", id, low)
+			}
+			return nil
+		})
 	})
 }
 
@@ -242,13 +249,12 @@ func (c *checker) item(at loc, r ref) error {
 		return c.find("item %d should be stored alone, and is in block %d", at.id, at.block)
 	}
 	if r.expires != 0 {
-		where, found, err := c.s.lookUp(appendExpiryKey(nil, c.q.id, r.expires, at.id))
-		if err != nil {
-			return err
-		}
-		if !found || !bytes.Equal(where, at.appendKey(nil)) {
-			return c.find("item %d expires, and the expiry index does not say where it is", at.id)
-		}
+		return c.ask(appendExpiryKey(nil, c.q.id, r.expires, at.id), func(where []byte, found bool) error {
+			if !found || !bytes.Equal(where, at.appendKey(nil)) {
+				return c.find("item %d expires, and the expiry index does not say where it is", at.id)
+			}
+			return nil
+		})
 	}
 	return nil
 }
@@ -256,18 +262,20 @@ func (c *checker) item(at loc, r ref) error {
 // keyed checks an item's mark. A later item may have taken the key of one in
 // flight, and Forget may have removed the mark.
 func (c *checker) keyed(at loc, item storedItem) error {
-	value, found, err := c.s.lookUp(appendMarkKey(nil, c.q.id, c.s.secret.hash(item.Key)))
-	if err != nil || !found {
-		return err
-	}
-	m, err := decodeMark(c.q.id, value)
-	if err != nil {
-		return c.find("%w of key %q", err, item.Key)
-	}
-	if m.at.id == at.id && m.at != at {
-		return c.find("item %d lies at %+v, its mark says %+v", at.id, at, m.at)
-	}
-	return nil
+	name := item.Key
+	return c.ask(appendMarkKey(nil, c.q.id, c.s.secret.hash(name)), func(value []byte, found bool) error {
+		if !found {
+			return nil
+		}
+		m, err := decodeMark(c.q.id, value)
+		if err != nil {
+			return c.find("%w of key %q", err, name)
+		}
+		if m.at.id == at.id && m.at != at {
+			return c.find("item %d lies at %+v, its mark says %+v", at.id, at, m.at)
+		}
+		return nil
+	})
 }
 
 func (c *checker) counts() error {
@@ -322,17 +330,15 @@ func (c *checker) laneRecords() error {
 			return c.find("lane record %q is malformed", key)
 		}
 		k := laneKey{epochOf(key), bytePrio(rest[0]), string(rest[1 : len(rest)-1])}
-		_, found, err := c.s.lookUp(appendPointerKey(nil, c.q.id, k, due))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return c.find("lane %v has no pointer at %d", k, due)
-		}
 		if k.epoch == c.q.open && !c.q.sched.Loads(k.key(), due) {
 			return c.find("lane %v is neither in memory nor yet to be loaded", k)
 		}
-		return nil
+		return c.ask(appendPointerKey(nil, c.q.id, k, due), func(_ []byte, found bool) error {
+			if !found {
+				return c.find("lane %v has no pointer at %d", k, due)
+			}
+			return nil
+		})
 	})
 }
 
@@ -342,27 +348,23 @@ func (c *checker) pointers() error {
 		if err != nil {
 			return c.find("%w", err)
 		}
-		value, found, err := c.s.lookUp(appendLaneKey(nil, c.q.id, k))
-		if err != nil {
-			return err
-		}
-		if d, _ := binary.Varint(value); !found || d != due {
-			return c.find("pointer of lane %v at %d has no lane record that says so", k, due)
-		}
-		return nil
+		return c.ask(appendLaneKey(nil, c.q.id, k), func(value []byte, found bool) error {
+			if d, _ := binary.Varint(value); !found || d != due {
+				return c.find("pointer of lane %v at %d has no lane record that says so", k, due)
+			}
+			return nil
+		})
 	})
 }
 
 func (c *checker) expiries() error {
 	return c.scan(kindExpiry, func(key, value []byte) error {
-		_, found, err := c.s.lookUp(value)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return c.find("expiry %q points to no item", key)
-		}
-		return nil
+		return c.ask(value, func(_ []byte, found bool) error {
+			if !found {
+				return c.find("expiry %q points to no item", key)
+			}
+			return nil
+		})
 	})
 }
 

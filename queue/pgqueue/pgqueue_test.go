@@ -102,7 +102,7 @@ func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 1) }
 
 func TestModel(t *testing.T) {
 	if *long {
-		queuetest.Model(t, harness, 30)
+		queuetest.Model(t, harness, 15)
 		return
 	}
 	queuetest.Model(t, harness, 2)
@@ -111,6 +111,11 @@ func TestModel(t *testing.T) {
 func TestQueue(t *testing.T) {
 	if *long {
 		queuetest.Run(t, harness)
+	}
+}
+
+func TestCrashAtEveryWrite(t *testing.T) {
+	if *long {
 		queuetest.CrashAtEveryWrite(t, harness)
 	}
 }

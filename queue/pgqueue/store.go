@@ -140,6 +140,14 @@ func (d *store) lock(ctx context.Context, key int64) error {
 
 // checkServer refuses a server that does not keep what it has confirmed.
 func (d *store) checkServer(ctx context.Context) error {
+	var version string
+	var number int
+	if err := d.leading.QueryRow(ctx, "SELECT version(), current_setting('server_version_num')::int").Scan(&version, &number); err != nil {
+		return err
+	}
+	if number < 140000 || strings.Contains(version, "CockroachDB") {
+		return fmt.Errorf("the server is %s, want PostgreSQL 14 or later with its advisory locks", version)
+	}
 	var off []string
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		var value string

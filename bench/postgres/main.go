@@ -1,0 +1,395 @@
+// Command postgres measures a store on PostgreSQL beside one in a folder and
+// beside River, on the same machine and the same server, in turns.
+//
+//	go run . -rounds 3 -d 5s
+//	go run . -only depth -items 10000000
+//	go run . -only takeover,vacuum
+//
+// The server is PostgreSQL as it comes, but for the sizes of its memory: it syncs
+// what it confirms.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seed-301537d8/weir/internal/pgtest"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+	"github.com/seed-301537d8/weir/queue/pgqueue"
+)
+
+var (
+	rounds  = flag.Int("rounds", 3, "how often to measure each, in turns")
+	length  = flag.Duration("d", 5*time.Second, "how long each measurement takes")
+	items   = flag.Int("items", 1_000_000, "how many items wait at most, for depth and takeover")
+	only    = flag.String("only", "", "of steps,takeack,depth,takeover,vacuum: those, with commas between them")
+	schemas int
+)
+
+type bench struct {
+	ctx    context.Context
+	server *pgtest.Server
+}
+
+func main() {
+	flag.Parse()
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	server, err := pgtest.Start("shared_buffers=512MB", "max_wal_size=4GB")
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	b := &bench{context.Background(), server}
+	for _, m := range []struct {
+		name string
+		run  func() error
+	}{
+		{"steps", b.steps}, {"takeack", b.takeAck}, {"depth", b.depth}, {"takeover", b.takeover}, {"vacuum", b.vacuum},
+	} {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), m.name) {
+			continue
+		}
+		if err := m.run(); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// onPostgres opens a store of its own on the server.
+func (b *bench) onPostgres() (*queue.Store, string, error) {
+	schemas++
+	schema := fmt.Sprint("s", schemas)
+	s, err := pgqueue.Open(b.ctx, b.server.DSN(), &pgqueue.Options{Schema: schema})
+	return s, schema, err
+}
+
+// onDisk opens a store in a folder.
+func onDisk() (s *queue.Store, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = badgerqueue.Open(dir, nil)
+	return s, func() { os.RemoveAll(dir) }, err
+}
+
+// fill enqueues keyed items of 200 bytes.
+func fill(ctx context.Context, s *queue.Store, n int) error {
+	for i := 0; i < n; {
+		var tx queue.Tx
+		for range min(1000, n-i) {
+			tx.Enqueue("q", queue.Item{Key: fmt.Sprint("seed ", i), Body: make([]byte, 200)})
+			i++
+		}
+		if err := s.Commit(ctx, &tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work runs workers for the length, each of which calls do again and again, and
+// returns how many items they did in a second.
+func work(ctx context.Context, s *queue.Store, workers int, d time.Duration, do func(ctx context.Context, c *queue.Consumer) (int, error)) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var n atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range workers {
+		wg.Go(func() {
+			c, err := s.Subscribe(ctx, "q", nil)
+			for err == nil && ctx.Err() == nil {
+				var k int
+				k, err = do(ctx, c)
+				n.Add(int64(k))
+			}
+			if err != nil && ctx.Err() == nil {
+				failed.Store(&err)
+				cancel()
+			}
+			if c != nil {
+				c.Close()
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	return float64(n.Load()) / time.Since(begin).Seconds(), nil
+}
+
+// steps compares takes with ten keyed enqueues and an ack each, and River's jobs.
+func (b *bench) steps() error {
+	measure := func(s *queue.Store) (float64, error) {
+		defer s.Close()
+		if err := fill(b.ctx, s, 2000); err != nil {
+			return 0, err
+		}
+		return work(b.ctx, s, 128, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
+			ds, err := c.Receive(ctx, 1)
+			if err != nil {
+				return 0, err
+			}
+			var tx queue.Tx
+			tx.Ack(ds[0])
+			for i := range 10 {
+				tx.Enqueue("q", queue.Item{Key: fmt.Sprint(ds[0].ID, "/", i), Body: make([]byte, 200)})
+			}
+			return 1, s.Commit(ctx, &tx)
+		})
+	}
+	var disk, postgres, river, riverSteps []float64
+	for range *rounds {
+		s, remove, err := onDisk()
+		if err != nil {
+			return err
+		}
+		n, err := measure(s)
+		remove()
+		if err != nil {
+			return err
+		}
+		disk = append(disk, n)
+		if s, _, err = b.onPostgres(); err != nil {
+			return err
+		}
+		if n, err = measure(s); err != nil {
+			return err
+		}
+		postgres = append(postgres, n)
+		if n, err = b.river(false); err != nil {
+			return err
+		}
+		river = append(river, n)
+		if n, err = b.river(true); err != nil {
+			return err
+		}
+		riverSteps = append(riverSteps, n)
+	}
+	fmt.Printf("steps/s: folder %.0f, PostgreSQL %.0f (%.2f of the folder), River %.0f (PostgreSQL has %.1f times as many); River's jobs/s alone %.0f\n",
+		median(disk), median(postgres), median(postgres)/median(disk), median(riverSteps), median(postgres)/median(riverSteps), median(river))
+	return nil
+}
+
+// takeAck measures batches of 100.
+func (b *bench) takeAck() error {
+	var rates []float64
+	for range *rounds {
+		s, _, err := b.onPostgres()
+		if err != nil {
+			return err
+		}
+		n, err := b.takeAckOf(s, 1_000_000)
+		if err != nil {
+			return err
+		}
+		if err := s.Close(); err != nil {
+			return err
+		}
+		rates = append(rates, n)
+	}
+	fmt.Printf("take+ack of 100: %.0f items/s\n", median(rates))
+	return nil
+}
+
+// takeAckOf fills a store and empties it again, for the length at most.
+func (b *bench) takeAckOf(s *queue.Store, n int) (float64, error) {
+	if err := fill(b.ctx, s, n); err != nil {
+		return 0, err
+	}
+	var left atomic.Int64
+	left.Store(int64(n) - 3200) // nobody waits for what will not come
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	begin := time.Now()
+	took := time.Duration(0)
+	_, err := work(ctx, s, 16, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
+		ds, err := c.Receive(ctx, 100)
+		if err != nil {
+			return 0, err
+		}
+		var tx queue.Tx
+		tx.Ack(ds...)
+		if err := s.Commit(ctx, &tx); err != nil {
+			return 0, err
+		}
+		if left.Add(-int64(len(ds))) < 0 {
+			cancel()
+		}
+		return len(ds), nil
+	})
+	took = time.Since(begin)
+	return float64(int64(n)-3200-left.Load()) / took.Seconds(), err
+}
+
+// depth measures steps that leave as many items as there were, with more and more
+// of them waiting.
+func (b *bench) depth() error {
+	for n := 1000; n <= *items; n *= 10 {
+		s, _, err := b.onPostgres()
+		if err != nil {
+			return err
+		}
+		if err := fill(b.ctx, s, n); err != nil {
+			return err
+		}
+		rate, err := work(b.ctx, s, 64, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
+			ds, err := c.Receive(ctx, 1)
+			if err != nil {
+				return 0, err
+			}
+			var tx queue.Tx
+			tx.Ack(ds[0])
+			tx.Enqueue("q", queue.Item{Key: fmt.Sprint("new ", ds[0].ID), Body: make([]byte, 200)})
+			return 1, s.Commit(ctx, &tx)
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("with %d items waiting: %.0f take+enqueue+ack/s\n", n, rate)
+		if err := s.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeover measures how long it takes from the end of a leader to the first
+// delivery by the next.
+func (b *bench) takeover() error {
+	s, schema, err := b.onPostgres()
+	if err != nil {
+		return err
+	}
+	if err := fill(b.ctx, s, *items); err != nil {
+		return err
+	}
+	c, err := s.Subscribe(b.ctx, "q", nil)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Receive(b.ctx, 1000); err != nil {
+		return err
+	}
+	if err := b.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'weir % " + schema + "'"); err != nil {
+		return err
+	}
+	begin := time.Now()
+	next, err := pgqueue.Open(b.ctx, b.server.DSN(), &pgqueue.Options{Schema: schema})
+	if err != nil {
+		return err
+	}
+	defer next.Close()
+	if c, err = next.Subscribe(b.ctx, "q", nil); err != nil {
+		return err
+	}
+	if _, err := c.Receive(b.ctx, 1); err != nil {
+		return err
+	}
+	fmt.Printf("takeover with %d items: first delivery %v after the leader's sessions had ended\n", *items, time.Since(begin).Round(time.Millisecond))
+	s.Close() // which has failed
+	return nil
+}
+
+// vacuum measures steps while another holds a transaction open and when it is
+// over, and how large the table is.
+func (b *bench) vacuum() error {
+	s, schema, err := b.onPostgres()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := fill(b.ctx, s, 10_000); err != nil {
+		return err
+	}
+	do := func(ctx context.Context, c *queue.Consumer) (int, error) {
+		ds, err := c.Receive(ctx, 1)
+		if err != nil {
+			return 0, err
+		}
+		var tx queue.Tx
+		tx.Ack(ds[0])
+		tx.Enqueue("q", queue.Item{Body: make([]byte, 200)})
+		return 1, s.Commit(ctx, &tx)
+	}
+	report := func(when string) error {
+		n, err := work(b.ctx, s, 64, *length, do)
+		if err != nil {
+			return err
+		}
+		var size int64
+		c, err := pgx.Connect(b.ctx, b.server.DSN())
+		if err != nil {
+			return err
+		}
+		defer c.Close(b.ctx)
+		if err := c.QueryRow(b.ctx, "SELECT pg_total_relation_size('"+schema+".kv')").Scan(&size); err != nil {
+			return err
+		}
+		fmt.Printf("10,000 items, %s: %.0f take+enqueue+ack/s, %d MiB on disk\n", when, n, size>>20)
+		return nil
+	}
+	if err := report("at first"); err != nil {
+		return err
+	}
+	c, err := pgx.Connect(b.ctx, b.server.DSN())
+	if err != nil {
+		return err
+	}
+	defer c.Close(b.ctx)
+	if _, err := c.Exec(b.ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ"); err != nil {
+		return err
+	}
+	if _, err := c.Exec(b.ctx, "SELECT count(*) FROM "+schema+".kv"); err != nil {
+		return err
+	}
+	for i := range 4 {
+		if err := report(fmt.Sprintf("another's transaction open, %d", i+1)); err != nil {
+			return err
+		}
+	}
+	if _, err := c.Exec(b.ctx, "ROLLBACK"); err != nil {
+		return err
+	}
+	for i := range 8 {
+		if err := report(fmt.Sprintf("after it, %d", i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) execute(sql string) error {
+	c, err := pgx.Connect(b.ctx, b.server.DSN())
+	if err != nil {
+		return err
+	}
+	defer c.Close(b.ctx)
+	_, err = c.Exec(b.ctx, sql)
+	return err
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}

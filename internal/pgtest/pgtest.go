@@ -117,3 +117,6 @@ func (s *Server) run(name string, args ...string) error {
 	}
 	return nil
 }
+
+// Give gives a folder to the user that runs the server.
+func (s *Server) Give(dir string) error { return own(dir) }

@@ -193,11 +193,11 @@ func TestPageWithManyLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.Pages != 1 || st.Failures != links/2 || st.Queues[0].Dead != 0 {
-		t.Errorf("%d pages, %d failures, %d dead letters, want 1, %d and none", st.Pages, st.Failures, st.Queues[0].Dead, links/2)
+	if st.Pages != 1 || st.Failures != 0 || st.MaxPages != links/2 || st.Queues[0].Dead != 0 {
+		t.Errorf("%d pages, %d failures, %d left out, %d dead letters, want 1, none, %d and none", st.Pages, st.Failures, st.MaxPages, st.Queues[0].Dead, links/2)
 	}
-	if n := len(records[crawler.Skip](t, store, "skips")); n != links/2 {
-		t.Errorf("%d links are recorded as skipped, want %d", n, links/2)
+	if n := len(records[crawler.Skip](t, store, "skips")); n != links {
+		t.Errorf("%d links are recorded as skipped, want %d", n, links)
 	}
 	page := records[crawler.Page](t, store, "pages")[seed]
 	if len(page.Links)+page.Dropped != links || len(page.Links) < 100 {
@@ -269,15 +269,15 @@ func TestRefusalsTakeNoTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 		const refused = 2*links + 1 - 8
-		if st.Pages != 8 || pages.Load() != 8 || st.Failures != refused {
-			t.Errorf("%d pages of %d served, %d failures, want 8 and %d", st.Pages, pages.Load(), st.Failures, refused)
+		if st.Pages != 8 || pages.Load() != 8 || st.Failures+st.MaxPages != refused {
+			t.Errorf("%d pages of %d served, %d failures, %d left out, want 8 and %d", st.Pages, pages.Load(), st.Failures, st.MaxPages, refused)
 		}
 		reasons := make(map[string]int)
 		for _, f := range records[crawler.Failure](t, store, "failures") {
 			reasons[f.Reason]++
 		}
-		if reasons[crawler.ReasonRobots]+reasons[crawler.ReasonMaxPages]+reasons["http_404"] != refused {
-			t.Errorf("reasons %v", reasons)
+		if int64(reasons[crawler.ReasonRobots]+reasons["http_404"])+st.MaxPages != refused {
+			t.Errorf("reasons %v, %d left out", reasons, st.MaxPages)
 		}
 	})
 }

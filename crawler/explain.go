@@ -25,6 +25,7 @@ type Explanation struct {
 
 	Failure *Failure        `json:"failure,omitempty"`
 	Skip    *Skip           `json:"skip,omitempty"`
+	Notices []Notice        `json:"notices,omitempty"`
 	Waiting *WaitingRequest `json:"waiting,omitempty"`
 	Dead    []DeadItem      `json:"dead,omitempty"` // of any stage
 
@@ -164,6 +165,14 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		}
 		if ok {
 			r.found()
+		}
+	}
+	for _, kind := range []string{NoticeSeedMoved, NoticeSitemap} {
+		var n Notice
+		if ok, err := get(ctx, store, tableNotices, kind+"/"+key, &n); err != nil {
+			return err
+		} else if ok {
+			e.Notices = append(e.Notices, n)
 		}
 	}
 	return nil

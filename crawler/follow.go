@@ -1,11 +1,6 @@
 package crawler
 
 import (
-	"bytes"
-	"context"
-	"encoding/hex"
-
-	"github.com/seed-301537d8/weir/crawler/sitemap"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
@@ -38,8 +33,8 @@ func (v *Visitor) follow(out *pipeline.Out, visit *Visit, decided *Out, nofollow
 	if err := o.addDecided(decided); err != nil {
 		return err
 	}
-	if visit.IsHTML() {
-		if err := o.addLinks(page); err != nil {
+	if links := visit.links(); len(links) > 0 {
+		if err := o.addLinks(links, page); err != nil {
 			return err
 		}
 	}
@@ -65,13 +60,16 @@ func (o *offers) addDecided(decided *Out) error {
 
 // addLinks lists the links of a page in its record, and follows them if the crawl
 // does.
-func (o *offers) addLinks(page *Page) error {
+func (o *offers) addLinks(links []stages.Link, page *Page) error {
 	found := o.from.parse.links.found
 	listed := make(map[string]bool)
-	for _, l := range o.from.Page().Links() {
+	for _, l := range links {
 		to, ok := found[l.URL]
-		if !ok {
-			continue
+		if !ok { // of the header
+			var err error
+			if to, err = weburl.Parse(l.URL); err != nil {
+				continue
+			}
 		}
 		if target := to.String(); !listed[target] {
 			listed[target] = true
@@ -112,6 +110,9 @@ func (o *offers) add(r Request, refused string) error {
 	if refused == "" {
 		if d := o.v.Scope.Decide(to, r.Depth); !d.Accepted {
 			refused = d.String()
+			if d.Rule.From == "trap" && !o.skipped[r.URL] {
+				countTrap(o.out, string(d.Rule.Kind))
+			}
 		}
 	}
 	if refused != "" {
@@ -147,39 +148,11 @@ func (o *offers) done() {
 	})
 }
 
-// sitemap enqueues what a sitemap lists, one link deeper than the sitemap.
-func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) error {
-	page := record(out, r, resp)
-	page.Digest = "sha256:" + hex.EncodeToString(resp.Digest[:])
-	_, err := sitemap.Parse(bytes.NewReader(resp.Body), nil, func(e sitemap.Entry) error {
-		to, err := u.Resolve(e.Loc)
-		if err != nil {
-			return nil
-		}
-		next := Request{URL: to.String(), Depth: r.Depth + 1, Referrer: r.URL, Sitemap: e.Sitemap, parsed: to}
-		if d := v.Scope.Decide(to, next.Depth); !d.Accepted {
-			return v.Recorder.Skip(out, &Skip{URL: to.String(), Reason: d.String(), From: r.URL})
-		}
-		v.Edges.Requests.Emit(out, next)
-		return nil
-	})
-	if err != nil {
-		v.Options.logger().Warn("sitemap not read whole", "url", r.URL, "err", err)
+// links returns the links of the page and of its header.
+func (v *Visit) links() []stages.Link {
+	links, _ := stages.HeaderLinks(v.Header, v.URL)
+	if v.IsHTML() {
+		links = append(links, v.Page().Links()...)
 	}
-	return v.keep(ctx, out, r, page)
-}
-
-// offerSitemap enqueues a sitemap that a robots.txt names. These are seeds of
-// their own, and stored as such at once: what a stage emits is dropped with
-// pipeline.ErrAgain.
-func (v *Visitor) offerSitemap(u weburl.URL, referrer string, out *pipeline.Out) error {
-	if !v.Scope.Decide(u, 0).Accepted {
-		return nil
-	}
-	item, err := v.Edges.Requests.Item(Request{URL: u.String(), Sitemap: true, Referrer: referrer})
-	if err != nil {
-		return err
-	}
-	out.Tx().Enqueue(StageCrawl, item)
-	return nil
+	return links
 }

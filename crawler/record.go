@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/internal/codec"
@@ -30,6 +31,8 @@ const (
 	tableResults  = "results"  // of other stages: stage/address
 	tableRobots   = "robots"   // robots.Policy, by origin
 	tableHosts    = "hosts"    // polite.HostState, by host
+	tableNotices  = "notices"  // Notice
+	tablePatterns = "patterns" // how many addresses of a scope.Pattern were fetched
 	tableDigests  = "digests"  // address of the first page with a content
 	tableCaptures = "captures" // Capture
 	tableCookies  = "cookies"  // by registrable domain
@@ -92,13 +95,14 @@ type Failure struct {
 
 // Reasons of failures beside those of package stages.
 const (
-	ReasonRobots    = "robots"             // robots.txt forbids it
-	ReasonMaxPages  = "max_pages"          // Settings.MaxPages had been fetched
-	ReasonRedirects = "too_many_redirects" // more than ten in a row
-	ReasonHostDown  = "host_down"          // its host has failed for half a day, whatever was asked
-	ReasonPanic     = "internal"           // the stage failed at it every time
-	ReasonFunction  = "function"           // its function failed, or panicked
-	ReasonJudged    = "judged"             // its function has said that it is not the page
+	ReasonRobots       = "robots"             // robots.txt forbids it
+	ReasonMaxPages     = "max_pages"          // Settings.MaxPages had been fetched: what a Skip begins with
+	ReasonRedirectLoop = "redirect_loop"      // it led back to where it came from
+	ReasonRedirects    = "too_many_redirects" // more than ten in a row
+	ReasonHostDown     = "host_down"          // its host has failed for half a day, whatever was asked
+	ReasonPanic        = "internal"           // the stage failed at it every time
+	ReasonFunction     = "function"           // its function failed, or panicked
+	ReasonJudged       = "judged"             // its function has said that it is not the page
 )
 
 // Skip is the record of a link that was not followed.
@@ -225,7 +229,8 @@ type Doc struct {
 // behind it run together.
 func (d *Doc) Page() *stages.Document {
 	if d.parse == nil {
-		d.parse = new(parse)
+		mediaType, _, _ := strings.Cut(d.ContentType, ";")
+		d.parse = &parse{xhtml: strings.EqualFold(strings.TrimSpace(mediaType), "application/xhtml+xml")}
 	}
 	return d.parse.page(d.HTML, d.URL)
 }

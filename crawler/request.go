@@ -44,6 +44,12 @@ type Request struct {
 	Redirects int    // in a row that led here
 	Sitemap   bool
 
+	cookies string   // set by the redirects that led here
+	via     []uint64 // hashes of the requests that redirected here
+	exact   bool     // the identity is the address itself, not the page that others call it
+	guess   bool     // of a sitemap that may not be there
+	nesting int      // of indexes of sitemaps that led here
+
 	parsed weburl.URL // URL, if whoever made the request had it parsed
 }
 
@@ -164,6 +170,9 @@ func (o *Options) identity(r Request) string {
 	if err != nil {
 		return r.URL
 	}
+	if r.exact {
+		return "=" + r.URL + r.variant()
+	}
 	name := ""
 	if o.Identity != nil {
 		name = o.Identity(u)
@@ -188,6 +197,11 @@ type requestExtras struct {
 	Header   http.Header       `json:"header,omitempty"`
 	Body     []byte            `json:"body,omitempty"`
 	Priority int               `json:"priority,omitempty"`
+	Cookies  string            `json:"cookies,omitempty"`
+	Via      []uint64          `json:"via,omitempty"`
+	Exact    bool              `json:"exact,omitempty"`
+	Guess    bool              `json:"guess,omitempty"`
+	Nesting  int               `json:"nesting,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -201,12 +215,14 @@ func (r Request) MarshalBinary() ([]byte, error) {
 	if r.Sitemap {
 		flags = requestSitemap
 	}
-	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() {
+	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 {
 		b.number(flags)
 		return b, nil
 	}
 	b.number(flags | requestHasExtras)
-	extras, err := json.Marshal(requestExtras{r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority})
+	extras, err := json.Marshal(requestExtras{
+		r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority, r.cookies, r.via, r.exact, r.guess, r.nesting,
+	})
 	return append(b, extras...), err
 }
 
@@ -227,5 +243,6 @@ func (r *Request) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority = x.Label, x.Data, x.Method, x.Header, x.Body, x.Priority
+	r.cookies, r.via, r.exact, r.guess, r.nesting = x.Cookies, x.Via, x.Exact, x.Guess, x.Nesting
 	return nil
 }

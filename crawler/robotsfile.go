@@ -37,8 +37,9 @@ type RobotsFiles struct {
 	Tries int
 
 	// Sitemaps is called with each sitemap that a file names when it has been
-	// fetched. Nil means that they are passed over.
-	Sitemaps func(u weburl.URL, referrer string, out *pipeline.Out) error
+	// fetched; if it names none, with the usual places, as guesses. Nil means that
+	// they are passed over.
+	Sitemaps func(u weburl.URL, referrer string, guess bool, out *pipeline.Out) error
 
 	// Logger is told of files that cannot be reached, as a warning if Important
 	// says so of their origin. Nil means that nothing is logged.
@@ -150,9 +151,13 @@ func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Pol
 		}
 	}
 	if f.Sitemaps != nil {
-		for _, s := range policy.Rules.Sitemaps() {
+		names, guess := policy.Rules.Sitemaps(), false
+		if len(names) == 0 && policy.Outcome != robots.Unreachable {
+			names, guess = wellKnownSitemaps, true
+		}
+		for _, s := range names {
 			if to, err := u.Resolve(s); err == nil {
-				if err := f.Sitemaps(to, u.Origin()+"/robots.txt", out); err != nil {
+				if err := f.Sitemaps(to, u.Origin()+"/robots.txt", guess, out); err != nil {
 					return err
 				}
 			}
@@ -173,7 +178,7 @@ func (f *RobotsFiles) fetch(ctx context.Context, origin string) robots.Fetch {
 		got := robots.Fetch{Time: time.Now(), Err: err}
 		if resp == nil {
 			e := stages.AsError(err)
-			got.NoServer = e != nil && e.Permanent && target == origin+"/robots.txt"
+			got.NoServer = e != nil && e.Permanent && target == origin+"/robots.txt" && e.Reason != stages.ReasonProtocol
 			return got
 		}
 		got.Status, got.Body = resp.Status, resp.Body
@@ -181,8 +186,8 @@ func (f *RobotsFiles) fetch(ctx context.Context, origin string) robots.Fetch {
 			if resp.Status >= 400 {
 				got.Err = nil // the status says it
 			}
-			if e.Reason == stages.ReasonTooLarge && resp.Status < 300 {
-				got.Err = nil // what arrived is enough
+			if e.Permanent && resp.Status < 300 {
+				got.Err = nil // what can be read of it is enough: a wrong label does not cost the host
 			}
 			if !e.RetryAfter.IsZero() {
 				got.RetryAfter = time.Until(e.RetryAfter)

@@ -55,7 +55,8 @@ type Settings struct {
 	// Cookies keeps the cookies that servers set, and sends them back.
 	Cookies bool `json:"cookies,omitempty"`
 
-	// Sitemaps also follows the sitemaps that robots.txt names.
+	// Sitemaps also follows the sitemaps that robots.txt names, and, if it names
+	// none, those in the usual places.
 	Sitemaps bool `json:"sitemaps,omitempty"`
 
 	// Identity chooses what the identity of a page leaves out.
@@ -78,6 +79,14 @@ type Settings struct {
 
 	// MaxBody bounds a page after decompression, in bytes. Default 10 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
+
+	// Forms also follows what forms with the method GET ask for, as the page has
+	// them.
+	Forms bool `json:"forms,omitempty"`
+
+	// Memory bounds what large pages under way take together, in bytes: bodies
+	// and trees. What does not fit waits. Default 192 MiB.
+	Memory int64 `json:"memory,omitempty"`
 
 	// MaxAttempts is how often a page is tried if its failure may pass.
 	// Default 5.
@@ -121,6 +130,7 @@ const (
 	DefaultDelay       = time.Second
 	DefaultWorkers     = 256
 	DefaultMaxAttempts = 5
+	DefaultMemory      = 192 << 20
 )
 
 // ErrSettings is returned for settings that cannot be.
@@ -138,12 +148,14 @@ func (s Settings) withDefaults() (Settings, error) {
 	s.Workers = s.workers()
 	s.MaxBody = cmp.Or(s.MaxBody, stages.DefaultMaxBody)
 	s.MaxAttempts = s.maxAttempts()
+	s.Memory = s.memory()
 	s.Links = cmp.Or(s.Links, LinksAll)
 	return s, s.check()
 }
 
 // The settings that the parts of a crawl ask for, with their defaults.
 func (s *Settings) workers() int     { return cmp.Or(s.Workers, DefaultWorkers) }
+func (s *Settings) memory() int64    { return cmp.Or(s.Memory, DefaultMemory) }
 func (s *Settings) maxAttempts() int { return cmp.Or(s.MaxAttempts, DefaultMaxAttempts) }
 
 func (s *Settings) stages() []Stage {
@@ -169,7 +181,7 @@ func (s *Settings) check() error {
 	}
 	for name, n := range map[string]int64{
 		"PerHost": int64(s.PerHost), "Workers": int64(s.Workers), "MaxPages": int64(s.MaxPages),
-		"MaxAttempts": int64(s.MaxAttempts), "MaxBody": s.MaxBody,
+		"MaxAttempts": int64(s.MaxAttempts), "MaxBody": s.MaxBody, "Memory": s.Memory,
 	} {
 		if n < 0 {
 			return bad("%s is negative", name)

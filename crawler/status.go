@@ -15,6 +15,10 @@ import (
 const (
 	counterPages    = "pages"
 	counterFailures = "failures"
+
+	counterRedirects = "redirects" // of the pages
+	counterLeftOut   = "left_out"  // addresses that were met and not fetched, by the crawl's own rules
+	counterMaxPages  = "max_pages" // of those, for Settings.MaxPages
 )
 
 func generationCounter(g int, name string) string {
@@ -41,7 +45,11 @@ type Status struct {
 	Done       bool          `json:"done"`
 	Generation int           `json:"generation"` // that is being crawled, or the last one
 	Pages      int64         `json:"pages"`      // fetched, redirects among them
+	Redirects  int64         `json:"redirects"`  // of the pages
 	Failures   int64         `json:"failures"`
+	LeftOut    int64         `json:"left_out"`  // met and not fetched: for max_pages, or as a trap
+	MaxPages   int64         `json:"max_pages"` // of those, because so many pages had been fetched
+	Traps      []TrapStatus  `json:"traps,omitempty"`
 	Queues     []QueueStatus `json:"queues"` // in the order of the stages
 	Items      []ItemStatus  `json:"items,omitempty"`
 
@@ -111,7 +119,14 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 	if st.Pages, err = counter(ctx, store, counterPages); err != nil {
 		return st, frontier, err
 	}
-	if st.Failures, err = counter(ctx, store, counterFailures); err != nil {
+	for name, n := range map[string]*int64{
+		counterFailures: &st.Failures, counterRedirects: &st.Redirects, counterLeftOut: &st.LeftOut, counterMaxPages: &st.MaxPages,
+	} {
+		if *n, err = counter(ctx, store, name); err != nil {
+			return st, frontier, err
+		}
+	}
+	if st.Traps, err = readTraps(ctx, store); err != nil {
 		return st, frontier, err
 	}
 	if st.Done, err = pipeline.Done(ctx, store); err != nil {

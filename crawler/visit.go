@@ -52,6 +52,7 @@ type parse struct {
 
 	once  sync.Once
 	doc   *stages.Document
+	forms bool // those of the page are links
 	links linkResolver
 }
 
@@ -86,7 +87,9 @@ func (v *Visit) Page() *stages.Document { return v.parse.page(v.Body, v.URL) }
 func (p *parse) page(body []byte, url string) *stages.Document {
 	p.once.Do(func() {
 		p.links.found = make(map[string]weburl.URL)
-		p.doc = stages.ParseDocument(body, url, &stages.DocumentOptions{Resolve: p.links.resolve, Encoding: p.encoding, XHTML: p.xhtml})
+		p.doc = stages.ParseDocument(body, url, &stages.DocumentOptions{
+			Resolve: p.links.resolve, Encoding: p.encoding, XHTML: p.xhtml, Forms: p.forms,
+		})
 	})
 	return p.doc
 }
@@ -160,6 +163,7 @@ type visitHead struct {
 	Fetched     time.Time   `json:"fetched"`
 	Generation  int         `json:"generation"`
 	Attempt     int         `json:"attempt"`
+	Encoding    string      `json:"encoding,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -168,7 +172,7 @@ func (v Visit) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := json.Marshal(visitHead{r, v.Status, v.Header, v.ContentType, v.Fetched, v.Generation, v.Attempt})
+	head, err := json.Marshal(visitHead{r, v.Status, v.Header, v.ContentType, v.Fetched, v.Generation, v.Attempt, v.parse.encoding})
 	if err != nil {
 		return nil, err
 	}

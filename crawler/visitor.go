@@ -14,14 +14,12 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/crawler/sitemap"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
 )
-
-// maxRedirects is how many redirects in a row are followed.
-const maxRedirects = 10
 
 // Visitor is the crawl stage: [Visitor.Visit] fetches one address. Whatever comes
 // of it is one transaction: a page with all that its function decides, a failure,
@@ -49,6 +47,8 @@ type Visitor struct {
 	router router
 	caller caller
 	limit  pageLimit
+	traps  traps
+	memory *stages.Budget
 	known  cache[bool] // by identity, in the queue's seen-set: need not be offered again
 	closer []func()
 }
@@ -67,6 +67,8 @@ func (v *Visitor) init() {
 	}
 	v.limit.max = int64(s.MaxPages)
 	v.known.max = 128 << 10
+	v.traps = traps{store: v.Store, limits: s.Scope.Traps}
+	v.memory = stages.NewBudget(s.memory())
 	if v.Scope == nil {
 		v.Scope = o.Scope
 	}
@@ -80,7 +82,7 @@ func (v *Visitor) init() {
 	}
 	if v.Fetcher == nil {
 		f := o.NewFetcher()
-		f.KeepWire = v.Archive != nil
+		f.KeepWire, f.Budget = v.Archive != nil, v.memory
 		v.Fetcher, v.closer = f, append(v.closer, f.CloseIdle)
 	}
 	if v.Politeness == nil {
@@ -151,6 +153,23 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if v.limit.reached() {
 		return v.refuseForLimit(out, r)
 	}
+	why, pattern, err := v.traps.trapped(ctx, u)
+	if err != nil {
+		return err
+	}
+	if why != "" && r.Depth > 0 {
+		countTrap(out, string(pattern.Kind))
+		return v.leaveOut(out, r, why)
+	}
+	if r.Sitemap && r.nesting > 0 {
+		pattern.Key = hostOfSitemaps(u)
+		if n, err := readCounter(ctx, v.Store, tablePatterns, recordKey(pattern.Key)); err != nil {
+			return err
+		} else if n >= maxSitemaps {
+			countTrap(out, "sitemaps")
+			return v.leaveOut(out, r, fmt.Sprintf("trap sitemaps: %d sitemaps of %s have been read", maxSitemaps, u.Host()))
+		}
+	}
 	if down, err := v.Politeness.Down(ctx, u.Host()); err != nil {
 		return err
 	} else if down != "" {
@@ -168,6 +187,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	}
 	kept := false
 	defer func() { v.limit.end(kept) }()
+	v.traps.count(pattern, out)
 	kept, err = v.fetch(ctx, out, r, u)
 	kept = kept && err == nil
 	return err
@@ -176,6 +196,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 // fetch fetches an address that may be, and reports whether that gave a page.
 func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, err error) {
 	resp, err := v.Fetcher.Fetch(ctx, v.request(ctx, r, u))
+	defer resp.Release()
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -199,7 +220,7 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 	if resp.Redirect != "" {
 		return v.redirect(ctx, out, r, u, resp)
 	}
-	if r.Sitemap {
+	if r.Sitemap || v.isSitemap(r, resp) {
 		return true, v.sitemap(ctx, out, r, u, resp)
 	}
 	return v.page(ctx, out, r, resp)
@@ -213,6 +234,12 @@ func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.F
 		if f.Types != nil {
 			fr.Types = slices.Concat(stages.DefaultTypes(), f.Types)
 		}
+	}
+	switch {
+	case r.Sitemap: // of any type, which its bytes tell, and up to what the protocol permits
+		fr.Types, fr.MaxBody = []string{"*/*"}, sitemap.DefaultMaxBytes
+	case r.Depth == 0 && r.Label == "":
+		fr.Types = slices.Concat(stages.DefaultTypes(), sitemapTypes)
 	}
 	if v.Cookies == nil && v.Options.BeforeRequest == nil {
 		return fr
@@ -238,8 +265,17 @@ func (v *Visitor) refuse(out *pipeline.Out, r Request, reason, detail string) er
 	return v.giveUp(out, r, reason, detail, 0)
 }
 
+// leaveOut settles an address that is not to be fetched by a rule of the crawl
+// itself, which is no failure.
+func (v *Visitor) leaveOut(out *pipeline.Out, r Request, why string) error {
+	out.GroupUnused()
+	out.Tx().Add(tableCrawl, counterLeftOut, 1)
+	return v.Recorder.Skip(out, &Skip{URL: r.URL, Reason: why, From: r.Referrer})
+}
+
 func (v *Visitor) refuseForLimit(out *pipeline.Out, r Request) error {
-	return v.refuse(out, r, ReasonMaxPages, fmt.Sprintf("%d pages have been fetched, which is the limit", v.limit.max))
+	out.Tx().Add(tableCrawl, counterMaxPages, 1)
+	return v.leaveOut(out, r, fmt.Sprintf("%s: %d pages have been fetched, which is the limit", ReasonMaxPages, v.limit.max))
 }
 
 // failed decides about an address whose fetch failed: another attempt if the
@@ -254,10 +290,14 @@ func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 		return err
 	}
 	politeness := v.Options.Settings.politeness()
+	if e.Permanent && r.guess {
+		return v.noSitemap(out, r, string(e.Reason))
+	}
 	if e.Permanent || v.spent(out) || state.GivenUp(&politeness) {
 		return v.giveUp(out, r, string(e.Reason), detail(e), status)
 	}
-	if wait := max(time.Until(e.RetryAfter), state.Wait(time.Now())); !e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff {
+	// The state has bounded what the server asked for.
+	if wait := state.Wait(time.Now()); wait > 0 && (!e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff) {
 		return pipeline.RetryAfter(wait, err)
 	}
 	return err
@@ -297,40 +337,11 @@ func (v *Visitor) keep(ctx context.Context, out *pipeline.Out, r Request, page *
 	return v.Recorder.Page(ctx, out, r.Key(), page)
 }
 
-// redirect records a redirect and follows it as a link to another address, with
-// what makes the request its own (RFC 9110 section 15.4).
-func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse) (bool, error) {
-	page := record(out, r, resp)
-	to, err := u.Resolve(resp.Redirect)
-	if err != nil {
-		return false, v.giveUp(out, r, string(stages.ReasonRedirect), err.Error(), page.Status)
-	}
-	if r.Redirects >= maxRedirects {
-		return false, v.giveUp(out, r, ReasonRedirects, fmt.Sprintf("%d redirects in a row led here, and on to %s", r.Redirects, to), page.Status)
-	}
-	page.Redirect = to.String()
-	next := r
-	next.URL, next.parsed, next.Referrer, next.Redirects = to.String(), to, r.URL, r.Redirects+1
-	if next.Method != "" && (page.Status == http.StatusSeeOther || next.Method == http.MethodPost && page.Status < http.StatusTemporaryRedirect) {
-		next.Method, next.Body, next.Header = "", nil, nil
-	}
-	if to.Origin() != u.Origin() {
-		next.Header = nil // it may hold what is for this origin alone
-	}
-	// A seed that moves to another host takes the scope with it no farther
-	// than to the page itself.
-	if d := v.Scope.Decide(to, r.Depth); d.Accepted {
-		v.Edges.Requests.Emit(out, next)
-	} else if err := v.Recorder.Skip(out, &Skip{URL: to.String(), Reason: d.String(), From: r.URL}); err != nil {
-		return false, err
-	}
-	return true, v.keep(ctx, out, r, page)
-}
-
 // page records a page, does what its function decides, follows its links and
 // hands it on.
 func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse) (kept bool, err error) {
 	visit := newVisit(r, resp, out)
+	visit.parse.forms = v.Options.Settings.Forms
 	f := v.router[r.Label]
 	if f == nil && r.Label != "" {
 		return false, v.giveUp(out, r, ReasonFunction, fmt.Sprintf("no function handles the label %s", r.Label), resp.Status)
@@ -366,10 +377,14 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 	}
 	about := robots.ParseHeader(resp.Header.Values("X-Robots-Tag"), v.agent)
 	if visit.IsHTML() {
+		share, err := v.memory.Document(ctx, visit.Body)
+		if err != nil {
+			return false, err
+		}
+		defer share.Release()
 		d := visit.Page()
 		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
-		meta := d.Meta.Robots(v.agent)
-		about = about.Merge(robots.Directives{NoIndex: meta.NoIndex, NoFollow: meta.NoFollow})
+		about = about.Merge(d.Meta.Robots(v.agent))
 	}
 	ignore := v.Options.Settings.IgnoreRobots
 	if err := v.follow(out, visit, decided, about.NoFollow && !ignore, page); err != nil {

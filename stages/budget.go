@@ -54,6 +54,15 @@ func (b *Budget) Tree(ctx context.Context, n int64) (*Share, error) {
 	return b.trees.take(ctx, n)
 }
 
+// Document is Tree for what [ParseDocument] makes of a page.
+func (b *Budget) Document(ctx context.Context, body []byte) (*Share, error) {
+	const most = 30 // times its size: a tree of nothing but tags
+	if b == nil || int64(len(body))*most < smallTree {
+		return nil, nil
+	}
+	return b.Tree(ctx, DocumentSize(body, nil))
+}
+
 // body is Tree for bodies.
 func (b *Budget) body(ctx context.Context, n int64) (*Share, error) {
 	if b == nil {

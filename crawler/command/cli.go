@@ -31,7 +31,8 @@ type app struct {
 	options crawler.Options // that it has given
 
 	in       io.Reader
-	out, err io.Writer
+	out, err io.Writer // both let no control characters through
+	tty      io.Writer // what err writes to, for a console
 	args     []string
 
 	// live is set while a subcommand is run for another process: the open

@@ -32,6 +32,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/internal/memory"
+	"github.com/seed-301537d8/weir/internal/printable"
 )
 
 // Main is all of a program's main: it runs the command of the process and exits.
@@ -57,7 +58,7 @@ func programName(path string) string {
 // a command line or options that cannot be, and 130 if ctx has ended it. Nil
 // options are those of weir itself.
 func Run(ctx context.Context, options *crawler.Options, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{name: "weir", in: stdin, out: stdout, err: stderr}
+	a := &app{name: "weir", in: stdin, out: printable.NewWriter(stdout), err: printable.NewWriter(stderr), tty: stderr}
 	if options != nil {
 		a.options = *options
 	}

@@ -136,7 +136,7 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *crawlFlags, ar
 	if err != nil {
 		return err
 	}
-	con := newConsole(a.err)
+	con := newConsole(a.tty)
 	l, err := a.openForCrawl(ctx, f.dir, len(seeds) > 0 || len(a.options.Seeds) > 0, con, f.verbose)
 	if err != nil {
 		return err

@@ -230,6 +230,15 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 			fmt.Fprintln(out, "  Its address is private; a crawl of your own network needs --allow-private and a new --dir.")
 		}
 	}
+	if st.MaxPages > 0 {
+		fmt.Fprintf(out, "The limit of pages (--max-pages) was reached: %s left out.\n", plural(st.MaxPages, "URL"))
+	}
+	for _, t := range st.Traps {
+		fmt.Fprintf(out, "Trap %s: %s left out.\n", t.Rule, plural(t.Hits, "URL"))
+	}
+	if err := r.writeNotices(context.WithoutCancel(ctx), out); err != nil {
+		return err
+	}
 	if dead > 0 {
 		fmt.Fprintf(out, "%s gave up: see '%s dead%s list'.\n", plural(dead, "item"), name, flag)
 	}
@@ -245,10 +254,26 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 	}
 	next = append(next, name+" why"+flag+" URL")
 	fmt.Fprintf(out, "Next:\n  %s\n", strings.Join(next, "\n  "))
-	if st.Pages == 0 {
-		return exitError(exitFailure)
+	if st.Pages == st.Redirects {
+		return exitError(exitFailure) // nothing but redirects is no page
 	}
 	return nil
+}
+
+// writeNotices writes what should be known of a crawl that is complete, ten of
+// each kind at most.
+func (r *crawlRun) writeNotices(ctx context.Context, out io.Writer) error {
+	seen := make(map[string]int)
+	return crawler.WalkNotices(ctx, r.live.store, func(n *crawler.Notice) error {
+		const most = 10
+		switch seen[n.Kind]++; {
+		case seen[n.Kind] <= most:
+			fmt.Fprintf(out, "Note: %s.\n", n.Text)
+		case seen[n.Kind] == most+1:
+			fmt.Fprintf(out, "Note: and more of %s.\n", n.Kind)
+		}
+		return nil
+	})
 }
 
 // failedSeeds returns the failures of seeds, five at most.

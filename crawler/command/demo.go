@@ -58,7 +58,7 @@ was, and ends with the same result.`,
 }
 
 func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMode, verbose bool) error {
-	con := newConsole(a.err)
+	con := newConsole(a.tty)
 	l, err := a.openForCrawl(ctx, dir, true, con, verbose)
 	if err != nil {
 		return err

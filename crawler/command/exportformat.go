@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/stages/tag"
 	"github.com/seed-301537d8/weir/stages/warc"
 )
@@ -47,7 +48,7 @@ func exportWriter(format string, buf *bufio.Writer) (write func(record) error, f
 			if err := head(kindOf(r)); err != nil {
 				return err
 			}
-			return w.Write(r.cells())
+			return w.Write(safeCells(r.cells()))
 		}, func(kind string) error {
 			if err := head(kind); err != nil {
 				return err
@@ -55,6 +56,22 @@ func exportWriter(format string, buf *bufio.Writer) (write func(record) error, f
 			w.Flush()
 			return w.Error()
 		}
+}
+
+// safeCells makes the cells of a row harmless: control characters are escaped,
+// and what a spreadsheet would take for a formula gets an apostrophe in front
+// that it does not show. Numbers stay numbers.
+func safeCells(cells []string) []string {
+	for i, s := range cells {
+		s = printable.String(s)
+		if s != "" && strings.IndexByte("=+-@\t", s[0]) >= 0 {
+			if _, err := strconv.ParseFloat(s, 64); err != nil {
+				s = "'" + s
+			}
+		}
+		cells[i] = s
+	}
+	return cells
 }
 
 func kindOf(r record) string {

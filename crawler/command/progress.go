@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -75,7 +76,7 @@ func (c *console) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseLocked()
-	_, _ = c.w.Write(b)
+	_, _ = io.WriteString(c.w, printable.String(string(b)))
 	return len(b), nil
 }
 
@@ -89,7 +90,7 @@ func (c *console) draw(lines []string) {
 	}
 	width := c.width()
 	for _, line := range lines {
-		b.WriteString("\r" + cut(line, width-1) + "\x1b[K\n")
+		b.WriteString("\r" + cut(printable.Line(line), width-1) + "\x1b[K\n")
 	}
 	b.WriteString("\x1b[J")
 	c.drawn = len(lines)

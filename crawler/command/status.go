@@ -79,6 +79,12 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st crawler.Status)
 		t.row(q.Name, count(q.Ready), count(q.Delayed), count(q.Leased), count(q.Later), count(q.Dead), fmt.Sprintf("%.1f", q.Rate))
 	}
 	t.write(p)
+	if st.MaxPages > 0 {
+		p.printf("left out for --max-pages: %s\n", count(st.MaxPages))
+	}
+	for _, t := range st.Traps {
+		p.printf("left out by trap %s: %s\n", t.Rule, count(t.Hits))
+	}
 	for _, it := range st.Items {
 		p.printf("items %s: %s\n", it.Name, count(it.Count))
 	}

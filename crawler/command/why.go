@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/printable"
 )
 
 func (a *app) whyCommand() *cobra.Command {
@@ -50,7 +51,7 @@ func writeExplanation(out io.Writer, e *crawler.Explanation, running bool) error
 	p := &printer{w: out}
 	p.printf("%s\n", e.URL)
 	line := func(name, format string, args ...any) {
-		p.printf("  %-9s %s\n", name, strings.TrimSpace(fmt.Sprintf(format, args...)))
+		p.printf("  %-9s %s\n", name, printable.Line(strings.TrimSpace(fmt.Sprintf(format, args...))))
 	}
 	verdict := e.State
 	switch e.State {
@@ -100,6 +101,9 @@ func writeExplanation(out io.Writer, e *crawler.Explanation, running bool) error
 	}
 	if s := e.Skip; s != nil {
 		line("skipped", "%s%s", s.Reason, on(s.From))
+	}
+	for _, n := range e.Notices {
+		line("note", "%s", n.Text)
 	}
 	line("scope", "%s", e.Scope.Reason)
 	line("robots", "%s", robotsText(e.Robots))

@@ -87,10 +87,16 @@ func (w *Web) troubles(first int) []link {
 	}
 	for i := range 3 { // a loop of three
 		to := fmt.Sprintf("/loop%d", (i+1)%3)
-		at(fmt.Sprintf("/loop%d", i), redirect(302, to, w.url(host, to)))
+		r := redirect(302, to, w.url(host, to))
+		if i == 2 {
+			r.fail = "redirect_loop"
+		}
+		at(fmt.Sprintf("/loop%d", i), r)
 	}
 	enter(w.url(host, "/loop0"))
-	enter(at("/self", redirect(302, "/self", w.url(host, "/self"))))
+	self := redirect(302, "/self", w.url(host, "/self"))
+	self.fail = "redirect_loop"
+	enter(at("/self", self))
 	for i := range 14 { // too long a chain: the eleventh in a row is not followed
 		to := fmt.Sprintf("/chain%d", i+1)
 		r := redirect(302, to, w.url(host, to))

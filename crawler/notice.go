@@ -1,0 +1,41 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-301537d8/weir/internal/codec"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// Notice is something that an operator should know of an address though it is no
+// failure: without it a crawl might look more complete than it is.
+type Notice struct {
+	Kind string `json:"kind"`
+	URL  string `json:"url"`
+	Text string `json:"text"`
+}
+
+// The kinds of notices.
+const (
+	NoticeSeedMoved = "seed_moved"  // a seed redirects to where its links are not in the scope
+	NoticeSitemap   = "sitemap_cut" // a sitemap was read in part, or not at all
+)
+
+// notice adds a notice to a stage's transaction, and logs it.
+func (v *Visitor) notice(out *pipeline.Out, n Notice) error {
+	b, err := codec.Encode(n)
+	if err != nil {
+		return fmt.Errorf("encode notice of %s: %w", n.URL, err)
+	}
+	out.Tx().Put(tableNotices, n.Kind+"/"+recordKey(n.URL), b)
+	v.Options.logger().Warn(n.Text, "kind", n.Kind, "url", n.URL)
+	return nil
+}
+
+// WalkNotices calls fn with each notice of a crawl, by kind and address; see
+// WalkResults.
+func WalkNotices(ctx context.Context, store *queue.Store, fn func(*Notice) error) error {
+	return walk(ctx, store, tableNotices, fn)
+}

@@ -1,0 +1,89 @@
+package crawler
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// Traps count the addresses of each scope.Pattern that were fetched, in the
+// transactions of the pages, and refuse those over its limit. What several
+// workers fetch at the same moment may be over it by as many.
+type traps struct {
+	store  *queue.Store
+	limits scope.Traps
+
+	recent cache[int64] // what was counted lately, by pattern
+}
+
+// trapped returns why an address is not to be fetched, or "". kind is that of the
+// pattern that it is of, if it is of any.
+func (t *traps) trapped(ctx context.Context, u weburl.URL) (why string, p scope.Pattern, err error) {
+	p, ok := t.limits.Pattern(u, time.Now())
+	if !ok {
+		return "", p, nil
+	}
+	if p.Limit == 0 {
+		return p.String(), p, nil
+	}
+	n, ok := t.recent.get(p.Key)
+	if !ok {
+		if n, err = readCounter(ctx, t.store, tablePatterns, recordKey(p.Key)); err != nil {
+			return "", p, err
+		}
+		t.recent.put(p.Key, n)
+	}
+	if n >= int64(p.Limit) {
+		return p.String(), p, nil
+	}
+	return "", p, nil
+}
+
+// count notes that an address was asked for.
+func (t *traps) count(p scope.Pattern, out *pipeline.Out) {
+	if p.Key == "" {
+		return
+	}
+	out.Tx().Add(tablePatterns, recordKey(p.Key), 1)
+	out.OnCommit(func() {
+		if n, ok := t.recent.get(p.Key); ok {
+			t.recent.put(p.Key, n+1)
+		}
+	})
+}
+
+// counterTrap is the counter of the addresses that a rule against traps has
+// refused.
+const counterTrap = "trap/"
+
+// countTrap counts a refusal.
+func countTrap(out *pipeline.Out, rule string) {
+	out.Tx().Add(tableCrawl, counterTrap+rule, 1)
+}
+
+// TrapStatus is how many addresses a rule against traps has refused.
+type TrapStatus struct {
+	Rule string `json:"rule"`
+	Hits int64  `json:"hits"`
+}
+
+// readTraps returns the hits of each rule, by its name.
+func readTraps(ctx context.Context, store *queue.Store) (all []TrapStatus, err error) {
+	records, err := store.Scan(ctx, tableCrawl, counterTrap, counterTrap+"\xff", 100)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		n, err := queue.ParseCounter(r.Value)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, TrapStatus{strings.TrimPrefix(r.Key, counterTrap), n})
+	}
+	return all, nil
+}

@@ -236,8 +236,19 @@ func (r *FetchResponse) IsHTML() bool {
 // permanent.
 func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, error) {
 	f.once.Do(f.init)
+	resp, err := f.fetch(ctx, r, false)
+	if resp != nil && resp.Status == http.StatusBadRequest && strings.Contains(r.URL, "%") && escapePercents(r.URL) != r.URL {
+		// Pages link to "100%.html". Browsers send that, and many servers refuse
+		// a percent sign that begins no escape. It means itself.
+		return f.fetch(ctx, r, true)
+	}
+	return resp, err
+}
+
+// fetch makes one request; with escape, without bare percent signs.
+func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, escape bool) (*FetchResponse, error) {
 	start := time.Now()
-	req, err := f.newRequest(r)
+	req, err := f.newRequest(r, escape)
 	if err != nil {
 		return nil, &Error{Op: "fetch", Subject: clip(r.URL, 500), Reason: ReasonBadURL, Permanent: true, Detail: err.Error(), Err: err}
 	}
@@ -247,7 +258,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 			if e := AsError(err); e != nil {
 				return nil, e
 			}
-			return nil, f.fail(req.URL.String(), ReasonFailed, false, err.Error(), err)
+			return nil, f.fail(address(req), ReasonFailed, false, err.Error(), err)
 		}
 	}
 
@@ -264,7 +275,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 	w.body(idle)
 
 	resp := &FetchResponse{
-		URL: req.URL.String(), Status: hr.StatusCode, Proto: hr.Proto, Header: hr.Header,
+		URL: address(req), Status: hr.StatusCode, Proto: hr.Proto, Header: hr.Header,
 		ContentType: contentType(hr.Header), Fetched: start,
 	}
 	if f.KeepWire {
@@ -320,16 +331,17 @@ func (f *Fetcher) CloseIdle() {
 	}
 }
 
-func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
+func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error) {
 	canonical, err := weburl.Parse(r.URL)
 	if err != nil {
 		return nil, err
 	}
-	// Pages link to "100%.html", and many servers refuse a percent sign that
-	// begins no escape. It means itself.
 	u, err := url.Parse(escapePercents(canonical.String()))
 	if err != nil {
 		return nil, err
+	}
+	if bare := canonical.String(); !escape && strings.Contains(bare, "%") && escapePercents(bare) != bare {
+		u.Opaque, u.RawQuery, _ = strings.Cut(canonical.Target(), "?")
 	}
 	// The values share one array.
 	v := []string{
@@ -362,6 +374,14 @@ func (f *Fetcher) newRequest(r FetchRequest) (*http.Request, error) {
 	return req, nil
 }
 
+// address returns the URL of a request.
+func address(req *http.Request) string {
+	if req.URL.Opaque != "" {
+		return req.URL.Scheme + "://" + req.URL.Host + req.URL.RequestURI()
+	}
+	return req.URL.String()
+}
+
 // escapePercents escapes the percent signs of a URL that begin no escape.
 func escapePercents(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
@@ -389,7 +409,7 @@ func (f *Fetcher) redirect(req *http.Request, hr *http.Response, resp *FetchResp
 	if loc == "" {
 		return f.fail(resp.URL, ReasonRedirect, true, fmt.Sprintf("status %d without a Location", resp.Status), nil)
 	}
-	base, err := weburl.Parse(req.URL.String())
+	base, err := weburl.Parse(address(req))
 	if err != nil {
 		return f.fail(resp.URL, ReasonRedirect, true, err.Error(), err)
 	}

@@ -322,7 +322,7 @@ func (f *Fetcher) transportError(ctx context.Context, req *http.Request, w *watc
 	if reason == ReasonTimeout && errors.As(context.Cause(w.ctx), &pe) {
 		detail = pe.Error()
 	}
-	return f.fail(req.URL.String(), reason, permanent, detail, err)
+	return f.fail(address(req), reason, permanent, detail, err)
 }
 
 func classify(ctx context.Context, w *watch, err error) (reason Reason, permanent bool) {

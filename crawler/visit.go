@@ -172,7 +172,11 @@ func (v Visit) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := json.Marshal(visitHead{r, v.Status, v.Header, v.ContentType, v.Fetched, v.Generation, v.Attempt, v.parse.encoding})
+	encoding := ""
+	if v.parse != nil {
+		encoding = v.parse.encoding
+	}
+	head, err := json.Marshal(visitHead{r, v.Status, v.Header, v.ContentType, v.Fetched, v.Generation, v.Attempt, encoding})
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +202,8 @@ func (v *Visit) UnmarshalBinary(b []byte) error {
 	}
 	*v = Visit{
 		Request: r, URL: r.URL, Status: h.Status, Header: h.Header, ContentType: h.ContentType, Body: body,
-		Fetched: h.Fetched, Generation: h.Generation, Attempt: h.Attempt, parse: new(parse),
+		Fetched: h.Fetched, Generation: h.Generation, Attempt: h.Attempt, parse: &parse{encoding: h.Encoding},
 	}
+	v.parse.xhtml = v.MediaType() == "application/xhtml+xml"
 	return nil
 }

@@ -45,13 +45,14 @@ func (c *chained) note(stage string, d doc) {
 }
 
 // chain is a crawl of the numbers below limit with two stages behind it, some of
-// which fail, once or for good, in every way that there is.
-func chain(store *queue.Store, limit int, options *pipeline.Options) (*pipeline.Pipeline, *pipeline.Edge[int], *chained) {
+// which fail, once or for good, in every way that there is. unit is how long a failed
+// value waits at first.
+func chain(store *queue.Store, limit int, unit time.Duration, options *pipeline.Options) (*pipeline.Pipeline, *pipeline.Edge[int], *chained) {
 	seen := new(chained)
 	nodes, texts, tags := pipeline.NewEdge[int]("nodes"), pipeline.NewEdge[doc]("texts"), pipeline.NewEdge[doc]("tags")
 	nodes.Key = func(n int) string { return fmt.Sprint(n) }
 	for _, c := range []*queue.Config{&nodes.Config, &texts.Config, &tags.Config} {
-		*c = queue.Config{MaxAttempts: 3, Backoff: queue.Backoff{Min: time.Second, Jitter: -1}}
+		*c = queue.Config{MaxAttempts: 3, MaxDeaths: 50, Backoff: queue.Backoff{Min: unit, Jitter: -1}}
 	}
 	p := pipeline.New(store, options)
 	record := func(out *pipeline.Out, stage string, n int) {
@@ -73,14 +74,14 @@ func chain(store *queue.Store, limit int, options *pipeline.Options) (*pipeline.
 		record(out, "texts", d.N)
 		tags.Emit(out, liveDoc(d.N))
 		switch {
-		case d.N%7 == 3 && out.Attempt() == 1:
+		case d.N%7 == 3 && out.Failures() == 0:
 			return errors.New("once")
 		case d.N%11 == 5:
 			return pipeline.Permanent(errors.New("never"))
 		case d.N%13 == 6:
 			panic("always")
 		case d.N%17 == 8 && out.Failures() < 2:
-			return pipeline.RetryAfter(time.Minute, errors.New("later"))
+			return pipeline.RetryAfter(60*unit, errors.New("later"))
 		case d.N%19 == 9:
 			out.Tx().Pause("nowhere") // which the store refuses
 		}
@@ -89,7 +90,7 @@ func chain(store *queue.Store, limit int, options *pipeline.Options) (*pipeline.
 	pipeline.Handle(p, tags, func(_ context.Context, d doc, out *pipeline.Out) error {
 		seen.note("tags", d)
 		record(out, "tags", d.N)
-		if d.N%5 == 2 && out.Attempt() == 1 {
+		if d.N%5 == 2 && out.Failures() == 0 {
 			return errors.New("once")
 		}
 		return nil
@@ -142,7 +143,7 @@ func TestNobodyCanTellThatValuesWereChained(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer check(t, store)
-				p, nodes, seen := chain(store, limit, &pipeline.Options{NoChaining: apart, Strict: strict})
+				p, nodes, seen := chain(store, limit, time.Second, &pipeline.Options{NoChaining: apart, Strict: strict})
 				if err := pipeline.Seed(t.Context(), p, nodes, 1); err != nil {
 					t.Fatal(err)
 				}

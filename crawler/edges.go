@@ -113,6 +113,7 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		if st.Command != nil {
 			s.exec = &stages.Exec{Command: st.Command, Logger: o.logger()}
 			children = append(children, s.exec)
+			options = append(options, pipeline.Unchained())
 		}
 		pipeline.Handle(p, e.Docs[i], s.work, options...)
 		i++

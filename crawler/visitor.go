@@ -505,6 +505,12 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 	if !visit.Request.plain() {
 		doc.Key = visit.Request.Key()
 	}
+	if len(doc.HTML) < room/2 {
+		// It has room, whatever its encoded form is, so that need not be made: the
+		// page may go on to the next stage as it is.
+		v.Edges.Docs[0].Emit(out, doc)
+		return nil
+	}
 	item, err := v.Edges.Docs[0].Item(doc)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func charsetParam(contentType string) string {
 		return ""
 	}
 	if _, params, err := mime.ParseMediaType(contentType); err == nil {
-		return params["charset"]
+		return strings.Trim(params["charset"], "'\"")
 	}
 	return charsetIn(contentType)
 }

@@ -29,6 +29,7 @@ func TestToUTF8(t *testing.T) {
 		{"utf-16le bom", "\xff\xfeh\x00i\x00", "", "hi", "utf-16le"},
 		{"utf-16be bom", "\xfe\xff\x00h\x00i", "text/html; charset=utf-8", "hi", "utf-16be"},
 		{"meta says utf-16", `<meta charset="utf-16">ü`, "", `<meta charset="utf-16">ü`, "utf-8"},
+		{"header in single quotes", "\xcf", "text/html; charset='windows-1251'", "П", "windows-1251"},
 		{"broken content type", "\xf0", "text/html; charset=koi8-r; charset=koi8-r;;", "П", "koi8-r"},
 		{"empty", "", "", "", "utf-8"},
 		{"meta without end", "<meta charset=", "", "<meta charset=", "utf-8"},

@@ -29,7 +29,7 @@ const demoDelay = 250 * time.Millisecond
 
 func (a *app) demoCommand() *cobra.Command {
 	var dir, progress string
-	var fresh, verbose bool
+	var fresh, verbose, torture bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Crawl a small site of its own, and show the result",
@@ -41,18 +41,23 @@ Kill it in the middle, even with kill -9, and run it again: it goes on where it
 was, and ends with the same result.`,
 		Example: `  weir demo
   weir demo --fresh                # from the beginning
-  weir status --dir weir-demo      # in another terminal, meanwhile`,
+  weir status --dir weir-demo      # in another terminal, meanwhile
+  weir demo --torture              # what the web is known to hold, case by case`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			mode, err := parseProgress(progress)
 			if err != nil {
 				return err
 			}
+			if torture {
+				return a.torture(cmd.Context())
+			}
 			return a.demo(cmd.Context(), dir, fresh, mode, verbose)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "weir-demo", "folder of the demo")
 	cmd.Flags().BoolVar(&fresh, "fresh", false, "throw away the folder's demo and start over")
+	cmd.Flags().BoolVar(&torture, "torture", false, "crawl a site of hard cases instead, in memory, and print pass or fail for each")
 	progressFlags(cmd, &progress, &verbose)
 	return cmd
 }

@@ -1,0 +1,68 @@
+package crawler_test
+
+import (
+	"testing"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/hardweb"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// Every case of the torture site comes out right, all of them in one crawl.
+func TestTortureSite(t *testing.T) {
+	site, err := hardweb.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer site.Close()
+	if n := len(site.Cases); n < 150 {
+		t.Errorf("%d cases, want 150", n)
+	}
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	c, err := crawler.New(store, &crawler.Options{
+		Seeds: crawler.Seeds(site.Seeds()...),
+		Settings: crawler.Settings{
+			Delay: -1, AllowPrivate: true, Sitemaps: true, Forms: true, UserAgent: "weir/test",
+			Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, tc := range site.Cases {
+		t.Run(tc.Name, func(t *testing.T) {
+			wrong, err := site.Check(i, func(url string) (hardweb.Outcome, error) {
+				e, err := crawler.Explain(t.Context(), store, url)
+				if err != nil {
+					return hardweb.Outcome{}, err
+				}
+				return outcomeOf(e), nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wrong != "" {
+				t.Error(wrong)
+			}
+		})
+	}
+}
+
+func outcomeOf(e *crawler.Explanation) (o hardweb.Outcome) {
+	switch {
+	case e.Page != nil:
+		o.Page, o.Title = true, e.Page.Title
+	case e.Failure != nil:
+		o.Reason = e.Failure.Reason
+	case e.Skip != nil:
+		o.Skip = e.Skip.Reason
+	}
+	return o
+}

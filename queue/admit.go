@@ -64,10 +64,11 @@ func (p *plan) check(r *request) error {
 	var making map[string]bool     // queues that the transaction brings into being
 	var configs map[string]*Config // settings that it has given so far
 	var barriers map[string]int    // that it has placed so far
+	deferred := 0                  // groups that it has deferred so far, of all queues
 	for i := range r.ops {
 		o := &r.ops[i]
 		switch o.kind {
-		case opAck, opRetry, opRelease, opBury, opDeleteQueue, opDeleteTable:
+		case opAck, opRetry, opRelease, opDefer, opBury, opDeleteQueue, opDeleteTable:
 			continue
 		case opPut, opDelete, opAdd:
 			if d := p.s.doomedTable(o.name); d != nil {
@@ -83,7 +84,7 @@ func (p *plan) check(r *request) error {
 				return err
 			}
 			continue
-		case opPause, opRemove, opForget, opRetryDead, opDropDead:
+		case opPause, opRemove, opForget, opRetryDead, opDropDead, opRejoinGroup, opRejoin:
 			if q == nil && !making[o.name] {
 				return fmt.Errorf("%w %q", ErrUnknownQueue, o.name)
 			}
@@ -101,6 +102,17 @@ func (p *plan) check(r *request) error {
 			making = with(making, o.name, true)
 		}
 		switch o.kind {
+		case opDeferGroup:
+			known := 0
+			if q != nil {
+				known = len(q.deferring.groups)
+				if _, ok := q.deferring.groups[o.key]; ok {
+					continue
+				}
+			}
+			if deferred++; known+deferred > MaxDeferredGroups {
+				return fmt.Errorf("%w: %d of %s", ErrTooManyDeferred, MaxDeferredGroups, o.name)
+			}
 		case opConfigure:
 			configs = with(configs, o.name, o.config)
 		case opEnqueue:
@@ -270,8 +282,13 @@ func (q *queueState) fullPlanned() bool {
 		return false
 	}
 	var live int64
-	for _, e := range q.epochs {
+	size := q.counts.bytes
+	for epoch, e := range q.epochs {
+		if epoch == deferredEpoch {
+			size -= e.bytes
+			continue
+		}
 		live += e.live
 	}
-	return c.HighWaterItems > 0 && live >= c.HighWaterItems || c.HighWaterBytes > 0 && q.counts.bytes >= c.HighWaterBytes
+	return c.HighWaterItems > 0 && live >= c.HighWaterItems || c.HighWaterBytes > 0 && size >= c.HighWaterBytes
 }

@@ -10,6 +10,7 @@ func (p *plan) placeBarrier(q *queueState, body []byte, headers map[string]strin
 	q.counts.tail++
 	q.epochs[q.counts.tail] = new(epochCounts)
 	p.touchEpoch(q.epochs[q.counts.tail])
+	p.leaveEpoch(q)
 	p.result.Barriers = append(p.result.Barriers, BarrierID{q.name, epoch})
 	p.touch(q)
 }
@@ -82,6 +83,15 @@ func (p *plan) tryOpen(q *queueState) (opened bool, err error) {
 	delete(q.epochs, epoch)
 	q.counts.open++
 	q.sweep, q.opening = true, true
+	p.leaveEpoch(q)
 	p.touch(q)
 	return true, nil
+}
+
+// leaveEpoch ends the blocks in the making: what is enqueued to a group that is
+// deferred may go elsewhere from now on, and blocks of one group must not interleave.
+func (p *plan) leaveEpoch(q *queueState) {
+	if len(q.deferring.groups) > 0 {
+		p.packing.close()
+	}
 }

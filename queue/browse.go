@@ -13,9 +13,10 @@ import (
 type State uint8
 
 const (
-	StateReady   State = iota // waits for a consumer, for its group or behind a barrier
-	StateDelayed              // waits for its time
-	StateLeased               // a consumer has it
+	StateReady    State = iota // waits for a consumer, for its group or behind a barrier
+	StateDelayed               // waits for its time
+	StateLeased                // a consumer has it
+	StateDeferred              // lies in no epoch until its time, or until it rejoins
 )
 
 func (s State) String() string {
@@ -26,6 +27,8 @@ func (s State) String() string {
 		return "delayed"
 	case StateLeased:
 		return "leased"
+	case StateDeferred:
+		return "deferred"
 	}
 	return fmt.Sprintf("state %d", s)
 }
@@ -34,21 +37,25 @@ func (s State) String() string {
 type Waiting struct {
 	Queue    string
 	ID       uint64
-	Epoch    uint32
+	Epoch    uint32 // 0 if it is deferred
 	State    State
-	Due      time.Time // of a delayed item
+	Due      time.Time // of a delayed item, and of a deferred one with a time of its own
 	Attempts int       // deliveries so far, a present one not counted
 	Deaths   int       // of them, those that a death has ended; see Config.MaxDeaths
 	Failure  string    // the text of the last error, cut to 512 bytes
 	Enqueued time.Time
 	Item     Item
 
+	// Since when a deferred item, or its group, is, and the reason given.
+	Deferred time.Time
+	Reason   string
+
 	at loc
 }
 
 // Browse returns up to limit unsettled items of a queue without leasing them,
-// first the ready and leased ones and then the delayed ones, each in the order
-// of their epochs. after is the last item of the page before, or nil for the
+// first the ready and leased ones, then the delayed ones, each in the order of
+// their epochs, and then the deferred ones. after is the last item of the page before, or nil for the
 // first page. Each page is read as the queue is at that moment.
 func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit int) ([]Waiting, error) {
 	q, err := s.existing("browse", queue)
@@ -59,19 +66,20 @@ func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit 
 		return nil, fmt.Errorf("browse %s: %w", queue, invalidf("limit %d", limit))
 	}
 	var page []Waiting
-	for _, kind := range []byte{kindReady, kindDelayed} {
+	kinds := []byte{kindReady, kindDelayed, kindAway}
+	var from []byte
+	if after != nil {
+		key := after.at.appendKey(nil)
+		kinds = kinds[bytes.IndexByte(kinds, key[0]):]
+		if from = keyAfter(key); after.at.block != 0 {
+			from = after.at.appendStart(nil)
+		}
+	}
+	for _, kind := range kinds {
 		prefix := appendQueue(nil, kind, q.id)
 		start := prefix
-		if after != nil {
-			key := after.at.appendKey(nil)
-			switch {
-			case key[0] == kind && after.at.block != 0:
-				start = after.at.appendStart(nil)
-			case key[0] == kind:
-				start = keyAfter(key)
-			case kind == kindReady:
-				continue
-			}
+		if from != nil {
+			start, from = from, nil
 		}
 		if len(page) == limit {
 			break
@@ -116,16 +124,18 @@ func (q *queueState) findItem(ctx context.Context, markKey []byte) (Waiting, err
 		if err != nil {
 			return Waiting{}, err
 		}
-		r, found, err := q.s.readItem(ctx, m.at)
+		at, r, found, err := q.seek(ctx, m.at)
 		if err != nil {
 			return Waiting{}, err
 		}
 		if found {
-			w, err := q.waiting(m.at, r)
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.markLeasedLocked(&w)
-			return w, err
+			w, err := q.waiting(at, r)
+			if err != nil {
+				return w, err
+			}
+			page := []Waiting{w}
+			err = q.describe(page)
+			return page[0], err
 		}
 		if bytes.Equal(value, before) {
 			return Waiting{}, ErrNotFound
@@ -157,12 +167,46 @@ func (q *queueState) browse(ctx context.Context, start, end []byte, after *Waiti
 	if err != nil {
 		return nil, err
 	}
+	return page, q.describe(page)
+}
+
+// describe completes what cannot be seen of items alone: who is leased, and why who
+// is deferred.
+func (q *queueState) describe(page []Waiting) error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	for i := range page {
 		q.markLeasedLocked(&page[i])
 	}
-	return page, nil
+	q.mu.Unlock()
+	for i := range page {
+		if page[i].at.epoch == deferredEpoch {
+			if err := q.describeDeferred(&page[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// seek returns the unsettled item that was at a place at some time, and where it
+// lies.
+func (q *queueState) seek(ctx context.Context, at loc) (loc, ref, bool, error) {
+	r, found, err := q.s.readItem(ctx, at)
+	if found || err != nil {
+		return at, r, found, err
+	}
+	q.mu.Lock()
+	open, defers := q.open, q.shownCounts.defers
+	q.mu.Unlock()
+	if !defers {
+		return at, r, false, nil
+	}
+	for _, at := range at.elsewhere(open) {
+		if r, found, err = q.s.readItem(ctx, at); found || err != nil {
+			return at, r, found, err
+		}
+	}
+	return at, r, false, nil
 }
 
 // waiting describes the unsettled item at a place.
@@ -193,6 +237,12 @@ type Held struct {
 	// Ready, Delayed and Leased count the unsettled items before it. If all
 	// are zero the barrier has been released, and waits for acks.
 	Ready, Delayed, Leased int64
+
+	// Returning counts the groups that were deferred and have not come back yet,
+	// which the barrier waits for. Deferred counts the queue's deferred items,
+	// which it does not wait for.
+	Returning int
+	Deferred  int64
 
 	// Paused says that the queue is, so that its ready items stay.
 	Paused bool
@@ -233,6 +283,7 @@ func (q *queueState) holding(ctx context.Context) (Held, error) {
 	h := Held{
 		Ready: ready, Delayed: delayed, Leased: leased,
 		Paused: q.paused, Barrier: q.released, ClockBehind: q.s.clock.behind(),
+		Returning: q.returning, Deferred: q.deferred,
 	}
 	if q.released != nil {
 		h.Sessions = q.audience

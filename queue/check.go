@@ -64,7 +64,7 @@ func (c *checker) queue(q *queueState) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, step := range []func() error{
-		c.readyItems, c.delayedItems, c.counts, c.laneRecords, c.pointers, c.expiries, c.marks, c.dead, c.barriers, c.memory,
+		c.readyItems, c.delayedItems, c.awayItems, c.deferrals, c.counts, c.laneRecords, c.pointers, c.expiries, c.marks, c.dead, c.barriers, c.memory,
 	} {
 		err := step()
 		if err == nil {
@@ -180,8 +180,69 @@ func (c *checker) inMemory(at loc, r ref) error {
 func (c *checker) delayedItems() error {
 	return c.items(kindDelayed, func(at loc, r ref) error {
 		c.epochs[at.epoch].delayed++
+		if at.epoch == deferredEpoch {
+			c.epochs[at.epoch].bytes += int64(len(r.value))
+			if at.due < c.q.nextBack && at.due != forever {
+				return c.find("item %d comes back at %d, and the next is expected at %d", at.id, at.due, c.q.nextBack)
+			}
+			return nil
+		}
 		if at.epoch == c.q.open && at.due < c.q.nextDue {
 			return c.find("item %d is due at %d, and the next is expected at %d", at.id, at.due, c.q.nextDue)
+		}
+		return nil
+	})
+}
+
+// awayItems checks the items that are deferred with their groups.
+func (c *checker) awayItems() error {
+	return c.items(kindAway, func(at loc, r ref) error {
+		c.epochs[at.epoch].bytes += int64(len(r.value))
+		if _, ok := c.q.deferring.groups[at.group]; !ok {
+			return c.find("item %d is deferred with group %s, which is not", at.id, at.group)
+		}
+		return nil
+	})
+}
+
+// deferrals checks the records of deferred groups, and the reasons of items.
+func (c *checker) deferrals() error {
+	q := c.q
+	n := 0
+	returning := make(map[uint32]int)
+	err := c.scan(kindDeferral, func(key, value []byte) error {
+		n++
+		group := string(key[3:])
+		def, _, err := decodeDeferral(value)
+		if err != nil {
+			return c.find("%w", err)
+		}
+		if !def.deferred {
+			returning[def.epoch]++
+		}
+		if q.deferring.groups[group] != def || q.away[group] != def.deferred {
+			return c.find("group %s is stored as %+v, known is %+v", group, def, q.deferring.groups[group])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n != len(q.deferring.groups) {
+		if err := c.find("%d deferrals are stored, %d known", n, len(q.deferring.groups)); err != nil {
+			return err
+		}
+	}
+	for epoch, e := range q.epochs {
+		if e.returning != returning[epoch] {
+			if err := c.find("%d groups come back into epoch %d, %d are counted", returning[epoch], epoch, e.returning); err != nil {
+				return err
+			}
+		}
+	}
+	return c.scan(kindReason, func(key, value []byte) error {
+		if _, _, err := decodeDeferReason(value); err != nil {
+			return c.find("%w", err)
 		}
 		return nil
 	})
@@ -271,7 +332,7 @@ func (c *checker) keyed(at loc, item storedItem) error {
 		if err != nil {
 			return c.find("%w of key %q", err, name)
 		}
-		if m.at.id == at.id && m.at != at {
+		if m.at.id == at.id && m.at != at && !(at.block != 0 && slices.Contains(m.at.elsewhere(c.q.counts.open), at)) {
 			return c.find("item %d lies at %+v, its mark says %+v", at.id, at, m.at)
 		}
 		return nil
@@ -297,14 +358,14 @@ func (c *checker) counts() error {
 		if got == nil {
 			got = new(epochCounts)
 		}
-		if got.live != want.live || got.delayed != want.delayed {
+		if got.live != want.live || got.delayed != want.delayed || got.bytes != want.bytes {
 			if err := c.find("epoch %d holds %d items, %d delayed; the counts are %d and %d", epoch, got.live, got.delayed, want.live, want.delayed); err != nil {
 				return err
 			}
 		}
 		t := want.total
-		if in, out := t.Enqueued, t.Acked+t.Buried+t.Expired+t.Dropped; in-out != want.live {
-			if err := c.find("epoch %d: %d items enqueued less %d settled are not %d", epoch, in, out, want.live); err != nil {
+		if in, out := t.Enqueued+t.Rejoined, t.Acked+t.Buried+t.Expired+t.Dropped+t.Deferred; in-out != want.live {
+			if err := c.find("epoch %d: %d items come in less %d settled are not %d", epoch, in, out, want.live); err != nil {
 				return err
 			}
 		}
@@ -313,7 +374,7 @@ func (c *checker) counts() error {
 			return err
 		}
 		var stored epochCounts
-		if !found || stored.decode(value) != nil || stored != (epochCounts{live: want.live, delayed: want.delayed, total: want.total}) {
+		if !found || stored.decode(value) != nil || stored != (epochCounts{live: want.live, delayed: want.delayed, total: want.total, bytes: want.bytes}) {
 			if err := c.find("counts of epoch %d are not as stored", epoch); err != nil {
 				return err
 			}
@@ -480,7 +541,7 @@ func (c *checker) memory() error {
 	if e := q.epochs[q.open]; e == nil || q.live != e.live || q.delayed != e.delayed {
 		return c.find("visible counts differ from the stored ones")
 	}
-	if q.released != nil && q.live > 0 {
+	if q.released != nil && q.live+int64(q.returning) > 0 {
 		return c.find("barrier %v is released and %d items before it are unsettled", q.released.ID, q.live)
 	}
 	return nil
@@ -488,7 +549,7 @@ func (c *checker) memory() error {
 
 // queueKinds are the kinds of records that belong to a queue, its own but for
 // kindQueue.
-var queueKinds = []byte{kindReady, kindDelayed, kindDead, kindExpiry, kindLane, kindPointer, kindGroup, kindMark, kindCounts, kindEpoch, kindBarrier, kindName}
+var queueKinds = []byte{kindReady, kindDelayed, kindDead, kindExpiry, kindLane, kindPointer, kindGroup, kindMark, kindCounts, kindEpoch, kindBarrier, kindName, kindAway, kindDeferral, kindReason}
 
 // strays finds records of queues that do not exist and are not being swept.
 func (c *checker) strays() error {

@@ -305,19 +305,27 @@ type epochCounts struct {
 	live    int64 // unsettled items, the delayed ones among them
 	delayed int64
 	total   Totals
-	dirty   bool // not stored since it changed
+	dirty   bool  // not stored since it changed
+	bytes   int64 // of deferredEpoch alone: of its items
+
+	// returning counts the groups that come back into the epoch and have not
+	// arrived yet. It is not stored, but follows from the deferrals.
+	returning int
 }
 
 func (c *epochCounts) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(c.live))
 	b = binary.AppendUvarint(b, uint64(c.delayed))
-	return c.total.append(b)
+	return binary.AppendUvarint(c.total.append(b), uint64(c.bytes))
 }
 
 func (c *epochCounts) decode(b []byte) error {
 	r := wire.NewReader(b)
 	c.live, c.delayed = int64(r.Uvarint()), int64(r.Uvarint())
 	c.total.decode(&r)
+	if r.Len() > 0 {
+		c.bytes = int64(r.Uvarint())
+	}
 	return malformed(&r, "epoch counts")
 }
 
@@ -331,13 +339,26 @@ type Totals struct {
 	Buried     int64 `json:"buried"`
 	Expired    int64 `json:"expired"`
 	Dropped    int64 `json:"dropped"` // removed or replaced before delivery
+
+	// Deferred counts the items that have left the epoch unsettled, by
+	// Tx.Defer and Tx.DeferGroup; Rejoined those that came back into it. Of
+	// every epoch is true that what is Enqueued or Rejoined, less what is
+	// Acked, Buried, Expired, Dropped or Deferred, is unsettled.
+	Deferred int64 `json:"deferred,omitempty"`
+	Rejoined int64 `json:"rejoined,omitempty"`
 }
 
-// totalsFields is how many numbers Totals has.
-const totalsFields = 7
+// totalsFields is how many numbers Totals has, and oldTotals how many it has in
+// formats before the third.
+const (
+	totalsFields = 9
+	oldTotals    = 7
+)
 
 func (t *Totals) fields() [totalsFields]*int64 {
-	return [totalsFields]*int64{&t.Enqueued, &t.Duplicates, &t.Acked, &t.Retried, &t.Buried, &t.Expired, &t.Dropped}
+	return [totalsFields]*int64{
+		&t.Enqueued, &t.Duplicates, &t.Acked, &t.Retried, &t.Buried, &t.Expired, &t.Dropped, &t.Deferred, &t.Rejoined,
+	}
 }
 
 func (t *Totals) append(b []byte) []byte {
@@ -348,7 +369,10 @@ func (t *Totals) append(b []byte) []byte {
 }
 
 func (t *Totals) decode(r *wire.Reader) {
-	for _, f := range t.fields() {
+	for i, f := range t.fields() {
+		if i == oldTotals && r.Len() == 0 && r.OK() {
+			return
+		}
 		*f = int64(r.Uvarint())
 	}
 }

@@ -97,8 +97,9 @@ const (
 
 	totalsLen = totalsFields * varintLen
 	countsLen = 2*shortLen + 3*varintLen + totalsLen
-	epochLen  = 2*varintLen + totalsLen
+	epochLen  = 3*varintLen + totalsLen
 	groupLen  = 4*varintLen + 1
+	awayLen   = 1 + 4*varintLen // a deferral without its reason
 )
 
 func laneKeyLen(group string) int    { return epochKeyLen + 1 + len(group) + 1 }
@@ -115,6 +116,7 @@ type sizer struct {
 	queues   [8]string // whose counts are in total
 	known    int
 	counted  string // as the last of queues, where these do not suffice
+	deferred string // the queue whose counts of deferred items were added last
 
 	// What the item before this one has been charged for and this one shares.
 	lane   laneKey
@@ -154,6 +156,14 @@ func (z *sizer) queue(name string) {
 	z.write(epochKeyLen, epochLen) // of the tail
 }
 
+// away adds the counts of a queue's deferred items.
+func (z *sizer) away(queue string) {
+	if z.deferred != queue {
+		z.deferred = queue
+		z.write(epochKeyLen, epochLen)
+	}
+}
+
 // newQueueLen is the length of a new queue's record without its name.
 var newQueueLen = queueRecordLen("", &Config{}) + 1
 
@@ -185,7 +195,7 @@ func (z *sizer) add(o *op) {
 	case opAdd:
 		z.write(2+len(o.name)+len(o.key), 2*varintLen) // decimal digits
 		return
-	case opAck, opRetry, opRelease, opBury:
+	case opAck, opRetry, opRelease, opDefer, opBury:
 		z.settle(o)
 		return
 	}
@@ -209,6 +219,13 @@ func (z *sizer) add(o *op) {
 		z.barrier(len(o.value), nil)
 	case opSetGroup, opDelayGroup:
 		z.write(queueKeyLen+len(o.key), groupLen)
+	case opDeferGroup, opRejoinGroup:
+		z.write(queueKeyLen+len(o.key), awayLen+len(o.value))
+		z.away(o.name)
+		z.laneOf = "" // blocks begin anew
+	case opRejoin:
+		z.remove(o.at.group)
+		z.arrive(o.at.group, encodedItemSize(o.item))
 	case opConfigure:
 		z.write(queueKeyLen, queueRecordLen(o.name, o.config))
 	case opRemove:
@@ -236,6 +253,18 @@ func (z *sizer) remove(group string) {
 	z.write(expiryKeyLen, 0)
 	z.write(markKeyLen, 0)
 	z.write(epochKeyLen, epochLen) // of whichever epoch it lies in
+	z.write(deadKeyLen, 0)         // why it was deferred
+}
+
+// arrive adds an item that is stored alone, where there was none.
+func (z *sizer) arrive(group string, size int) {
+	z.write(delayedKeyLen(group), size)
+	z.write(epochKeyLen, epochLen) // of the epoch that it comes to
+	z.write(laneKeyLen(group), varintLen)
+	z.write(pointerKeyLen(group), varintLen)
+	z.write(pointerKeyLen(group), varintLen) // lowered
+	z.write(markKeyLen, markLen(group))
+	z.write(expiryKeyLen, delayedKeyLen(group))
 }
 
 // longGroup is as long as a group may be: that of an item which is yet to be found.
@@ -320,6 +349,12 @@ func (z *sizer) settle(o *op) {
 		return
 	}
 	size := len(d.ref.value) + historyLen
+	if o.kind == opDefer {
+		z.away(d.Queue)
+		z.write(deadKeyLen, varintLen+len(o.value))
+		z.arrive(group, size)
+		return
+	}
 	before := z.total
 	z.write(deadKeyLen, delayedKeyLen(group)+3*varintLen+len(o.value)+size)
 	buried := z.total
@@ -327,6 +362,7 @@ func (z *sizer) settle(o *op) {
 		return
 	}
 	z.total = before
+	z.away(d.Queue) // its group may be deferred
 	z.write(delayedKeyLen(group), size)
 	z.write(laneKeyLen(group), varintLen)
 	z.write(pointerKeyLen(group), varintLen)
@@ -345,6 +381,7 @@ func (z *sizer) opening(b *Barrier) {
 	z.write(epochKeyLen, barrierLen(b))
 	z.write(epochKeyLen, 0) // an old barrier
 	z.write(epochKeyLen, 0) // the counts of the epoch
+	z.laneOf = ""           // blocks begin anew
 }
 
 // dependent reports whether the size of an op depends on what only the committer
@@ -471,6 +508,8 @@ func (o *op) String() string {
 		return "retry " + o.d.String()
 	case opRelease:
 		return "release " + o.d.String()
+	case opDefer:
+		return "defer " + o.d.String()
 	case opBury:
 		return "bury " + o.d.String()
 	case opDirectAck, opDirectRetry, opDirectBury:
@@ -487,6 +526,10 @@ func (o *op) String() string {
 		return fmt.Sprintf("add to %q in table %q", cut(o.key, 80), o.name)
 	case opSetGroup, opDelayGroup:
 		return fmt.Sprintf("set group %q of %q", o.key, o.name)
+	case opDeferGroup, opRejoinGroup:
+		return fmt.Sprintf("defer group %q of %q, or let it rejoin", o.key, o.name)
+	case opRejoin:
+		return fmt.Sprintf("let item %d of %q rejoin", o.id, o.name)
 	case opConfigure:
 		return fmt.Sprintf("configure %q", o.name)
 	case opPause:

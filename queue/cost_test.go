@@ -113,6 +113,14 @@ func (h *history) hold(barrier bool) *queue.Delivery {
 	return nil
 }
 
+// until is the time of a deferral.
+func (h *history) until() time.Time {
+	if h.rnd.IntN(3) == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(h.rnd.IntN(4000)) * time.Millisecond)
+}
+
 // stacked is an error with a stack.
 type stacked struct{ text, stack string }
 
@@ -171,6 +179,27 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 			if h.rnd.IntN(3) == 0 {
 				tx.RetryDead(d.Queue, d.ID)
 			}
+		}
+	},
+	"Defer": func(h *history, tx *queue.Tx) {
+		if d := h.hold(false); d != nil {
+			tx.Defer(d, h.until(), h.cause())
+		}
+	},
+	"DeferGroup": func(h *history, tx *queue.Tx) {
+		if group := h.group(); group != "" {
+			tx.DeferGroup(h.queue(), group, h.until(), h.text(h.rnd.IntN(4000)))
+		}
+	},
+	"RejoinGroup": func(h *history, tx *queue.Tx) {
+		if group := h.group(); group != "" {
+			tx.RejoinGroup(h.queue(), group)
+		}
+	},
+	"Rejoin": func(h *history, tx *queue.Tx) {
+		page, err := h.s.Browse(h.ctx, h.queue(), nil, 1000)
+		if err == nil {
+			tx.Rejoin(page...)
 		}
 	},
 	"Enqueue": func(h *history, tx *queue.Tx) {

@@ -122,7 +122,7 @@ func (p *plan) retryDead(q *queueState, id uint64) error {
 		return err
 	}
 	item.Expires = time.Time{} // it is wanted now, however late
-	at := loc{queue: q.id, epoch: q.counts.tail, prio: rec.at.prio, group: rec.at.group, id: p.s.nextID}
+	at := loc{queue: q.id, epoch: p.entryEpoch(q, rec.at.group), prio: rec.at.prio, group: rec.at.group, id: p.s.nextID}
 	if item.Key != "" {
 		mid := markID{q.id, p.s.secret.hash(item.Key)}
 		st, err := p.mark(mid, nil, nil)

@@ -83,6 +83,10 @@ var (
 	// [Store.Direct] and the item could not be delivered at once any more.
 	ErrNotDirect = errors.New("item would not be delivered at once")
 
+	// ErrTooManyDeferred is returned when [MaxDeferredGroups] groups of a queue
+	// are deferred.
+	ErrTooManyDeferred = errors.New("too many groups deferred")
+
 	// ErrQueueFull is returned when a transaction that settles nothing
 	// enqueues to a queue above its high-water mark.
 	ErrQueueFull = errors.New("queue is full")

@@ -119,6 +119,7 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 		{lanes, p.tendLanes},
 		{expire, p.expire},
 		{promote, p.promote},
+		{q.epochs[deferredEpoch] != nil, p.tendDeferrals},
 		{q.sweep, p.sweepEpochs},
 	} {
 		if !step.due {

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"context"
 	"errors"
 )
 
@@ -115,7 +114,7 @@ func (p *plan) lives(q *queueState, at loc) (bool, error) {
 	if alive, known := p.fate(q, at.id); known {
 		return alive, nil
 	}
-	_, found, err := p.s.readItem(context.Background(), at)
+	_, _, found, err := p.locate(q, at)
 	return found, err
 }
 

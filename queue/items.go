@@ -20,7 +20,7 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 		return nil
 	}
 	at := loc{
-		queue: q.id, epoch: q.counts.tail, due: p.due(it.Delay, it.NotBefore),
+		queue: q.id, epoch: p.entryEpoch(q, it.Group), due: p.due(it.Delay, it.NotBefore),
 		prio: int8(it.Priority), group: it.Group, id: p.s.nextID,
 	}
 	var m mark
@@ -82,7 +82,7 @@ func (p *plan) insert(q *queueState, at loc, r ref) error {
 
 // appear plans the effect of an item at a place that it did not have before.
 func (p *plan) appear(q *queueState, at loc, r ref) error {
-	if at.due != 0 {
+	if at.due != 0 || at.epoch == deferredEpoch {
 		p.effect(q, effect{kind: effectDelayed, at: at, r: ref{id: r.id, expires: r.expires}})
 		return nil
 	}
@@ -217,6 +217,10 @@ func (p *plan) settle(o *op) error {
 		if unused {
 			return nil
 		}
+	case opDefer:
+		if err := p.deferItem(q, o); err != nil {
+			return err
+		}
 	case opBury:
 		if err := p.bury(q, d, d.at(), d.ref, d.ref.history().failed(o.err), o.err, o.value); err != nil {
 			return err
@@ -280,6 +284,9 @@ func (p *plan) leave(q *queueState, at loc, r ref, outcome func(*Totals) *int64)
 	if r.expires != 0 {
 		p.del(p.seal(appendExpiryKey(p.tail(), q.id, r.expires, r.id)))
 	}
+	if at.epoch == deferredEpoch && at.due != 0 {
+		p.del(p.seal(appendReasonKey(p.tail(), q.id, r.id)))
+	}
 	if r.live {
 		if err := p.unmark(q, r); err != nil {
 			return err
@@ -319,8 +326,19 @@ func (p *plan) again(q *queueState, d *Delivery, from loc, r ref, h history, del
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
 	to := from
 	to.block = 0
-	if to.due = p.due(delay, time.Time{}); to.due == 0 || q.ordered(from.group) {
+	var hold time.Duration // of the group
+	if to.due = p.due(delay, time.Time{}); q.ordered(from.group) {
+		hold = delay
 		to.due = 0
+	}
+	if q.defers(to.group) {
+		to.epoch = deferredEpoch
+		if d != nil {
+			p.effect(q, effect{kind: effectEnd, d: d, delay: hold})
+		}
+		return p.transfer(q, from, to, r)
+	}
+	if to.due == 0 {
 		r, err := p.relocate(q, from, to, r)
 		if d != nil {
 			p.effect(q, effect{kind: effectBack, d: d, at: to, r: r, delay: delay})
@@ -388,7 +406,8 @@ func (p *plan) remove(q *queueState, at loc, outcome func(*Totals) *int64) error
 }
 
 func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int64) (bool, error) {
-	alive, known := p.fate(q, at.id)
+	id := at.id
+	alive, known := p.fate(q, id)
 	if known && !alive {
 		return false, nil
 	}
@@ -401,13 +420,13 @@ func (p *plan) removeIfWaiting(q *queueState, at loc, outcome func(*Totals) *int
 	if busy {
 		return false, nil
 	}
-	r, found, err := p.stored(q, at)
+	at, r, found, err := p.locate(q, at)
 	if err != nil {
 		return false, err
 	}
 	if !found {
 		q.mu.Lock()
-		delete(q.claimed, at.id)
+		delete(q.claimed, id)
 		q.mu.Unlock()
 		return false, nil
 	}
@@ -446,13 +465,13 @@ func (p *plan) fate(q *queueState, id uint64) (alive, known bool) {
 	}
 	for ; part.fated < len(part.effects); part.fated++ {
 		switch e := &part.effects[part.fated]; e.kind {
-		case effectReady, effectDelayed, effectBack:
+		case effectReady, effectDelayed, effectBack, effectAway, effectReturn:
 			part.fates[e.r.id] = true
 		case effectRelease:
 			part.fates[e.d.ref.id] = true
 		case effectGone:
 			part.fates[e.r.id] = false
-		case effectEnd:
+		case effectEnd, effectEndUncounted:
 			if e.d.Barrier == nil {
 				part.fates[e.d.ref.id] = false
 			}
@@ -506,6 +525,13 @@ func (p *plan) promote(q *queueState) (more bool, err error) {
 		}
 		to := it.at
 		to.due = 0
+		if q.defers(to.group) {
+			to.epoch = deferredEpoch
+			if err := p.transfer(q, it.at, to, r); err != nil {
+				return false, err
+			}
+			continue
+		}
 		if err := p.move(q, it.at, to, r); err != nil {
 			return false, err
 		}

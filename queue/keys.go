@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // The first byte of a stored key says what the record is. After it comes, for
@@ -26,8 +27,18 @@ const (
 	kindGroup   = 's' // s queue group                          groupRecord
 	kindMark    = 'k' // k queue hash                           mark
 	kindTable   = 't' // t table 0 key                          value
-	kindDoom    = 'g' // g 0 table, or g 1 queue                nothing
+
+	kindAway     = 'y' // y queue group 0 ^prio id [form]       deferred item, or see block
+	kindDeferral = 'g' // g queue group                         deferral
+	kindReason   = 'r' // r queue id                            deferReason
+
+	kindDoom = 'w' // w 0 table, or w 1 queue                nothing
 )
+
+// deferredEpoch is the epoch of items that were deferred: it never opens. There
+// such an item is stored like a delayed one if it has a time of its own, and
+// otherwise under kindAway, next to those that wait for the same group.
+const deferredEpoch = math.MaxUint32
 
 // The keys of ready items end in one of these forms: nothing, for an item that
 // is stored alone, or a byte; see block.
@@ -80,12 +91,11 @@ func (l loc) appendKey(b []byte) []byte {
 	if l.block != 0 {
 		return append(l.appendBlock(b), byte(formBlock))
 	}
-	if l.due != 0 {
-		b = appendEpoch(b, kindDelayed, l.queue, l.epoch)
-		b = binary.BigEndian.AppendUint64(b, uint64(l.due))
-	} else {
-		b = appendEpoch(b, kindReady, l.queue, l.epoch)
+	if l.due == 0 {
+		return binary.BigEndian.AppendUint64(appendLanePrefix(b, l.queue, l.lane()), l.id)
 	}
+	b = appendEpoch(b, kindDelayed, l.queue, l.epoch)
+	b = binary.BigEndian.AppendUint64(b, uint64(l.due))
 	b = append(b, prioByte(l.prio))
 	b = append(b, l.group...)
 	b = append(b, 0)
@@ -151,6 +161,9 @@ func parseKey(key []byte, group string) (l loc, form keyForm, err error) {
 	bad := func() (loc, keyForm, error) {
 		return loc{}, 0, fmt.Errorf("%w: item key %q", ErrCorrupt, key)
 	}
+	if len(key) > 3 && key[0] == kindAway {
+		return parseAwayKey(key, group)
+	}
 	if len(key) < 7+1+1+8 {
 		return bad()
 	}
@@ -179,25 +192,57 @@ func parseKey(key []byte, group string) (l loc, form keyForm, err error) {
 	if l.group = group; string(name) != group {
 		l.group = string(name)
 	}
-	switch form = formItem; {
-	case len(rest) == 9 && key[0] == kindReady && rest[8] <= byte(formBlock):
-		form = keyForm(rest[8])
-	case len(rest) != 8:
-		return bad()
+	if form = formItem; len(rest) == 9 && key[0] == kindReady && rest[8] <= byte(formBlock) {
+		form, rest = keyForm(rest[8]), rest[:8]
 	}
-	l.id = binary.BigEndian.Uint64(rest)
-	if form != formItem {
-		if l.block = l.id; l.id == 0 {
-			return bad()
-		}
+	if !l.parseID(rest, form) {
+		return bad()
 	}
 	return l, form, nil
 }
 
+// parseAwayKey is parseKey for an item, or block, that is deferred with its group.
+func parseAwayKey(key []byte, group string) (l loc, form keyForm, err error) {
+	l.queue, l.epoch = binary.BigEndian.Uint16(key[1:]), deferredEpoch
+	name, rest, ok := bytes.Cut(key[3:], []byte{0})
+	if l.group = group; string(name) != group {
+		l.group = string(name)
+	}
+	if form = formItem; len(rest) == 1+9 && rest[9] <= byte(formBlock) {
+		form, rest = keyForm(rest[9]), rest[:9]
+	}
+	if !ok || len(rest) != 1+8 || !l.parseID(rest[1:], form) {
+		return loc{}, 0, fmt.Errorf("%w: item key %q", ErrCorrupt, key)
+	}
+	l.prio = bytePrio(rest[0])
+	return l, form, nil
+}
+
+// parseID reads the id in a key of that form.
+func (l *loc) parseID(b []byte, form keyForm) bool {
+	if len(b) != 8 {
+		return false
+	}
+	l.id = binary.BigEndian.Uint64(b)
+	if form != formItem {
+		l.block = l.id
+	}
+	return form == formItem || l.id != 0
+}
+
 // appendLanePrefix appends the common prefix of the ready items of a lane.
 func appendLanePrefix(b []byte, q uint16, k laneKey) []byte {
+	if k.epoch == deferredEpoch {
+		return append(appendAwayPrefix(b, q, k.group), prioByte(k.prio))
+	}
 	b = append(appendEpoch(b, kindReady, q, k.epoch), prioByte(k.prio))
 	return append(append(b, k.group...), 0)
+}
+
+// appendAwayPrefix appends the common prefix of the items that are deferred with
+// a group.
+func appendAwayPrefix(b []byte, q uint16, group string) []byte {
+	return append(append(appendQueue(b, kindAway, q), group...), 0)
 }
 
 func appendLaneKey(b []byte, q uint16, k laneKey) []byte {
@@ -226,6 +271,14 @@ func parsePointerKey(key []byte) (k laneKey, due int64, err error) {
 func appendExpiryKey(b []byte, q uint16, at int64, id uint64) []byte {
 	b = binary.BigEndian.AppendUint64(appendQueue(b, kindExpiry, q), uint64(at))
 	return binary.BigEndian.AppendUint64(b, id)
+}
+
+func appendDeferralKey(b []byte, q uint16, group string) []byte {
+	return append(appendQueue(b, kindDeferral, q), group...)
+}
+
+func appendReasonKey(b []byte, q uint16, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendQueue(b, kindReason, q), id)
 }
 
 func appendDeadKey(b []byte, q uint16, id uint64) []byte {

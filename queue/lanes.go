@@ -116,6 +116,8 @@ func (st storedLanes) Group(name string) (sched.Settings, int64, error) {
 	return sched.Settings(rec.settings), rec.nextDue, err
 }
 
+func (st storedLanes) Deferred(group string) bool { return st.q.away[group] }
+
 func (st storedLanes) InFlight(id uint64) bool { return st.q.inflight[id] != nil }
 
 func (st storedLanes) Claimed(id uint64) bool { return st.q.claimed[id] }

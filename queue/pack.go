@@ -83,6 +83,12 @@ func (k *packing) begin(lane laneID, at loc, sequence uint64) *pack {
 	return &k.packs[k.lastAt]
 }
 
+// close makes new blocks begin for whatever comes next.
+func (k *packing) close() {
+	clear(k.open)
+	k.last = laneID{}
+}
+
 // find returns an item of a new block. The blocks are in order of their ids.
 func (k *packing) find(at loc) (r ref, found bool, err error) {
 	i, found := slices.BinarySearchFunc(k.packs, at.block, func(pk pack, first uint64) int {

@@ -35,16 +35,17 @@ type plan struct {
 	packing   packing
 	settlings settlings
 
-	dropped map[laneID]bool          // lanes whose record this plan deletes
-	lanes   map[laneID]*pointer      // pointers that this plan makes or moves
-	groups  map[groupID]*groupRecord // settings that this plan writes
-	gone    map[uint64]bool          // dead letters that this plan removes
-	buried  map[uint64][]byte        // dead letters that this plan makes
-	deleted []*queueState            // queues that are no more
-	dooms   []*doom                  // what of them, and of tables, is to be swept
-	swept   []*doom                  // what has been
-	events  []Event
-	result  *Result // of the transaction being planned
+	dropped     map[laneID]bool          // lanes whose record this plan deletes
+	lanes       map[laneID]*pointer      // pointers that this plan makes or moves
+	groups      map[groupID]*groupRecord // settings that this plan writes
+	movedBlocks map[uint64]uint32        // blocks that this plan moves to another epoch
+	gone        map[uint64]bool          // dead letters that this plan removes
+	buried      map[uint64][]byte        // dead letters that this plan makes
+	deleted     []*queueState            // queues that are no more
+	dooms       []*doom                  // what of them, and of tables, is to be swept
+	swept       []*doom                  // what has been
+	events      []Event
+	result      *Result // of the transaction being planned
 }
 
 type groupID struct {
@@ -67,18 +68,23 @@ type pointer struct {
 type effectKind uint8
 
 const (
-	effectEnd     effectKind = iota // a delivery's lease ends
-	effectRelease                   // a delivery goes back, uncounted
-	effectReady                     // an item became ready
-	effectDelayed                   // an item became delayed
-	effectBack                      // a delivery failed and is ready again
-	effectGone                      // a waiting item was removed
-	effectGroup                     // a group's settings changed
-	effectConfig                    // a queue's settings changed
-	effectPause                     // a queue was paused or resumed
-	effectBarrier                   // a barrier delivery was given back
-	effectIdle                      // an empty lane is forgotten
-	effectPointer                   // a lane's pointer has moved
+	effectEnd          effectKind = iota // a delivery's lease ends
+	effectEndUncounted                   // the same, and the attempt is not counted
+	effectRelease                        // a delivery goes back, uncounted
+	effectReady                          // an item became ready
+	effectDelayed                        // an item became delayed
+	effectBack                           // a delivery failed and is ready again
+	effectGone                           // a waiting item was removed
+	effectGroup                          // a group's settings changed
+	effectConfig                         // a queue's settings changed
+	effectPause                          // a queue was paused or resumed
+	effectBarrier                        // a barrier delivery was given back
+	effectIdle                           // an empty lane is forgotten
+	effectPointer                        // a lane's pointer has moved
+	effectDefer                          // a group was deferred, or comes back
+	effectAway                           // a ready item has left the open epoch
+	effectReturn                         // an item came back that its lane may have passed
+	effectCleared                        // a lane has nothing on disk but what consumers hold
 )
 
 // part is what a plan does to one queue.
@@ -98,27 +104,28 @@ func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
 // effect is what publishing does for one op.
 type effect struct {
 	kind  effectKind
-	flag  bool // effectEnd: the group was not used; effectPause: pause; effectBarrier: counted; effectPointer: the lane may leave memory
+	flag  bool // effectEnd: the group was not used; effectPause: pause; effectBarrier: counted; effectDefer: deferred; effectPointer: the lane may leave memory
 	d     *Delivery
-	at    loc // effectIdle, effectPointer: of the lane; effectGroup: the group alone
+	at    loc // effectIdle, effectPointer, effectCleared: of the lane; effectGroup, effectDefer: the group alone
 	r     ref
 	delay time.Duration
 	group *GroupSettings
-	ptr   *pointer // effectPointer, and effectReady if the lane is new
+	ptr   *pointer // effectPointer, and effectReady and effectReturn if the lane is new
 }
 
 func newPlan(s *Store, slot int) *plan {
 	return &plan{
-		s:         s,
-		slot:      slot,
-		created:   make(map[string]*queueState),
-		packing:   packing{open: make(map[laneID]int)},
-		settlings: settlings{of: make(map[uint64]int)},
-		dropped:   make(map[laneID]bool),
-		lanes:     make(map[laneID]*pointer),
-		groups:    make(map[groupID]*groupRecord),
-		gone:      make(map[uint64]bool),
-		buried:    make(map[uint64][]byte),
+		s:           s,
+		slot:        slot,
+		created:     make(map[string]*queueState),
+		packing:     packing{open: make(map[laneID]int)},
+		settlings:   settlings{of: make(map[uint64]int)},
+		dropped:     make(map[laneID]bool),
+		lanes:       make(map[laneID]*pointer),
+		groups:      make(map[groupID]*groupRecord),
+		movedBlocks: make(map[uint64]uint32),
+		gone:        make(map[uint64]bool),
+		buried:      make(map[uint64][]byte),
 	}
 }
 
@@ -140,7 +147,7 @@ func (p *plan) reset() {
 	p.packing.reset()
 	p.settlings.reset()
 	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
-	p.gone, p.buried = emptied(p.gone), emptied(p.buried)
+	p.gone, p.buried, p.movedBlocks = emptied(p.gone), emptied(p.buried), emptied(p.movedBlocks)
 }
 
 // emptied returns an empty map: the given one, unless it has grown so large that
@@ -292,7 +299,7 @@ const maxQueues = 1<<16 - 1
 // apply plans one op.
 func (p *plan) apply(o *op, r *request) error {
 	switch o.kind {
-	case opAck, opRetry, opRelease, opBury:
+	case opAck, opRetry, opRelease, opDefer, opBury:
 		return p.settle(o)
 	case opEnqueue:
 		return p.enqueue(p.queue(o.name), o, r)
@@ -333,6 +340,14 @@ func (p *plan) apply(o *op, r *request) error {
 		err := p.remove(q, *o.at, func(t *Totals) *int64 { return &t.Dropped })
 		p.result.Removed += int(q.counts.total.Dropped - before)
 		return err
+	case opDeferGroup:
+		p.deferGroup(p.queue(o.name), o)
+	case opRejoinGroup:
+		p.rejoinGroup(p.find(o.name), o.key)
+	case opRejoin:
+		if q := p.find(o.name); o.at.queue == q.id { // and not of one that was deleted
+			return p.rejoinItem(q, *o.at)
+		}
 	case opForget:
 		return p.forget(p.find(o.name), o)
 	case opRetryDead:
@@ -506,6 +521,9 @@ func (p *plan) count(q *queueState, epoch uint32, live, delayed, bytes int64) *e
 	e.live += live
 	e.delayed += delayed
 	p.touchEpoch(e)
+	if epoch == deferredEpoch {
+		e.bytes += bytes
+	}
 	q.counts.bytes += bytes
 	p.touch(q)
 	return e

@@ -68,12 +68,16 @@ func (p *plan) publishQueue(q *queueState) error {
 
 // shownCounts is what others may know of what the committer counts.
 type shownCounts struct {
-	visible      queueCounts
-	live         int64 // unsettled items of the open epoch
-	delayed      int64 // of those, delayed ones
-	later        int64 // items of later epochs
-	sinceBarrier int64 // items enqueued to the tail epoch
-	openTotals   Totals
+	visible       queueCounts
+	live          int64 // unsettled items of the open epoch
+	delayed       int64 // of those, delayed ones
+	returning     int   // groups that come back into the open epoch and have not arrived
+	later         int64 // items of later epochs
+	deferred      int64 // items that are in no epoch
+	deferredBytes int64
+	defers        bool  // there may be deferred items, or have been
+	sinceBarrier  int64 // items enqueued to the tail epoch
+	openTotals    Totals
 }
 
 func (q *queueState) showLocked(s shownCounts) {
@@ -86,9 +90,12 @@ func (q *queueState) showLocked(s shownCounts) {
 func (q *queueState) snapshot() shownCounts {
 	shown := shownCounts{visible: q.counts, sinceBarrier: q.epochs[q.counts.tail].total.Enqueued}
 	for epoch, e := range q.epochs {
-		if epoch == q.counts.open {
-			shown.live, shown.delayed, shown.openTotals = e.live, e.delayed, e.total
-		} else {
+		switch epoch {
+		case q.counts.open:
+			shown.live, shown.delayed, shown.openTotals, shown.returning = e.live, e.delayed, e.total, e.returning
+		case deferredEpoch:
+			shown.deferred, shown.deferredBytes, shown.defers = e.live, e.bytes, true
+		default:
 			shown.later += e.live
 		}
 	}
@@ -102,6 +109,14 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 			q.doneLocked(e.d, leaseSettled)
 			q.sched.EndUnused(e.d.lease, now)
 			break
+		}
+		if e.delay > 0 {
+			q.sched.Hold(e.d.lease, sched.Later(now, int64(e.delay)))
+		}
+		q.endLocked(e.d, now)
+	case effectEndUncounted:
+		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
+			return err
 		}
 		q.endLocked(e.d, now)
 	case effectRelease:
@@ -119,8 +134,13 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 			return err
 		}
 	case effectDelayed:
-		if e.at.epoch == q.open {
+		switch e.at.epoch {
+		case q.open:
 			q.nextDue = min(q.nextDue, e.at.due)
+		case deferredEpoch:
+			if e.at.due != 0 {
+				q.nextBack = min(q.nextBack, e.at.due)
+			}
 		}
 	case effectBack:
 		q.doneLocked(e.d, leaseSettled)
@@ -129,7 +149,23 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 			notBefore = sched.Later(now, int64(e.delay))
 		}
 		q.sched.Back(e.d.lease, e.r, notBefore, now)
-	case effectGone:
+	case effectReturn:
+		if e.at.epoch == q.open && q.inflight[e.r.id] == nil {
+			if err := q.sched.Return(e.at.lane().key(), e.r, e.ptr.stored(), now); err != nil {
+				return err
+			}
+		}
+	case effectDefer:
+		if q.away[e.at.group] = true; !e.flag {
+			delete(q.away, e.at.group)
+		}
+		q.sched.Defer(e.at.group, e.flag, now)
+		q.s.flag(q) // its items are to be moved
+	case effectCleared:
+		if e.at.epoch == q.open {
+			q.sched.Cleared(e.at.lane().key(), e.r.id, now)
+		}
+	case effectGone, effectAway:
 		if e.at.epoch == q.open {
 			q.sched.Remove(e.at.lane().key(), e.at.id, now)
 		}
@@ -172,6 +208,7 @@ func (p *plan) openedLocked(q *queueState) error {
 		c.barrier, c.tries = barrierNone, 0
 	}
 	q.nextDue = 0 // housekeeping will find the first
+	q.deferring.begin()
 	p.s.flag(q)
 	p.events = append(p.events, Event{Kind: EventOpened, Queue: q.name, Epoch: q.open})
 	return q.sched.Open(p.s.now())
@@ -180,7 +217,7 @@ func (p *plan) openedLocked(q *queueState) error {
 // maybeReleaseLocked releases the open epoch's barrier if it has one and all
 // before it is settled.
 func (p *plan) maybeReleaseLocked(q *queueState, now int64) error {
-	if q.released != nil || q.open == q.tail || q.live > 0 {
+	if q.released != nil || q.open == q.tail || q.live > 0 || q.returning > 0 {
 		return nil
 	}
 	value, found, err := p.s.lookUp(appendEpoch(nil, kindBarrier, q.id, q.open))

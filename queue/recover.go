@@ -12,8 +12,8 @@ import (
 )
 
 // formatVersion is the version of the stored layout. Version 1 had no blocks, and
-// versions 1 and 2 had queues and barriers in JSON and no histories of items; what
-// they wrote is read as it is.
+// versions 1 and 2 had queues and barriers in JSON, no histories of items and no
+// deferred items; what they wrote is read as it is.
 const formatVersion = 3
 
 // recover reads the durable state, or makes it if the store is new. Items are
@@ -149,11 +149,36 @@ func (s *Store) recoverCounts(ctx context.Context, q *queueState) error {
 			return fmt.Errorf("%w: no counts of epoch %d", ErrCorrupt, epoch)
 		}
 	}
+	if err := s.recoverDeferrals(ctx, q); err != nil {
+		return err
+	}
 	prefix = appendQueue(nil, kindName, q.id)
 	return s.scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) error {
 		r := wire.NewReader(value)
 		q.names[string(key[len(prefix):])] = nameRecord{next: uint32(r.Uvarint())}
 		return malformed(&r, "durable name")
+	})
+}
+
+// recoverDeferrals reads which groups are deferred.
+func (s *Store) recoverDeferrals(ctx context.Context, q *queueState) error {
+	q.deferring = deferring{}
+	prefix := appendQueue(nil, kindDeferral, q.id)
+	return s.scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) error {
+		def, _, err := decodeDeferral(value)
+		if err != nil {
+			return err
+		}
+		group := string(key[len(prefix):])
+		q.deferring.note(group, def)
+		if def.deferred {
+			q.away[group] = true
+		} else if e := q.epochs[def.epoch]; e != nil && def.epoch != deferredEpoch {
+			e.returning++
+		} else {
+			return fmt.Errorf("%w: group %s comes back into epoch %d", ErrCorrupt, group, def.epoch)
+		}
+		return nil
 	})
 }
 
@@ -177,7 +202,7 @@ func (s *Store) recoverSchedule(q *queueState) error {
 		return err
 	}
 	q.showLocked(q.snapshot())
-	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
+	q.nextDue, q.nextEnd, q.nextBack = 0, 0, q.firstBack() // housekeeping will find the first
 	q.sched.SetPolicy(sched.Policy(q.config.Groups), s.now())
 	if err := q.sched.Open(s.now()); err != nil {
 		return err

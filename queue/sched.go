@@ -22,14 +22,15 @@ type queueState struct {
 	name string
 
 	// Owned by the committer: the durable state.
-	counts  queueCounts
-	epochs  map[uint32]*epochCounts   // open to tail
-	names   map[string]nameRecord     // durable subscriptions; changed under mu too
-	known   recent[laneKey, struct{}] // lanes that have a record
-	parts   [2]part                   // of the two plans, by their slots
-	opening bool                      // the plan in the making opens the next epoch
-	sweep   bool                      // an earlier epoch may have lane records
-	swept   [len(sweptKinds)][]byte   // of which none are below these keys
+	counts    queueCounts
+	epochs    map[uint32]*epochCounts   // open to tail
+	names     map[string]nameRecord     // durable subscriptions; changed under mu too
+	known     recent[laneKey, struct{}] // lanes that have a record
+	parts     [2]part                   // of the two plans, by their slots
+	opening   bool                      // the plan in the making opens the next epoch
+	sweep     bool                      // an earlier epoch may have lane records
+	swept     [len(sweptKinds)][]byte   // of which none are below these keys
+	deferring deferring
 
 	mu           sync.Mutex
 	config       *Config
@@ -47,6 +48,9 @@ type queueState struct {
 	views    []*view         // of consumers with filters
 	nextDue  int64           // no delayed item is due earlier, Unix milliseconds of the store's clock
 	nextEnd  int64           // no item expires earlier, Unix milliseconds of the wall clock
+	nextBack int64           // nothing deferred comes back earlier, Unix milliseconds of the store's clock
+	away     map[string]bool // deferred groups
+	strayed  []string        // deferred groups of which items were given back
 
 	consumers map[*Consumer]bool
 	waiters   []*waiter // receivers, longest waiting first
@@ -81,6 +85,8 @@ func newQueueState(s *Store, id uint16, name string) *queueState {
 		nextDue:   math.MaxInt64,
 		nextEnd:   math.MaxInt64,
 		ended:     make(chan struct{}),
+		nextBack:  math.MaxInt64,
+		away:      make(map[string]bool),
 	}
 	q.sched = sched.New(storedLanes{q}, sched.Limits{Lanes: s.opts.GroupMemory, Memory: &s.itemMemory})
 	return q
@@ -153,6 +159,10 @@ func (q *queueState) giveBackLocked(d *Delivery, state leaseState) {
 		return
 	}
 	q.sched.Back(d.lease, d.ref, 0, now)
+	if group := d.lease.Lane.Key.Group; q.away[group] {
+		q.strayed = append(q.strayed, group)
+		q.s.flag(q)
+	}
 }
 
 // overdueTime is how long the timer waits for housekeeping that has been asked
@@ -170,12 +180,13 @@ const clockCheck = time.Minute
 func (q *queueState) armLocked(woken bool) {
 	next := q.nextTurnLocked(woken)
 	now, wall := q.s.clock.read()
-	if q.nextDue <= now/1e6 || q.nextEnd <= wall/1e6 {
+	due := min(q.nextDue, q.nextBack)
+	if due <= now/1e6 || q.nextEnd <= wall/1e6 {
 		q.s.flag(q)
 		next = min(next, now+int64(overdueTime))
 	}
-	if q.nextDue > now/1e6 && q.nextDue < math.MaxInt64/1_000_000 {
-		next = min(next, q.nextDue*1e6)
+	if due > now/1e6 && due < math.MaxInt64/1_000_000 {
+		next = min(next, due*1e6)
 	}
 	if wait := q.nextEnd - wall/1e6; wait > 0 && wait < int64(clockCheck/1e6) {
 		next = min(next, now+wait*1e6)
@@ -302,7 +313,7 @@ func (q *queueState) close() [][]byte {
 func (q *queueState) fullNowLocked() bool {
 	c := q.config
 	return c.HighWaterItems > 0 && q.live+q.later >= c.HighWaterItems ||
-		c.HighWaterBytes > 0 && q.visible.bytes >= c.HighWaterBytes
+		c.HighWaterBytes > 0 && q.visible.bytes-q.deferredBytes >= c.HighWaterBytes
 }
 
 // signal wakes all who wait for something at once. However many wait, and give up,

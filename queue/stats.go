@@ -10,17 +10,19 @@ import (
 	"github.com/seed-301537d8/weir/internal/wire"
 )
 
-// QueueStats are the numbers of a queue. Ready + Delayed + Leased + Later is
-// what is unsettled. The counts are exact, and reading them costs the same
+// QueueStats are the numbers of a queue. Ready + Delayed + Leased + Later + Deferred
+// is what is unsettled; a queue with nothing but deferred items has passed all that
+// it can pass now, and is not done. The counts are exact, and reading them costs the same
 // however much waits.
 type QueueStats struct {
-	Name    string
-	Ready   int64 // items of the open epoch that wait for a consumer or for their group
-	Delayed int64 // items of the open epoch that wait for their time
-	Leased  int64 // items that a consumer holds
-	Later   int64 // items behind a barrier
-	Dead    int64 // dead letters
-	Bytes   int64 // of all unsettled items, as stored
+	Name     string
+	Ready    int64 // items of the open epoch that wait for a consumer or for their group
+	Delayed  int64 // items of the open epoch that wait for their time
+	Leased   int64 // items that a consumer holds
+	Later    int64 // items behind a barrier
+	Deferred int64 // items in no epoch: no barrier waits for them
+	Dead     int64 // dead letters
+	Bytes    int64 // of all unsettled items, as stored
 
 	Epoch    uint32 // the open epoch
 	Barriers int    // that wait, the released one among them
@@ -86,7 +88,7 @@ func (q *queueState) stats() QueueStats {
 	ready, delayed, leased := q.unsettledLocked()
 	st := QueueStats{
 		Name: q.name, Ready: ready, Delayed: delayed, Leased: leased,
-		Later: q.later, Dead: q.visible.dead, Bytes: q.visible.bytes,
+		Later: q.later, Deferred: q.deferred, Dead: q.visible.dead, Bytes: q.visible.bytes,
 		Epoch: q.open, Barriers: int(q.tail - q.open), Released: q.released != nil,
 		Tail: q.tail, SinceBarrier: q.sinceBarrier,
 		Paused: q.paused, Full: q.fullNowLocked(), Consumers: len(q.consumers), Groups: q.sched.Groups(),

@@ -286,7 +286,7 @@ func (s *Store) prepare(ctx context.Context, r *request) error {
 			}
 		case opForget:
 			o.hash = s.secret.hash(o.key)
-		case opRetry, opBury:
+		case opRetry, opDefer, opBury:
 			o.value = appendReason(o.value[:0], o.err)
 		}
 		r.grows = r.grows || o.grows()

@@ -151,7 +151,7 @@ func (s *Store) rereadQueue(q *queueState, plans []*plan) error {
 	clear(q.claimed)
 	q.opening, q.sweep = false, true
 	clear(q.swept[:])
-	q.nextDue, q.nextEnd = 0, 0 // housekeeping will find the first
+	q.nextDue, q.nextEnd, q.nextBack = 0, 0, q.firstBack() // housekeeping will find the first
 	if q.released != nil {
 		value, err := s.db.Get(context.Background(), appendEpoch(nil, kindBarrier, q.id, q.counts.open))
 		if err != nil {

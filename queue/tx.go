@@ -43,17 +43,21 @@ const (
 	opAck opKind = iota
 	opRetry
 	opRelease
+	opDefer
 	opBury
 	opEnqueue
 	opBarrier
 	opPut
 	opDelete
 	opAdd
+	opDeferGroup
 	opSetGroup
 	opDelayGroup
 	opConfigure
 	opPause
 	opRemove
+	opRejoinGroup
+	opRejoin
 	opForget
 	opRetryDead
 	opDropDead
@@ -71,12 +75,13 @@ type op struct {
 	kind     opKind
 	explicit bool          // opAck: group not used; opRetry: delay was given; opPause: pause, not resume
 	d        *Delivery     // settlements
-	err      error         // opRetry, opBury
+	err      error         // opRetry, opDefer, opBury
 	delay    time.Duration // opRetry
+	until    time.Time     // opDefer, opDeferGroup
 	name     string        // queue or table
 	key      string        // table key, group, identity or durable name
 	id       uint64        // item or dead letter
-	at       *loc          // opRemove
+	at       *loc          // opRemove, opRejoin
 	item     *Item         // opEnqueue
 	value    []byte        // encoded item, encoded reason, record or barrier body
 	delta    int64         // opAdd
@@ -135,6 +140,48 @@ func (tx *Tx) Release(ds ...*Delivery) {
 	tx.ops = slices.Grow(tx.ops, len(ds))
 	for _, d := range ds {
 		tx.settle(op{kind: opRelease, d: d})
+	}
+}
+
+// Defer settles a delivery by taking its item out of its epoch, so that no barrier
+// waits for it: the barrier counts it as Deferred. The attempt is not counted. The
+// item keeps its id, its key and its attempts, and comes back at the given time, or
+// when [Tx.Rejoin] says so; a zero time leaves it to Rejoin alone. It comes back
+// into the open epoch, or into the next if all of the open one is settled. The text
+// of err, which may be nil, is kept until then. If the item's group is deferred at
+// its time, it waits for its group as well.
+func (tx *Tx) Defer(d *Delivery, until time.Time, err error) {
+	tx.ops = append(tx.ops, op{kind: opDefer, d: d, until: until, err: err})
+}
+
+// DeferGroup takes a group out of the queue's epochs, so that no barrier waits for
+// it, until the given time or until [Tx.RejoinGroup]; a zero time leaves it to
+// RejoinGroup alone. From the commit on nothing of the group is delivered. Its
+// waiting items leave the open epoch in the background, thousands in a batch, and
+// those that a consumer holds when they are retried or released. What is enqueued to
+// the group meanwhile goes to the same place, unless a barrier waits in the queue:
+// then it lies behind the barrier, and leaves when its epoch opens. Delays and
+// expiry go on: a delayed item comes back when its own time has come as well.
+//
+// Of a group that is deferred already the time and the reason are replaced.
+func (tx *Tx) DeferGroup(queue, group string, until time.Time, reason string) {
+	tx.ops = append(tx.ops, op{kind: opDeferGroup, name: queue, key: group, until: until, value: []byte(cut(reason, maxReason/4))})
+}
+
+// RejoinGroup ends the deferral of a group: its items come back into the open epoch,
+// or into the next if all of the open one is settled. They arrive in the background,
+// thousands in a batch, and the epoch's barrier is not released before they have. A
+// group that is not deferred is left alone.
+func (tx *Tx) RejoinGroup(queue, group string) {
+	tx.ops = append(tx.ops, op{kind: opRejoinGroup, name: queue, key: group})
+}
+
+// Rejoin brings back items that were deferred, whatever their time; [Store.Browse]
+// finds them. One whose group is deferred then waits for its group alone. One that
+// is not deferred is left alone.
+func (tx *Tx) Rejoin(items ...Waiting) {
+	for _, w := range items {
+		tx.ops = append(tx.ops, op{kind: opRejoin, name: w.Queue, at: &w.at, id: w.ID, item: &w.Item})
 	}
 }
 
@@ -319,7 +366,7 @@ func validItem(it *Item, maxItem int) error {
 // validate checks everything about an op that needs no state.
 func (o *op) validate(s *Store) error {
 	switch o.kind {
-	case opAck, opRetry, opRelease, opBury:
+	case opAck, opRetry, opRelease, opDefer, opBury:
 		switch {
 		case o.d == nil || o.d.c == nil:
 			return invalidf("delivery did not come from Receive")
@@ -329,6 +376,8 @@ func (o *op) validate(s *Store) error {
 			return invalidf("delay %v is negative", o.delay)
 		case o.kind == opBury && o.d.Barrier != nil:
 			return fmt.Errorf("bury: %w", ErrBarrier)
+		case o.kind == opDefer && o.d.Barrier != nil:
+			return fmt.Errorf("defer: %w", ErrBarrier)
 		}
 		return nil
 	case opDeleteTable:
@@ -365,6 +414,11 @@ func (o *op) validate(s *Store) error {
 			return err
 		}
 		return o.group.validate()
+	case opDeferGroup, opRejoinGroup:
+		if o.key == "" {
+			return invalidf("group name is empty")
+		}
+		return validGroup(o.key)
 	case opConfigure:
 		return o.config.validate()
 	case opForget:
@@ -388,7 +442,7 @@ func (tx *Tx) settles() bool {
 // grows reports whether the op stores something new.
 func (o *op) grows() bool {
 	switch o.kind {
-	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opDirectRetry:
+	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opDeferGroup, opDirectRetry:
 		return true
 	}
 	return false

@@ -13,36 +13,51 @@ import (
 	"github.com/seed-301537d8/weir/queue"
 )
 
-// CrashAtEveryWrite runs a small crawl in generations on a driver that dies at
-// its first Commit, its second, and so on until a run comes through, each time
-// before and after the write has taken effect; then the same for notes. After
-// each death the store is opened again on the same disk, and the crawl must end
-// as if nothing had happened.
+// crashRun is what is run until it dies, and then from the beginning: it finds in
+// the store how far it has come.
+type crashRun struct {
+	name  string
+	run   func(ctx context.Context, s *queue.Store) error
+	check func(t testing.TB, s *queue.Store) // how it must have ended
+}
+
+var crashRuns = []crashRun{
+	{"Crawl", func(ctx context.Context, s *queue.Store) error { return (&crawl{s: s}).run(ctx) }, checkCrawl},
+	{"Defer", runDeferral, checkDeferral},
+}
+
+// CrashAtEveryWrite runs a small crawl in generations, and then other things, on a
+// driver that dies at its first Commit, its second, and so on until a run comes
+// through, each time before and after the write has taken effect; then the same for
+// notes. After each death the store is opened again on the same disk, and all must
+// end as if nothing had happened.
 func CrashAtEveryWrite(t *testing.T, h Harness) {
-	for _, method := range []string{"Commit", "AppendNotes", "ResetNotes"} {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/after=%v", method, after), func(t *testing.T) {
-				died := true
-				for k := 1; died; k++ {
-					synctest.Test(t, func(t *testing.T) {
-						died = crashAt(t, h, Fault{Method: method, At: k, After: after})
-					})
-					if t.Failed() {
-						t.Fatalf("%s number %d", method, k)
+	for _, what := range crashRuns {
+		for _, method := range []string{"Commit", "AppendNotes", "ResetNotes"} {
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/after=%v", what.name, method, after), func(t *testing.T) {
+					died := true
+					for k := 1; died; k++ {
+						synctest.Test(t, func(t *testing.T) {
+							died = crashAt(t, h, what, Fault{Method: method, At: k, After: after})
+						})
+						if t.Failed() {
+							t.Fatalf("%s number %d", method, k)
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
 
-// crashAt runs the crawl with one fault and reports whether it has struck.
-func crashAt(t *testing.T, h Harness, fault Fault) bool {
+// crashAt runs something with one fault and reports whether it has struck.
+func crashAt(t *testing.T, h Harness, what crashRun, fault Fault) bool {
 	disk := h(t)
 	died := false
 	for life := 0; ; life++ {
 		if life > 2 {
-			t.Fatal("the crawl does not end")
+			t.Fatalf("%s does not end", what.name)
 		}
 		db, err := disk.Driver()
 		if err != nil {
@@ -55,9 +70,9 @@ func crashAt(t *testing.T, h Harness, fault Fault) bool {
 		}
 		s, err := queue.New(t.Context(), f, watched(t, &queue.Options{GroupMemory: 2}))
 		if err == nil {
-			err = (&crawl{s: s}).run(t.Context())
+			err = what.run(t.Context(), s)
 			if err == nil {
-				checkCrawl(t, s)
+				what.check(t, s)
 			}
 			if closeErr := s.Close(); err == nil {
 				err = closeErr
@@ -70,7 +85,7 @@ func crashAt(t *testing.T, h Harness, fault Fault) bool {
 		case f.Died():
 			died = true
 			if err != nil && !errors.Is(err, ErrInjected) {
-				t.Fatalf("the crawl failed with %v, not with what the driver returned", err)
+				t.Fatalf("it failed with %v, not with what the driver returned", err)
 			}
 		case err != nil:
 			t.Fatal(err)

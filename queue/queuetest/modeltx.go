@@ -16,7 +16,7 @@ func (m *model) transactions() {
 	if m.rnd.IntN(2) == 0 {
 		n, changes = 2+m.rnd.IntN(3), 2
 	}
-	m.several = n > 1
+	m.several, m.deferred = n > 1, false
 	txs := make([]queue.Tx, n)
 	var words []string
 	var effects []func(now time.Time)
@@ -95,8 +95,10 @@ func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool)
 			q.barriers = append(q.barriers, body)
 			q.tail++
 		}
-	case n < 80:
+	case n < 77:
 		return m.groupChange(tx, q)
+	case n < 80:
+		return m.deferral(tx, q)
 	case n < 83:
 		cfg := q.cfg
 		cfg.MaxAttempts = pick(m.rnd, []int{-1, 1, 2, 3, 5})
@@ -223,7 +225,14 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 	it := pick(m.rnd, held)
 	d := it.d
 	used[d] = true
-	switch m.rnd.IntN(8) {
+	switch m.rnd.IntN(9) {
+	case 4:
+		until := pick(m.rnd, []time.Time{{}, {}, time.Now(), time.Now().Add(2 * time.Second), time.Now().Add(5 * time.Second)})
+		if m.several && until.Equal(time.Now()) {
+			until = time.Time{} // it would come back between two transactions, or not
+		}
+		tx.Defer(d, until, errModel)
+		return fmt.Sprintf("defer %s until %v", it.Body, until.Format("05.000")), func(now time.Time) { q.deferItem(it, until, now) }
 	case 0:
 		tx.Retry(d, errModel)
 		return fmt.Sprintf("retry %s", it.Body), func(now time.Time) { q.retry(it, q.backoff(it.attempts-it.deaths+1), now) }
@@ -328,6 +337,7 @@ func (m *model) settleBarrier(tx *queue.Tx, q *refQueue, s *refSession) (string,
 	tx.Ack(d)
 	return "ack " + d.String(), func(time.Time) {
 		s.phase, s.told = phaseAcked, nil
+		q.acked = true
 		q.acks++
 		if s.opts.Durable != "" {
 			q.names[s.opts.Durable] = q.open + 1
@@ -354,6 +364,49 @@ func (m *model) groupChange(tx *queue.Tx, q *refQueue) (string, func(time.Time))
 	}
 	tx.SetGroup(q.name, name, set)
 	return fmt.Sprintf("set %s of %s %+v", name, q.name, set), func(time.Time) { q.group(name).set = set }
+}
+
+// deferral defers a group, or ends its deferral, or that of an item. Where items
+// come back depends on what else is settled, so it is not done while other
+// transactions are on their way, and once in a transaction.
+func (m *model) deferral(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
+	if m.several || m.deferred {
+		return "", nil
+	}
+	m.deferred = true
+	group := fmt.Sprint("g", 1+m.rnd.IntN(5))
+	for name := range q.deferrals {
+		if m.rnd.IntN(2) == 0 {
+			group = name
+		}
+	}
+	switch m.rnd.IntN(4) {
+	case 0:
+		var waiting []queue.Waiting
+		page, err := m.s.Browse(m.ctx, q.name, nil, 1000)
+		m.must(err)
+		for _, w := range page {
+			if w.State == queue.StateDeferred {
+				waiting = append(waiting, w)
+			}
+		}
+		if len(waiting) == 0 {
+			return "", nil
+		}
+		w := pick(m.rnd, waiting)
+		tx.Rejoin(w)
+		return "rejoin " + string(w.Item.Body), func(time.Time) {
+			if it := q.items[string(w.Item.Body)]; it != nil && it.epoch == away {
+				q.comeHome(it)
+			}
+		}
+	case 1:
+		tx.RejoinGroup(q.name, group)
+		return fmt.Sprintf("rejoin %s of %s", group, q.name), func(time.Time) { q.rejoin(group) }
+	}
+	until := pick(m.rnd, []time.Time{{}, time.Now().Add(1013 * time.Millisecond), time.Now().Add(7017 * time.Millisecond)})
+	tx.DeferGroup(q.name, group, until, "the model says so")
+	return fmt.Sprintf("defer %s of %s until %s", group, q.name, until.Format("05.000")), func(time.Time) { q.deferrals[group] = until }
 }
 
 // deadChange retries or drops a dead letter.
@@ -386,7 +439,7 @@ func (m *model) deadChange(tx *queue.Tx, q *refQueue) (string, func(time.Time)) 
 		if it.Key != "" {
 			q.marks[it.Key] = refMark{ever: q.marks[it.Key].ever || it.Mode == queue.Once, body: body}
 		}
-		q.items[body] = &refItem{Item: it, serial: serial, epoch: q.tail}
+		q.items[body] = &refItem{Item: it, serial: serial, epoch: q.entry(it.Group)}
 		q.totals.Enqueued++
 	}
 }
@@ -404,7 +457,7 @@ func (m *model) removal(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
 	tx.Remove(w)
 	return "remove " + body, func(time.Time) {
 		// A change before this one may have taken it, given it back or moved it.
-		if it != nil && q.items[body] == it && it.holder == nil && (it.due.IsZero() || it.due.Equal(w.Due)) {
+		if it != nil && q.items[body] == it && it.holder == nil && (it.due.IsZero() || it.due.Equal(w.Due) || it.due.Equal(never) && w.State == queue.StateDeferred) {
 			q.leave(it, &q.totals.Dropped)
 		}
 	}

@@ -393,6 +393,7 @@ func Run(t *testing.T, h Harness) {
 		{"Memory", memoryPromises},
 		{"Ahead", aheadPromises},
 		{"Together", togetherPromises},
+		{"Defer", deferPromises},
 	} {
 		t.Run(part.name, func(t *testing.T) { runPromises(t, h, part.promises) })
 	}

@@ -67,12 +67,20 @@ type refQueue struct {
 	released   bool
 	acks       int
 	totals     queue.Totals
+	acked      bool                 // a barrier, in this step
+	deferrals  map[string]time.Time // until when a group is deferred, zero for no time
 }
+
+// away is the epoch of deferred items, and never the time of those that have none.
+const away = 1 << 30
+
+var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newRefQueue(name string) *refQueue {
 	return &refQueue{
 		name: name, items: make(map[string]*refItem), dead: make(map[string]*refItem), deadIDs: make(map[string]uint64),
 		marks: make(map[string]refMark), names: make(map[string]int), groups: make(map[string]*refGroup),
+		deferrals: make(map[string]time.Time),
 	}
 }
 
@@ -136,8 +144,73 @@ func (q *refQueue) enqueue(it queue.Item, serial int, now time.Time) {
 	if !due.After(now) {
 		due = time.Time{}
 	}
-	q.items[body] = &refItem{Item: it, serial: serial, epoch: q.tail, due: due}
+	q.items[body] = &refItem{Item: it, serial: serial, epoch: q.entry(it.Group), due: due}
 	q.totals.Enqueued++
+}
+
+// entry is the epoch of an item that is enqueued.
+func (q *refQueue) entry(group string) int {
+	if _, deferred := q.deferrals[group]; deferred && q.open == q.tail {
+		return away
+	}
+	return q.tail
+}
+
+// deferItem does what Tx.Defer does.
+func (q *refQueue) deferItem(it *refItem, until, now time.Time) {
+	q.end(it, now)
+	if !it.Expires.IsZero() && !it.Expires.After(now) {
+		q.leave(it, &q.totals.Expired)
+		return
+	}
+	if until.IsZero() {
+		until = never
+	}
+	it.epoch, it.due = away, until
+	q.totals.Deferred++
+}
+
+// rejoin does what Tx.RejoinGroup does.
+func (q *refQueue) rejoin(group string) {
+	if _, deferred := q.deferrals[group]; !deferred {
+		return
+	}
+	delete(q.deferrals, group)
+	epoch := q.returns()
+	for _, it := range q.items {
+		if it.epoch == away && it.Group == group && it.due.IsZero() {
+			it.epoch = epoch
+			q.totals.Rejoined++
+		}
+	}
+}
+
+// returns is the epoch into which items come back.
+func (q *refQueue) returns() int {
+	if q.open < q.tail && q.unsettled() == 0 {
+		return q.open + 1
+	}
+	return q.open
+}
+
+// comeHome does what Tx.Rejoin does, or an item's time.
+func (q *refQueue) comeHome(it *refItem) {
+	it.due = time.Time{}
+	if _, deferred := q.deferrals[it.Group]; deferred {
+		return
+	}
+	it.epoch = q.returns()
+	q.totals.Rejoined++
+}
+
+// sendAway takes what waits of deferred groups out of the open epoch.
+func (q *refQueue) sendAway() {
+	for _, it := range q.items {
+		if _, deferred := q.deferrals[it.Group]; deferred && it.epoch == q.open && it.holder == nil {
+			it.epoch = away
+			q.totals.Deferred++
+		}
+	}
 }
 
 // leave ends an item's life.
@@ -219,6 +292,10 @@ func (q *refQueue) again(it *refItem, delay time.Duration, now time.Time) {
 			g.lo = g.hi
 		default:
 			it.due = now.Add(delay)
+		}
+		if _, deferred := q.deferrals[it.Group]; deferred {
+			it.epoch = away
+			q.totals.Deferred++
 		}
 	}
 }
@@ -323,6 +400,17 @@ func (q *refQueue) settle(now time.Time) (lost []*queue.Delivery) {
 			it.due = time.Time{}
 		}
 	}
+	q.sendAway()
+	for group, until := range q.deferrals {
+		if !until.IsZero() && !until.After(now) {
+			q.rejoin(group)
+		}
+	}
+	for _, it := range q.inOrder() {
+		if it.epoch == away && !it.due.IsZero() && !it.due.After(now) {
+			q.comeHome(it)
+		}
+	}
 	for {
 		if !q.released {
 			if q.open == q.tail || q.unsettled() > 0 {
@@ -346,6 +434,7 @@ func (q *refQueue) settle(now time.Time) (lost []*queue.Delivery) {
 				it.due = time.Time{}
 			}
 		}
+		q.sendAway()
 	}
 }
 
@@ -378,7 +467,7 @@ func (q *refQueue) deliverable(s *refSession, now time.Time, must bool) []*refIt
 	}
 	var out []*refItem
 	for _, it := range q.inOrder() {
-		if it.holder != nil || it.epoch != q.open || !it.due.IsZero() {
+		if _, deferred := q.deferrals[it.Group]; deferred || it.holder != nil || it.epoch != q.open || !it.due.IsZero() {
 			continue
 		}
 		if s.opts.Filter != nil && !s.opts.Filter.Matches(&it.Item) {

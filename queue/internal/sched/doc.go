@@ -43,7 +43,7 @@
 //  1. It joins the line under the lock under which Take found nothing, Take
 //     having returned with more false: so all that could be taken was looked at.
 //  2. What makes an item available is either an act or time. All acts go
-//     through Add, Back, End, EndUnused, SetGroup, SetPolicy, Moved, Drop and Open,
+//     through Add, Return, Back, End, EndUnused, SetGroup, SetPolicy, Defer, Moved, Drop and Open,
 //     and their caller wakes the line before it gives up the lock.
 //  3. Of time, Next returns the next moment at which it alone may make Take
 //     return something else, and the caller's timer is set for it before the

@@ -100,6 +100,9 @@ type Source[R Item[R]] interface {
 	// Group returns what is stored of a group, zero if nothing is.
 	Group(name string) (Settings, int64, error)
 
+	// Deferred reports whether a group is.
+	Deferred(group string) bool
+
 	// InFlight reports whether an item is; Claimed, whether one that waits is
 	// about to be removed.
 	InFlight(id uint64) bool
@@ -492,6 +495,7 @@ type group[R Item[R]] struct {
 	settings Settings
 	nextDue  int64 // the end of its delay
 	inflight int
+	deferred bool
 	lanes    []*Lane[R] // in memory, those of views among them
 }
 
@@ -502,6 +506,7 @@ func (s *Scheduler[R]) groupOf(name string) (*group[R], error) {
 	}
 	g := &group[R]{name: name}
 	if name != "" {
+		g.deferred = s.src.Deferred(name)
 		var err error
 		if g.settings, g.nextDue, err = s.src.Group(name); err != nil {
 			return nil, err
@@ -541,7 +546,7 @@ func (s *Scheduler[R]) limitsOf(g *group[R]) (maxInFlight int, delay int64) {
 // mayServe reports whether time alone keeps the group from being served.
 func (s *Scheduler[R]) mayServe(g *group[R]) bool {
 	limit, _ := s.limitsOf(g)
-	return !g.settings.Paused && (limit == 0 || g.inflight < limit)
+	return !g.settings.Paused && !g.deferred && (limit == 0 || g.inflight < limit)
 }
 
 // reschedule looks at all lanes of a group whose state has changed.

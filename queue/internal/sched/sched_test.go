@@ -129,6 +129,8 @@ func (d *disk) Records(from Place, lane bool, visit func(Record[*item]) (bool, e
 	return nil
 }
 
+func (d *disk) Deferred(string) bool { return false }
+
 func (d *disk) Group(name string) (Settings, int64, error) {
 	d.looked++
 	g := d.groups[name]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -24,14 +25,16 @@ import (
 //	C3  A value is chained only where it would be delivered at once: over no loop, no
 //	    barrier, pause or limit; only to a stage that works on single values, has a
 //	    worker free, hardly any backlog, and room in all queues that it feeds. Values
-//	    with a key or a group are not chained. An edge of the store that somebody else
-//	    works on too is treated as any other.
+//	    with a key or a group are not chained. Nor is a value to a stage that is slow,
+//	    since the delivery that it comes from, and that one's group, would wait for it.
 //	C4  All of a chain is recorded or none of it, since it is one transaction. Only a
 //	    value of a first delivery begins one: after a death the stages run apart, so
 //	    that the stage which kills the process is found with what it was killed by.
 
-// chainMost is how many values are chained in one transaction at most.
-const chainMost = 8
+const (
+	chainMost = 8                      // values in one transaction
+	slowCall  = 200 * time.Millisecond // calls of a stage that is chained, on average
+)
 
 // link is a chained value, and what has come of it.
 type link struct {
@@ -66,7 +69,7 @@ func (s *stage) chain(working context.Context, generation uint32, out *Out, left
 // passBy works on an emitted value that does not go through the stage's queue. It
 // returns nil if the value has to.
 func (s *stage) passBy(working context.Context, generation uint32, e *emission, left *int) *link {
-	if *left == 0 || working.Err() != nil || s.serial || s.batch > 1 || s.unchained || !s.accepts(e.live) {
+	if *left == 0 || working.Err() != nil || s.serial || s.batch > 1 || s.unchained || s.slow() || !s.accepts(e.live) {
 		return nil
 	}
 	for _, f := range s.feeds {
@@ -81,7 +84,7 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 	*left--
 	l := &link{stage: s, d: d, out: s.newOut(d, true)}
 	l.err = s.run(working, func(ctx context.Context) error { return s.callLive(ctx, e.live, l.out) })
-	s.limit.end(1)
+	s.limit.end()
 	if l.err == nil {
 		l.err = l.out.err
 	}

@@ -174,17 +174,23 @@ func TestAChainedFailureCostsItsOwnAttempt(t *testing.T) {
 		}
 		defer check(t, store)
 		pages, texts := pipeline.NewEdge[int]("pages"), pipeline.NewEdge[doc]("texts")
+		var mu sync.Mutex
 		var calls []string
+		call := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, what)
+		}
 		p := pipeline.New(store, nil)
 		pipeline.Handle(p, pages, func(_ context.Context, n int, out *pipeline.Out) error {
-			calls = append(calls, "fetch")
-			out.OnCommit(func() { calls = append(calls, "fetched") })
+			call("fetch")
+			out.OnCommit(func() { call("fetched") })
 			texts.Emit(out, liveDoc(n))
 			return nil
 		}, pipeline.Feeds(texts))
 		pipeline.Handle(p, texts, func(_ context.Context, d doc, out *pipeline.Out) error {
-			calls = append(calls, fmt.Sprint("extract ", out.Attempt(), d.tree != nil))
-			out.OnCommit(func() { calls = append(calls, "extracted") })
+			call(fmt.Sprint("extract ", out.Attempt(), d.tree != nil))
+			out.OnCommit(func() { call("extracted") })
 			if out.Attempt() == 1 {
 				return errors.New("not now")
 			}
@@ -207,9 +213,11 @@ func TestWhatIsNotChained(t *testing.T) {
 		edge    func(e *pipeline.Edge[doc])
 		options []pipeline.StageOption
 		batch   int
+		slow    time.Duration
 		before  func(tx *queue.Tx)
 	}{
 		"nothing in the way": {want: 20},
+		"a slow stage":       {want: 1, slow: time.Second, options: []pipeline.StageOption{pipeline.Workers(1)}}, // before it is known to be one
 		"a serial stage":     {options: []pipeline.StageOption{pipeline.Serial()}},
 		"a stage of batches": {batch: 4},
 		"an unchained stage": {options: []pipeline.StageOption{pipeline.Unchained()}},
@@ -255,6 +263,7 @@ func TestWhatIsNotChained(t *testing.T) {
 					for _, d := range in {
 						seen.note("texts", d)
 					}
+					time.Sleep(tt.slow)
 					return nil
 				}, tt.options...)
 				for n := range 20 {

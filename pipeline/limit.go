@@ -45,6 +45,22 @@ func (l *limiter) acquire(ctx context.Context, n int) (int, error) {
 	}
 }
 
+// begin says that work begins in an acquired slot. It waits for the chained values
+// that have filled the slots meanwhile.
+func (l *limiter) begin() {
+	for {
+		l.mu.Lock()
+		if l.busy < l.limit {
+			l.beginLocked()
+			l.mu.Unlock()
+			return
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		<-changed
+	}
+}
+
 // tryBegin takes a slot that nobody works in for a value that is at hand, even if it
 // has been acquired for values that may come.
 func (l *limiter) tryBegin() bool {
@@ -54,25 +70,21 @@ func (l *limiter) tryBegin() bool {
 		return false
 	}
 	l.acquired++
-	l.busy++
-	l.peak = max(l.peak, l.busy)
+	l.beginLocked()
 	return true
 }
 
-// begin says that work begins on the values of n acquired slots.
-func (l *limiter) begin(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy += n
+func (l *limiter) beginLocked() {
+	l.busy++
 	l.peak = max(l.peak, l.busy)
 }
 
-// end gives back n busy slots.
-func (l *limiter) end(n int) {
+// end gives back a busy slot.
+func (l *limiter) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy -= n
-	l.acquired -= n
+	l.busy--
+	l.acquired--
 	l.signalLocked()
 }
 

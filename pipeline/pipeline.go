@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -148,6 +149,8 @@ type stage struct {
 	callLive   func(ctx context.Context, v any, out *Out) error
 	timeLimit  time.Duration // negative for none
 	limit      *limiter      // of the present or last run; written under p.mu
+
+	average atomic.Int64 // of how long the latest calls have taken, in nanoseconds
 
 	failures struct {
 		sync.Mutex

@@ -48,7 +48,6 @@ func (s *stage) work(taking, working context.Context) error {
 		}
 		ds, err := s.take(ctx, c, n*s.batch)
 		calls := (len(ds) + s.batch - 1) / s.batch
-		s.limit.begin(calls)
 		if s.limit.release(n - calls); err != nil {
 			if ctx.Err() != nil {
 				return failure(ctx, taking)
@@ -57,6 +56,7 @@ func (s *stage) work(taking, working context.Context) error {
 		}
 		for batch := range slices.Chunk(ds, s.batch) {
 			group.Go(func() {
+				s.limit.begin()
 				if err := s.handle(working, batch); err != nil {
 					stop(err)
 				}
@@ -91,7 +91,7 @@ func (s *stage) take(ctx context.Context, c *queue.Consumer, n int) ([]*queue.De
 // handle runs the stage on values and commits what comes of it. It returns an
 // error only if the pipeline cannot go on. It gives back the slot that it holds.
 func (s *stage) handle(working context.Context, ds []*queue.Delivery) error {
-	release := sync.OnceFunc(func() { s.limit.end(1) })
+	release := sync.OnceFunc(func() { s.limit.end() })
 	defer release()
 	called := release
 	if s.serial || s.batch > 1 { // the values of a batch may have to be tried again
@@ -173,12 +173,27 @@ func (s *stage) run(working context.Context, call func(ctx context.Context) erro
 		ctx, cancel = context.WithTimeoutCause(working, s.timeLimit, ErrTimeLimit)
 		defer cancel()
 	}
+	start := time.Now()
 	err := protect(func() error { return call(ctx) })
+	s.took(time.Since(start))
 	if err != nil && working.Err() == nil && context.Cause(ctx) == ErrTimeLimit {
 		err = fmt.Errorf("%w after %v: %w", ErrTimeLimit, s.timeLimit, err)
 	}
 	return err
 }
+
+// took notes how long a call has taken, for slow.
+func (s *stage) took(d time.Duration) {
+	for {
+		old := s.average.Load()
+		if s.average.CompareAndSwap(old, old+(int64(d)-old)/4) {
+			return
+		}
+	}
+}
+
+// slow reports whether the latest calls have taken long.
+func (s *stage) slow() bool { return s.average.Load() > int64(slowCall) }
 
 // aboutValues reports whether the error of a stage may be about one of several
 // values.

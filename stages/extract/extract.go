@@ -67,6 +67,8 @@ const (
 	DefaultMaxText = 1 << 20
 )
 
+const wordsPerMinute = 238
+
 // The types of pages, by what their content looks like.
 const (
 	TypeArticle       = string(content.Article)       // running text
@@ -92,6 +94,12 @@ type Extractor struct {
 	// Markdown, Links and Images ask for these fields of the result. They do
 	// not change the text.
 	Markdown, Links, Images bool
+	// Comments asks for the comments of readers below an article; the posts of
+	// a forum are its main text. Items asks for what the page says in the terms
+	// of schema.org.
+	Comments, Items bool
+	// Chunks asks for the text in chunks; not if nil.
+	Chunks *ChunkOptions
 
 	// Timeout bounds the time spent on finding the main text of a page;
 	// [DefaultTimeout] if zero. The context of a call bounds it too.
@@ -130,6 +138,18 @@ type Text struct {
 	// Links and Images are those within the main text, resolved.
 	Links  []stages.Link `json:"links,omitempty"`
 	Images []Image       `json:"images,omitempty"`
+
+	// Words is how many words Text has, and ReadingTime how long an adult takes
+	// to read them silently, in seconds, at 238 words a minute (Brysbaert 2019).
+	Words       int `json:"words"`
+	ReadingTime int `json:"reading_time,omitempty"`
+	// Chunks are parts of Text for search and retrieval.
+	Chunks []Chunk `json:"chunks,omitempty"`
+	// Comments are the paragraphs of the comments of readers.
+	Comments []string `json:"comments,omitempty"`
+	// Items are the objects that the page describes in JSON-LD or microdata,
+	// in the shape of JSON-LD: each has its "@type", such as "Product".
+	Items []map[string]any `json:"items,omitempty"`
 
 	// Method says what found the text: "model" or "body".
 	Method string `json:"method"`
@@ -180,7 +200,17 @@ func (x *Extractor) Extract(ctx context.Context, d *stages.Document, contentLang
 	lines := withoutTitle(found.lines(), t.Title, d.Meta.OpenGraph["og:title"], d.Meta.Title)
 	var cut bool
 	t.Text, cut = joinLines(lines, limit)
-	t.Text = norm.NFC.String(t.Text)
+	t.Words = content.Words(t.Text)
+	t.ReadingTime = t.Words * 60 / wordsPerMinute
+	if x.Chunks != nil {
+		t.Chunks = chunks(lines, len(t.Text), x.Chunks)
+	}
+	if x.Comments {
+		t.Comments = found.page.Comments(found.keep)
+	}
+	if x.Items {
+		t.Items = append(found.page.Objects, found.page.Microdata()...)
+	}
 	if cut {
 		t.Note = strings.TrimPrefix(t.Note+"; the text is cut", "; ")
 	}
@@ -208,7 +238,7 @@ func (x *Extractor) find(ctx context.Context, d *stages.Document) *finding {
 	if err == nil {
 		var v *content.Verdict
 		if v, err = content.Default().Judge(limited, page, x.Mode.looks()); err == nil {
-			f := &finding{page: page, keep: page.Select(v), method: "model", pageType: string(v.Type)}
+			f := &finding{page: page, keep: content.Default().Select(page, v), method: "model", pageType: string(v.Type)}
 			if f.words() > 0 {
 				return f
 			}
@@ -251,11 +281,11 @@ func (f *finding) words() (n int) {
 	return n
 }
 
-func (f *finding) lines() []string {
-	var lines []string
+func (f *finding) lines() []line {
+	var lines []line
 	for i, k := range f.keep {
-		if k {
-			lines = append(lines, f.page.Blocks[i].Text)
+		if b := &f.page.Blocks[i]; k {
+			lines = append(lines, line{norm.NFC.String(b.Text), b.Heading})
 		}
 	}
 	return lines
@@ -287,12 +317,12 @@ func (x *Extractor) render(t *Text, f *finding, d *stages.Document, limit int) {
 
 // withoutTitle removes a first line that repeats the title, which has a field of
 // its own, if it is not all there is.
-func withoutTitle(lines []string, titles ...string) []string {
+func withoutTitle(lines []line, titles ...string) []line {
 	if len(lines) < 2 {
 		return lines
 	}
 	for _, t := range titles {
-		if strings.EqualFold(lines[0], strings.Join(strings.Fields(t), " ")) {
+		if strings.EqualFold(lines[0].text, strings.Join(strings.Fields(t), " ")) {
 			return lines[1:]
 		}
 	}
@@ -300,19 +330,21 @@ func withoutTitle(lines []string, titles ...string) []string {
 }
 
 // joinLines joins lines up to limit bytes.
-func joinLines(lines []string, limit int) (s string, cut bool) {
-	size := 0
+func joinLines(lines []line, limit int) (s string, cut bool) {
+	var b strings.Builder
 	for i, l := range lines {
-		size += len(l) + 1
-		if size > limit+1 {
-			s = strings.Join(lines[:i], "\n")
+		if b.Len()+len(l.text)+1 > limit+1 {
 			if i == 0 {
-				s = strings.ToValidUTF8(l[:limit], "")
+				return strings.ToValidUTF8(l.text[:limit], ""), true
 			}
-			return s, true
+			return b.String(), true
 		}
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(l.text)
 	}
-	return strings.Join(lines, "\n"), false
+	return b.String(), false
 }
 
 // linksIn returns the links below root.

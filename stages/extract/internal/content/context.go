@@ -1,6 +1,10 @@
 package content
 
-import "github.com/seed-301537d8/weir/stages/extract/internal/forest"
+import (
+	"math"
+
+	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
+)
 
 // contextVector holds what a first look at every block of a page has found,
 // added up in the ways that the second look asks for.
@@ -131,6 +135,20 @@ func probabilities(f *forest.Forest, vectors []vector) []float32 {
 	out := make([]float32, len(vectors))
 	for i, v := range vectors {
 		out[i] = forest.Probability(f.LogOdds(v))
+	}
+	return out
+}
+
+// mean returns the mean of several probabilities of each block, by log-odds.
+func mean(all ...[]float32) []float32 {
+	out := make([]float32, len(all[0]))
+	for i := range out {
+		var sum float64
+		for _, p := range all {
+			x := min(max(float64(p[i]), 1e-6), 1-1e-6)
+			sum += math.Log(x / (1 - x))
+		}
+		out[i] = forest.Probability(float32(sum / float64(len(all))))
 	}
 	return out
 }

@@ -302,3 +302,9 @@ func (l *line) takeWords() (string, int32) {
 	words := l.words
 	return l.take(), words
 }
+
+// Markup returns a piece of HTML as text, block by block.
+func Markup(s string) string {
+	text, _ := structuredText(s)
+	return text
+}

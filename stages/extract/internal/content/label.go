@@ -3,6 +3,8 @@ package content
 import (
 	"strings"
 	"unicode"
+
+	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
 )
 
 // A Sample is an annotated page to train on.
@@ -25,6 +27,10 @@ type Sample struct {
 	linear      [][3]float32
 	vectors     []vector
 	first, last []float32
+	second      []float32
+	threshold   float32
+	chooser     *forest.Forest
+	more        [][]float32
 	tokens      [][3][]uint32
 }
 

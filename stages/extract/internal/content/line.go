@@ -98,6 +98,14 @@ func wordsIn(s string) int32 {
 	return 1
 }
 
+// Words estimates how many words a text has, in any script.
+func Words(s string) (n int) {
+	for w := range strings.FieldsSeq(s) {
+		n += int(wordsIn(w))
+	}
+	return n
+}
+
 func isSpace(s string) bool {
 	for _, c := range s {
 		if !unicode.IsSpace(c) {

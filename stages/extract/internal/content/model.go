@@ -39,6 +39,9 @@ type Model struct {
 	block  [3]linear             // names near, names far, words
 	first  *forest.Forest        // the first look at each block
 	second *forest.Forest        // the second, which knows what the first has found
+	more   []*forest.Forest      // more of the second kind
+	// chooser tells how good the choices of a page are.
+	chooser *forest.Forest
 }
 
 // A Verdict is what a model says of a page.
@@ -89,14 +92,24 @@ func (m *Model) Judge(ctx context.Context, p *Page, looks Looks) (*Verdict, erro
 		return v, nil
 	}
 	c := newContext(p, v.Blocks)
-	second := make([]float32, len(vectors))
+	forests := []*forest.Forest{m.second}
+	if looks == ManyLooks {
+		forests = append(forests, m.more...)
+	}
+	answers := [][]float32{v.Blocks}
+	for range forests {
+		answers = append(answers, make([]float32, len(vectors)))
+	}
 	for i := range vectors {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		second[i] = forest.Probability(m.second.LogOdds(c.vector(vectors[i], i)))
+		x := c.vector(vectors[i], i)
+		for k, f := range forests {
+			answers[k+1][i] = forest.Probability(f.LogOdds(x))
+		}
 	}
-	v.Blocks = second
+	v.Blocks = mean(answers...)
 	return v, nil
 }
 
@@ -156,39 +169,62 @@ func (p *Page) typeVector(scores [types]float32) vector {
 // contextSize is how many features the second look adds.
 const contextSize = 31
 
-// Select returns which blocks to take: those whose probability is over the
-// threshold at which the expected F1, by words, is the highest.
-func (p *Page) Select(v *Verdict) []bool { return p.selectOver(v.Blocks, thresholdBias) }
-
-func (p *Page) selectOver(probability []float32, bias float32) []bool {
-	keep := make([]bool, len(p.Blocks))
-	threshold := p.bestThreshold(probability)
-	threshold += bias * (1 - threshold)
-	var most float32
-	for _, x := range probability {
-		most = max(most, x)
+// Comments returns the blocks that are not kept, stand among what is called
+// comments and are no furniture of these.
+func (p *Page) Comments(keep []bool) []string {
+	var out []string
+	for i := range p.Blocks {
+		b := &p.Blocks[i]
+		e := &p.elements[b.elem]
+		if !keep[i] && e.place&inComments != 0 && e.place&(inForm|inButton|inNav|inHidden|inHeading) == 0 && b.words >= 4 && b.linkWords*2 < b.words {
+			out = append(out, b.Text)
+		}
 	}
-	threshold = min(threshold, most)
-	seen := make(map[string]bool)
+	return out
+}
+
+// Select returns which blocks to take: those whose probability is over a
+// threshold. On articles a forest chooses it; on others it is the one at which
+// the expected F1, by words, is the highest. A text that the page repeats is
+// taken once.
+func (m *Model) Select(p *Page, v *Verdict) []bool {
+	if len(p.Blocks) == 0 {
+		return nil
+	}
+	probability := p.smooth(v.Blocks)
+	return p.over(probability, m.threshold(p, probability, v.Types))
+}
+
+// thresholdBias is how far the threshold is moved towards one for each type of
+// page. Lower than what is best if the probabilities are right is better, as was
+// measured: they are the less sure of themselves the fewer pages of the kind
+// there were.
+var thresholdBias = [types]float32{0, -.2, -.1, 0, -.2, -.1, -.15}
+
+// over returns the blocks whose probability is at least a threshold.
+func (p *Page) over(probability []float32, threshold float32) []bool {
+	keep := make([]bool, len(p.Blocks))
+	seen := make(map[string]int32) // the parent of the first of each
 	for i := range p.Blocks {
 		b := &p.Blocks[i]
 		if probability[i] < threshold {
 			continue
 		}
-		if b.words >= 8 && !b.Pre {
-			if seen[b.Text] {
+		if b.words >= leastRepeated && !b.Pre {
+			parent := p.elements[b.elem].parent
+			if first, ok := seen[b.Text]; ok && first != parent {
 				continue
 			}
-			seen[b.Text] = true
+			seen[b.Text] = parent
 		}
 		keep[i] = true
 	}
 	return keep
 }
 
-// thresholdBias is how far the threshold is moved towards one, for the
-// probabilities of what is wrongly taken tend to be too high.
-const thresholdBias = 0
+// leastRepeated is how many words a text has that stands in two places of a page
+// by mistake only, such as once for each size of screen.
+const leastRepeated = 8
 
 // bestThreshold finds the threshold t that maximises
 //
@@ -228,13 +264,14 @@ func (m *Model) Append(b []byte) []byte {
 			b = append(b, byte(w))
 		}
 	}
+	b = append(b, byte(len(m.more)))
 	for _, f := range m.forests() {
 		b = (*f).Append(b)
 	}
 	return b
 }
 
-const modelVersion = 1
+const modelVersion = 3
 
 func (m *Model) linears() (all []*linear) {
 	for t := range m.page {
@@ -250,7 +287,11 @@ func (m *Model) forests() (all []**forest.Forest) {
 	for t := range m.typed {
 		all = append(all, &m.typed[t])
 	}
-	return append(all, &m.first, &m.second)
+	all = append(all, &m.first, &m.second, &m.chooser)
+	for i := range m.more {
+		all = append(all, &m.more[i])
+	}
+	return all
 }
 
 // Decode reads a model.
@@ -277,6 +318,11 @@ func Decode(b []byte) (*Model, error) {
 		}
 		b = b[n:]
 	}
+	if len(b) == 0 {
+		return nil, errDamaged
+	}
+	m.more = make([]*forest.Forest, b[0])
+	b = b[1:]
 	for _, f := range m.forests() {
 		var err error
 		if *f, b, err = forest.Decode(b); err != nil {

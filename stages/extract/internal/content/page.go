@@ -12,6 +12,7 @@ package content
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -28,6 +29,7 @@ type Page struct {
 	Objects []map[string]any
 
 	elements []element
+	images   []imageProperty
 	tokens   []uint32 // hashed names, of the elements in turn
 	doc      *stages.Document
 	url      *url.URL
@@ -45,6 +47,9 @@ type Block struct {
 	Pre bool
 	// Source says where the text comes from.
 	Source Source
+
+	// Heading is the level of the heading that the text is, or 0.
+	Heading int
 
 	elem int32 // the block element, or cell, or row, that it stands in
 	counts
@@ -111,6 +116,7 @@ const (
 	inNoscript
 	inItemprop
 	inCode
+	inComments
 )
 
 // An element is an element of the page that text may stand in.
@@ -176,7 +182,7 @@ func Textless(n *html.Node) bool {
 func Breaking(a atom.Atom) bool { return breaking[a] }
 
 // maxBlocks bounds the blocks of a page. What comes after belongs to the last.
-const maxBlocks = 50_000
+const maxBlocks = 20_000
 
 // Read reads a document. If ctx ends meanwhile, it returns its error.
 func Read(ctx context.Context, d *stages.Document) (*Page, error) {
@@ -186,6 +192,9 @@ func Read(ctx context.Context, d *stages.Document) (*Page, error) {
 		return nil, err
 	}
 	r.end()
+	if r.over.Len() > 0 {
+		r.page.Blocks[len(r.page.Blocks)-1].Text += r.over.String()
+	}
 	r.page.readObjects()
 	r.page.addStructured()
 	r.page.sum()
@@ -200,9 +209,10 @@ type reader struct {
 	at    int32 // index of the innermost open element, or -1
 	line  line
 	block Block
-	begun bool // whether block has begun
-	first int  // index in page.Texts of the block's first text
-	brs   int  // line breaks since the last text
+	begun bool            // whether block has begun
+	first int             // index in page.Texts of the block's first text
+	brs   int             // line breaks since the last text
+	over  strings.Builder // the text of the blocks over maxBlocks
 }
 
 func (r *reader) walk(ctx context.Context, root *html.Node) error {
@@ -255,6 +265,9 @@ func (r *reader) enter(n *html.Node) bool {
 			r.end()
 		}
 		r.line.separate()
+		if n.DataAtom == atom.Img && r.at >= 0 && attr(n, "itemprop") != "" {
+			r.page.images = append(r.page.images, imageProperty{n, r.at})
+		}
 		return false
 	case atom.Math:
 		r.formula(n)
@@ -268,12 +281,17 @@ func (r *reader) enter(n *html.Node) bool {
 	case atom.Td, atom.Th:
 		r.line.cell()
 	case atom.A:
-		// Links that touch are shown apart.
-		if n.PrevSibling != nil && n.PrevSibling.DataAtom == atom.A {
+		if touchesLink(n) {
 			r.line.separate()
 		}
 	}
 	return true
+}
+
+// touchesLink reports whether an element is a link right behind another: they
+// are shown apart.
+func touchesLink(n *html.Node) bool {
+	return n.DataAtom == atom.A && n.PrevSibling != nil && n.PrevSibling.DataAtom == atom.A
 }
 
 func (r *reader) open(n *html.Node) {
@@ -385,16 +403,35 @@ func (r *reader) end() {
 		return
 	}
 	if len(p.Blocks) >= maxBlocks {
-		last := &p.Blocks[len(p.Blocks)-1]
-		last.Text += "\n" + r.block.Text
+		r.over.WriteByte('\n')
+		r.over.WriteString(r.block.Text)
 		for i := r.first; i < len(p.Texts); i++ {
 			p.Texts[i].Block = int32(len(p.Blocks)) - 1
 		}
 	} else {
 		r.block.count()
+		r.block.Heading = p.headingLevel(r.block.elem)
 		p.Blocks = append(p.Blocks, r.block)
 	}
 	r.first = len(p.Texts)
+}
+
+// headingLevel returns the level of the heading that an element is or stands
+// in, or 0.
+func (p *Page) headingLevel(at int32) int {
+	if p.elements[at].place&inHeading == 0 {
+		return 0
+	}
+	for range 6 {
+		switch n := p.elements[at].node; n.DataAtom {
+		case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
+			return int(n.Data[1] - '0')
+		}
+		if at = p.elements[at].parent; at < 0 {
+			break
+		}
+	}
+	return 0
 }
 
 // count counts what of counts is not known yet.

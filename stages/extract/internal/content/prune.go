@@ -112,6 +112,9 @@ func (pr *pruner) add(n *html.Node) {
 	for i := len(missing) - 1; i >= 0; i-- {
 		c := shallow(missing[i])
 		pr.copies[missing[i]] = c
+		if touchesLink(missing[i]) && at.LastChild != nil {
+			at.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
+		}
 		at.AppendChild(c)
 		at = c
 	}

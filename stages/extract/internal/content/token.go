@@ -62,6 +62,7 @@ const (
 // elementTokens appends the hashed names of an element, and returns the hash of
 // its name and classes and its place.
 func elementTokens(n *html.Node, tokens []uint32, in place) ([]uint32, uint32, place) {
+	before := len(tokens)
 	tag := hashName(kindTag, n.Data)
 	tokens = append(tokens, tag)
 	signature := tag
@@ -102,8 +103,17 @@ func elementTokens(n *html.Node, tokens []uint32, in place) ([]uint32, uint32, p
 			}
 		}
 	}
+	if in&inComments == 0 {
+		for _, t := range tokens[before:] {
+			if t == commentPart || t == commentsPart {
+				in |= inComments
+			}
+		}
+	}
 	return tokens, signature, in
 }
+
+var commentPart, commentsPart = hashName(kindPart, "comment"), hashName(kindPart, "comments")
 
 func hides(style string) bool {
 	if !strings.Contains(style, "none") && !strings.Contains(style, "hidden") {

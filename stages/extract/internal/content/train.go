@@ -18,6 +18,7 @@ type TrainOptions struct {
 	Trees  int
 	Leaves int
 	Rows   float64
+	More   int // forests of the second look that are asked in the accurate mode besides
 	Report io.Writer
 	Pages  io.Writer // gets a line of figures for each page, if not nil
 }
@@ -336,6 +337,9 @@ func (t *training) trainForests() {
 	t.withoutFolds(
 		func(samples []*Sample) { m.first = t.trainForest(samples, 1) },
 		func(s *Sample) { s.first = probabilities(m.first, s.vectors); s.last = s.first })
+	for _, s := range t.samples {
+		s.setThreshold()
+	}
 	t.score("first look")
 	for _, s := range t.samples {
 		c := newContext(s.Page, s.first)
@@ -345,12 +349,77 @@ func (t *training) trainForests() {
 	}
 	t.withoutFolds(
 		func(samples []*Sample) { m.second = t.trainForest(samples, 2) },
-		func(s *Sample) { s.last = probabilities(m.second, s.vectors) })
-	t.score("second look")
+		func(s *Sample) {
+			s.second = probabilities(m.second, s.vectors)
+			s.last = mean(s.first, s.second)
+			s.setThreshold()
+		})
+	t.score("both looks")
+	t.trainChooser()
+	t.score("chosen")
+	for k := range t.More {
+		m.more = append(m.more, nil)
+		t.withoutFolds(
+			func(samples []*Sample) { m.more[k] = t.trainForest(samples, uint64(3+k)) },
+			func(s *Sample) { s.more = append(s.more, probabilities(m.more[k], s.vectors)) })
+	}
+	for _, s := range t.samples {
+		s.last = mean(append(s.more, s.first, s.second)...)
+		s.setThreshold()
+	}
+	t.score("many looks")
+	for _, s := range t.samples {
+		s.last = s.first
+		s.setThreshold()
+	}
+	t.score("first look, chosen")
+}
+
+// trainChooser trains the forest that chooses among thresholds: it learns the
+// F1 that each choice has.
+func (t *training) trainChooser() {
+	m := t.model
+	t.withoutFolds(func(samples []*Sample) {
+		var rows [][]float32
+		var targets, weights []float32
+		for _, s := range samples {
+			if len(s.last) == 0 || !chooserFor(s.typeScores) {
+				continue
+			}
+			smooth := s.Page.smooth(s.last)
+			for _, c := range s.Page.choices(smooth, s.typeScores) {
+				f, _, _ := s.f1(s.Page.over(smooth, c.threshold))
+				rows = append(rows, c.features)
+				targets = append(targets, float32(f))
+				weight := float32(1)
+				if s.copy {
+					weight = copyWeight
+				}
+				weights = append(weights, weight)
+			}
+		}
+		table := forest.NewTable(len(rows), len(rows[0]), rows)
+		for i, r := range rows {
+			table.Set(i, r)
+		}
+		m.chooser = forest.Train(table, targets, weights, forest.Options{Trees: 300, Leaves: 6, Rate: .05, Rows: .6, Columns: .5, Weight: 10, L2: 5, Seed: 5})
+	}, func(s *Sample) {
+		s.chooser = m.chooser
+		s.setThreshold()
+	})
+}
+
+// setThreshold chooses by a forest that has not seen the page, if there is one
+// yet.
+func (s *Sample) setThreshold() {
+	if len(s.last) > 0 {
+		m := Model{chooser: s.chooser}
+		s.threshold = m.threshold(s.Page, s.Page.smooth(s.last), s.typeScores)
+	}
 }
 
 // copyWeight is how much a block of a copy that is cut down counts.
-const copyWeight = .35
+const copyWeight = .5
 
 // blocksPerPage bounds the blocks of a page that a forest is trained on. Of
 // longer pages it gets a random part, which counts for the whole.
@@ -380,7 +449,7 @@ func (t *training) trainForest(samples []*Sample, seed uint64) *forest.Forest {
 		table.Set(i, v)
 	}
 	return forest.Train(table, targets, weights, forest.Options{
-		Trees: t.Trees, Leaves: t.Leaves, Rate: 16 / float64(t.Trees), Rows: t.Rows, Columns: .3, Weight: 20, L2: 5, Seed: seed,
+		Trees: t.Trees, Leaves: t.Leaves, Rate: 16 / float64(t.Trees), Rows: t.Rows, Columns: .3, Weight: 40, L2: 8, Seed: seed,
 	})
 }
 
@@ -389,8 +458,7 @@ func (t *training) score(name string) {
 	sum := make(map[PageType][4]float64)
 	empty := 0
 	for _, s := range t.samples {
-		v := &Verdict{Blocks: s.last}
-		keep := s.Page.Select(v)
+		keep := s.Page.over(s.Page.smooth(s.last), s.threshold)
 		f, p, r := s.f1(keep)
 		if t.Pages != nil {
 			fmt.Fprintf(t.Pages, "%s\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\n", name, s.Name, s.Type, f, p, r, s.limit)
@@ -412,17 +480,6 @@ func (t *training) score(name string) {
 		if x := sum[k]; x[3] > 0 {
 			line += fmt.Sprintf(" %s %.3f", k, x[0]/x[3])
 		}
-	}
-	for _, bias := range []float32{-.1, -.05, -.02, 0, .03, .06} {
-		f := 0.0
-		for _, s := range t.samples {
-			if s.copy {
-				continue
-			}
-			x, _, _ := s.f1(s.Page.selectOver(s.last, bias))
-			f += x
-		}
-		line += fmt.Sprintf(" bias%.2f:%.4f", bias, f/all[3])
 	}
 	t.printf("%s\n", line)
 }

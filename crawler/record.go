@@ -120,7 +120,9 @@ type Text struct {
 	Site      string `json:"site,omitempty"`
 	Published string `json:"published,omitempty"`
 	Language  string `json:"language,omitempty"`
+	Type      string `json:"type,omitempty"` // of the page, such as extract.TypeArticle
 	Text      string `json:"text"`
+	Markdown  string `json:"markdown,omitempty"` // if Settings.Markdown asks for it
 	Method    string `json:"method,omitempty"`
 }
 
@@ -282,6 +284,6 @@ func get[T any](ctx context.Context, store *queue.Store, table, key string, v *T
 func textOf(t *extract.Text) Text {
 	return Text{
 		Title: t.Title, Byline: t.Byline, Site: t.Site, Published: t.Published,
-		Language: t.Language, Text: t.Text, Method: t.Method,
+		Language: t.Language, Type: t.Type, Text: t.Text, Markdown: t.Markdown, Method: t.Method,
 	}
 }

@@ -68,6 +68,9 @@ type Settings struct {
 
 	// Mode is how the extract stage weighs quality against time.
 	Mode extract.Mode `json:"mode,omitempty"`
+	// Markdown has the extract stage keep the main text as GitHub Flavored
+	// Markdown too.
+	Markdown bool `json:"markdown,omitempty"`
 
 	// Stages are those that run. The first is crawl, whose pages go through the
 	// others in their order, but for warc, which writes them to an archive

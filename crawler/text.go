@@ -51,7 +51,7 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 		text := string(d.HTML)
 		kept = Text{Text: text, Language: stages.DetectLanguage(text, "", d.Language), Method: "plain"}
 	} else {
-		x := &extract.Extractor{Mode: s.v.Options.Settings.Mode}
+		x := &extract.Extractor{Mode: s.v.Options.Settings.Mode, Markdown: s.v.Options.Settings.Markdown}
 		kept = textOf(x.Extract(ctx, d.Page(), d.Language))
 	}
 	if ctx.Err() != nil {

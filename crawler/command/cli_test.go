@@ -212,6 +212,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"dead id", []string{"dead", "drop", "x"}, 2, "not the id"},
 		{"why", []string{"why"}, 2, "accepts 1 arg"},
 		{"extract a missing file", []string{"extract", missing}, 1, "none"},
+		{"extract what is not known", []string{"extract", "--with", "smell", missing}, 2, "markdown, links"},
+		{"extract small chunks", []string{"extract", "--chunk-tokens", "1", missing}, 2, "8 or more"},
 		{"tag a missing file", []string{"tag", missing}, 1, "none"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -587,6 +589,9 @@ func TestExtractAndTag(t *testing.T) {
 	}
 	if got := lines[map[string]any](t, must(t, "extract", file, file)); len(got) != 2 || got[1]["file"] != file {
 		t.Errorf("extract of two files: %v", got)
+	}
+	if got := lines[map[string]any](t, must(t, "extract", "--with", "markdown,chunks", file)); len(got) != 1 || got[0]["markdown"] != got[0]["text"] || len(got[0]["chunks"].([]any)) != 1 {
+		t.Errorf("extract with Markdown and chunks: %v", got)
 	}
 	for text, want := range map[string]string{
 		"Ann's cat didn't sleep.": "3\tcat\t_\tNOUN\tNN",

@@ -45,6 +45,7 @@ type crawlFlags struct {
 	cookies      bool
 	links        string
 	mode         string
+	markdown     bool
 	stages       []string
 	commands     []string // of --stage
 	warc         bool
@@ -91,6 +92,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.BoolVar(&f.cookies, "cookies", false, "keep the cookies that servers set, and send them back")
 	fl.StringVar(&f.links, "links", crawler.LinksAll, "which links to follow beside those that functions follow: all or none")
 	fl.BoolVar(&f.strict, "strict-generations", false, "finish a generation in every stage before the next begins")
+	fl.BoolVar(&f.markdown, "markdown", false, "keep the main text as Markdown too")
 	fl.StringVar(&f.mode, "mode", string(extract.ModeBalanced), "how to find a page's main text: accurate, balanced or fast")
 	fl.StringSliceVar(&f.stages, "stages", []string{"crawl", "extract", "tag"}, "which stages to run, in order")
 	fl.StringArrayVar(&f.commands, "stage", nil, "run a program as a stage: `'name=command args'` (repeatable); behind the others, or in place of extract or tag")
@@ -233,6 +235,7 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 		"sitemaps":           func() { s.Sitemaps = f.sitemaps },
 		"cookies":            func() { s.Cookies = f.cookies },
 		"links":              func() { s.Links = f.links },
+		"markdown":           func() { s.Markdown = f.markdown },
 		"mode":               func() { s.Mode = extract.Mode(f.mode) },
 		"delay": func() {
 			if s.Delay = f.delay; f.delay == 0 {

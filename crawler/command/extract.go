@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +14,24 @@ import (
 
 func (a *app) extractCommand() *cobra.Command {
 	var mode, url string
+	var with []string
+	var chunkTokens int
 	cmd := &cobra.Command{
 		Use:   "extract [flags] FILE...",
 		Short: "Take the main text out of HTML files",
-		Long: `Extract reads HTML of any encoding and writes one JSON object with the text, the
-title and the language of the page; for several files one object a line, with
-the file's name. The file - is standard input.`,
+		Long: `Extract reads HTML of any encoding, plain text, feeds and other XML, and writes
+one JSON object with the text, the title, the language and the type of the page;
+for several files one object a line, with the file's name. The file - is standard
+input. More is written if it is asked for by --with:
+
+  markdown   the text as GitHub Flavored Markdown
+  links      the links in it
+  images     the images in it
+  comments   the comments of readers below it
+  items      what the page describes by schema.org, in JSON-LD or microdata
+  chunks     the text in parts for search, by heading; see --chunk-tokens`,
 		Example: `  curl -s https://example.com | weir extract --url https://example.com -
+  weir extract --with markdown page.html | jq -r .markdown
   weir extract --mode accurate *.html | jq -r .text`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -28,6 +40,9 @@ the file's name. The file - is standard input.`,
 				return usagef("--mode is %q; it must be accurate, balanced or fast", mode)
 			}
 			x := &extract.Extractor{Mode: m}
+			if err := ask(x, with, chunkTokens); err != nil {
+				return err
+			}
 			failed := false
 			for _, name := range args {
 				b, err := a.readFile(name)
@@ -36,13 +51,19 @@ the file's name. The file - is standard input.`,
 					fmt.Fprintf(a.err, "%s: %v\n", a.name, err)
 					continue
 				}
-				out := struct {
-					File string `json:"file,omitempty"`
-					*extract.Text
-				}{Text: x.HTML(cmd.Context(), b, url, "")}
+				t, err := x.Document(cmd.Context(), b, url, "")
 				if cmd.Context().Err() != nil {
 					return cmd.Context().Err()
 				}
+				if err != nil {
+					failed = true
+					fmt.Fprintf(a.err, "%s: %s: %v\n", a.name, name, err)
+					continue
+				}
+				out := struct {
+					File string `json:"file,omitempty"`
+					*extract.Text
+				}{Text: t}
 				if len(args) > 1 {
 					out.File = name
 				}
@@ -58,8 +79,40 @@ the file's name. The file - is standard input.`,
 	}
 	cmd.Flags().StringVar(&mode, "mode", string(extract.ModeBalanced), "accurate, balanced or fast")
 	cmd.Flags().StringVar(&url, "url", "", "the page's `address`, which relative links need")
+	cmd.Flags().StringSliceVar(&with, "with", nil, "what else to write: "+strings.Join(extractFields, ", "))
+	cmd.Flags().IntVar(&chunkTokens, "chunk-tokens", extract.DefaultChunkTokens, "the most `tokens` of a chunk")
 	complete(cmd, "mode", "accurate", "balanced", "fast")
+	complete(cmd, "with", extractFields...)
 	return cmd
+}
+
+// extractFields are what --with takes.
+var extractFields = []string{"markdown", "links", "images", "comments", "items", "chunks"}
+
+// ask has an extractor fill the fields named.
+func ask(x *extract.Extractor, fields []string, chunkTokens int) error {
+	for _, f := range fields {
+		switch f {
+		case "markdown":
+			x.Markdown = true
+		case "links":
+			x.Links = true
+		case "images":
+			x.Images = true
+		case "comments":
+			x.Comments = true
+		case "items":
+			x.Items = true
+		case "chunks":
+			x.Chunks = &extract.ChunkOptions{MaxTokens: chunkTokens}
+		default:
+			return usagef("--with %s is not known; it takes %s", f, strings.Join(extractFields, ", "))
+		}
+	}
+	if chunkTokens < 8 {
+		return usagef("--chunk-tokens is %d; it must be 8 or more", chunkTokens)
+	}
+	return nil
 }
 
 // maxInput bounds a file that is read whole.

@@ -19,7 +19,10 @@ func (t *Text) describe(d *stages.Document, f *finding) {
 	t.Site = clipText(firstOf(m.OpenGraph["og:site_name"], m.Fields["application-name"]), 300)
 	t.Description = firstOf(t.Description, m.OpenGraph["og:description"])
 	t.Published = metaDate(m, f.page)
-	known := metaAuthors(d, f.page, t.Site)
+	var known []string
+	if authoredTypes[t.Type] {
+		known = metaAuthors(d, f.page, t.Site)
+	}
 	if t.Published == "" || known == nil {
 		dates, authors := f.page.Hints()
 		first := max(0, slices.Index(f.keep, true))
@@ -28,6 +31,9 @@ func (t *Text) describe(d *stages.Document, f *finding) {
 		}
 		if known == nil && authoredTypes[t.Type] {
 			known = pageAuthors(d, authors, first, t.Site)
+			if known == nil {
+				known = pageAuthors(d, f.page.Bylines(), first, t.Site)
+			}
 		}
 	}
 	t.Byline = clipText(strings.Join(known, "; "), 500)
@@ -53,12 +59,12 @@ func firstOf(values ...string) string {
 func metaAuthors(d *stages.Document, p *content.Page, site string) []string {
 	m := &d.Meta
 	for _, o := range p.Objects {
-		if names := people(d, site, personNames(o["author"])...); names != nil {
+		if names := people(d, site, true, personNames(p, o["author"])...); names != nil {
 			return names
 		}
 	}
 	for _, v := range []string{m.Fields["author"], m.OpenGraph["article:author"], m.Fields["parsely-author"], m.Fields["sailthru.author"], m.Fields["citation_author"], m.Fields["dc.creator"], m.Fields["byl"]} {
-		if names := people(d, site, splitNames(v)...); names != nil {
+		if names := people(d, site, true, splitNames(v)...); names != nil {
 			return names
 		}
 	}
@@ -74,7 +80,7 @@ func pageAuthors(d *stages.Document, hints []content.Hint, first int, site strin
 				continue
 			}
 			line, _, _ := strings.Cut(h.Text, "\n")
-			if names := people(d, site, splitNames(line)...); names != nil {
+			if names := people(d, site, false, splitNames(line)...); names != nil {
 				return names
 			}
 		}
@@ -101,11 +107,14 @@ func splitNames(s string) []string {
 }
 
 // people returns those of some names that look like names of people.
-func people(d *stages.Document, site string, names ...string) []string {
+//
+// In metadata, groups are authors too; elsewhere, what is no person is likely
+// to be something else.
+func people(d *stages.Document, site string, inMetadata bool, names ...string) []string {
 	var out []string
 	for _, n := range names {
 		n = strings.Trim(strings.Join(strings.Fields(n), " "), " .,:;|-–•")
-		if isPerson(n, d, site) && !slices.Contains(out, n) && len(out) < 20 {
+		if isName(n, inMetadata) && (inMetadata || !isSite(n, d, site)) && !slices.Contains(out, n) && len(out) < 20 {
 			out = append(out, n)
 		}
 	}
@@ -113,9 +122,9 @@ func people(d *stages.Document, site string, names ...string) []string {
 }
 
 // noPeople are words that stand in names of those who are no people.
-var noPeople = wordMap("admin administrator editor editors editorial staff team webmaster author authors news newsroom desk press company inc llc ltd gmbh corp " +
+var noPeople = wordMap("by written admin administrator editor editors editorial staff team webmaster author authors news newsroom desk press company inc llc ltd gmbh corp " +
 	"support guest anonymous unknown user contributor contributors contributing writer reporter correspondent the a an at in of for with about to your our more read share follow posted updated published " +
-	"reviewed " +
+	"reviewed founder lead expert licensed " +
 	"redaktion redacción redação rédaction blog magazine university institute department association foundation agency service services group media null undefined website")
 
 func wordMap(s string) map[string]bool {
@@ -126,33 +135,41 @@ func wordMap(s string) map[string]bool {
 	return m
 }
 
-// isPerson reports whether a text is likely to be the name of a person, and not
-// that of the site: one to five words, without digits and signs.
-func isPerson(n string, d *stages.Document, site string) bool {
+// isName reports whether a text is likely to be a name: one to five words,
+// without digits and signs, that begin with capitals. groups permits those of
+// more than one word, such as an editorial team.
+func isName(n string, groups bool) bool {
 	if len(n) < 3 || len(n) > 60 || strings.ContainsAny(n, "@/:<>{}[]()|©!?\"0123456789_#") {
 		return false
 	}
 	words := strings.Fields(n)
-	if len(words) > 5 || strings.EqualFold(n, site) {
+	if len(words) > 6 || len(words) > 5 && !groups {
 		return false
 	}
-	upper := 0
+	upper, no := 0, 0
 	for _, w := range words {
 		initial := len(w) == 2 && w[1] == '.'
 		if noPeople[strings.ToLower(strings.Trim(w, ".,"))] && !initial {
-			return false
+			no++
 		}
 		c, _ := utf8.DecodeRuneInString(w)
 		if unicode.IsUpper(c) || !unicode.IsLower(c) {
 			upper++
 		}
 	}
-	if upper == 0 || upper*2 < len(words) {
+	if no == len(words) || no > 0 && !groups {
 		return false
 	}
-	joined := strings.ToLower(strings.Join(words, ""))
-	host := strings.ToLower(hostOf(d.URL))
-	return len(joined) < 5 || !strings.Contains(host, joined) || len(words) > 1 && len(site) > 0 && !strings.EqualFold(strings.Join(strings.Fields(site), ""), joined)
+	return upper > 0 && upper*2 >= len(words)
+}
+
+// isSite reports whether a name is that of the page's site.
+func isSite(n string, d *stages.Document, site string) bool {
+	joined := strings.ToLower(strings.Join(strings.Fields(n), ""))
+	if strings.EqualFold(n, site) || joined == strings.ToLower(strings.Join(strings.Fields(site), "")) {
+		return true
+	}
+	return len(joined) >= 5 && !strings.Contains(n, " ") && strings.Contains(strings.ToLower(hostOf(d.URL)), joined)
 }
 
 func hostOf(address string) string {
@@ -164,26 +181,31 @@ func hostOf(address string) string {
 }
 
 // personNames reads schema.org's author: a name, an object with a name, or a
-// list. Organizations are no authors.
-func personNames(v any) []string {
+// list.
+func personNames(p *content.Page, v any) []string {
 	switch v := v.(type) {
 	case string:
 		return splitNames(v)
 	case map[string]any:
-		if t, _ := v["@type"].(string); strings.Contains(t, "Organization") {
-			return nil
-		}
 		switch name := v["name"].(type) {
 		case string:
 			return splitNames(name)
 		case []any:
-			return personNames(name)
+			return personNames(p, name)
+		}
+		// Or it says which object of the page it is.
+		if id, _ := v["@id"].(string); id != "" {
+			for _, o := range p.Objects {
+				if name, ok := o["name"].(string); ok && o["@id"] == id {
+					return splitNames(name)
+				}
+			}
 		}
 	case []any:
 		var out []string
 		for _, e := range v {
 			if _, nested := e.([]any); !nested && len(out) < 20 {
-				out = append(out, personNames(e)...)
+				out = append(out, personNames(p, e)...)
 			}
 		}
 		return out

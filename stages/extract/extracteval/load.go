@@ -194,6 +194,8 @@ func wcxbPages(dir string) ([]page, error) {
 			} `json:"_internal"`
 			GroundTruth struct {
 				MainContent string `json:"main_content"`
+				Author      string `json:"author"`
+				PublishDate string `json:"publish_date"`
 			} `json:"ground_truth"`
 		}
 		if err := json.Unmarshal(b, &truth); err != nil {
@@ -204,7 +206,8 @@ func wcxbPages(dir string) ([]page, error) {
 		if err != nil {
 			return nil, err
 		}
-		pages = append(pages, page{name: name, url: truth.URL, html: html, article: truth.GroundTruth.MainContent, kind: cmp.Or(truth.Internal.PageType.Primary, "article")})
+		pages = append(pages, page{name: name, url: truth.URL, html: html, article: truth.GroundTruth.MainContent, kind: cmp.Or(truth.Internal.PageType.Primary, "article"),
+			author: truth.GroundTruth.Author, published: truth.GroundTruth.PublishDate})
 	}
 	return pages, nil
 }

@@ -16,6 +16,7 @@
 //   - wcxb: a folder of the Web Content Extraction Benchmark, compared by words,
 //     as its evaluate.py does. Its development pages are what the model is
 //     trained on, so that of these extracttrain has the honest figures.
+//   - metadata: the authors and dates of publication of the same folder.
 //
 // Speed is pages per second of processor time on one processor, parsing
 // included; "worst" is the slowest page by the clock.
@@ -48,6 +49,8 @@ type page struct {
 	without   []string // snippets that do not
 	article   string   // or the whole text expected
 	kind      string   // its type, of a page whose words are compared
+	author    string   // its author, or ""
+	published string   // its date of publication, or ""
 }
 
 // An extractor returns the text of a page, or "".
@@ -105,7 +108,7 @@ func ratio(a, b float64) float64 {
 func main() {
 	var o options
 	with := flag.String("with", "", "the `extractors` to measure, separated by commas: fast, balanced, accurate, go-readability, … (default all)")
-	flag.StringVar(&o.set, "set", "", "one set: snippets, readability or wcxb (default the first two)")
+	flag.StringVar(&o.set, "set", "", "one set: snippets, readability, wcxb or metadata (default the first two)")
 	flag.StringVar(&o.wcxb, "wcxb", "", "the `folder` of the set wcxb, with html and ground-truth")
 	flag.IntVar(&o.worst, "worst", 0, "print the `n` worst pages of each run")
 	flag.IntVar(&o.every, "every", 1, "use one page in `n`")
@@ -126,6 +129,14 @@ type options struct {
 }
 
 func run(o options) error {
+	if o.set == "metadata" {
+		pages, err := wcxbPages(o.wcxb)
+		if err != nil {
+			return err
+		}
+		measureMetadata(pages, o.every, o.worst)
+		return nil
+	}
 	sets := []struct {
 		name string
 		load func() ([]page, error)

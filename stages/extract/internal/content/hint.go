@@ -55,9 +55,25 @@ func (p *Page) Hints() (dates, authors []Hint) {
 	return dates, authors
 }
 
+// Bylines returns the short blocks that begin as a byline does: "By Ann Miller".
+func (p *Page) Bylines() (hints []Hint) {
+	for i := range p.Blocks {
+		b := &p.Blocks[i]
+		if len(b.Text) > 80 || b.words > 12 || len(hints) == maxHints {
+			continue
+		}
+		lower := strings.ToLower(b.Text)
+		if strings.HasPrefix(lower, "by ") || strings.HasPrefix(lower, "by: ") || strings.HasPrefix(lower, "written by") || strings.HasPrefix(lower, "author: ") || strings.HasPrefix(lower, "von ") || strings.HasPrefix(lower, "par ") {
+			hints = append(hints, Hint{Text: b.Text, Block: i})
+		}
+	}
+	return hints
+}
+
 var (
 	dateNames   = []string{"date", "publish", "posted", "pubdate", "timestamp"}
-	authorNames = []string{"author", "byline", "writer"}
+	authorNames = []string{"author", "byline", "by-line", "writer", "contributor", "posted-by"}
+	authorPaths = []string{"/author/", "/authors/", "/by/", "/contributor", "/staff/", "/writers/", "/people/"}
 )
 
 func hintsOf(n *html.Node) (date, author, strong bool) {
@@ -75,6 +91,10 @@ func hintsOf(n *html.Node) (date, author, strong bool) {
 		case "rel":
 			if a.Val == "author" {
 				author, strong = true, true
+			}
+		case "href":
+			for _, path := range authorPaths {
+				author = author || n.DataAtom == atom.A && strings.Contains(clip(a.Val, maxHintName), path)
 			}
 		case "pubdate":
 			date, strong = true, true

@@ -97,7 +97,7 @@ func TestPrune(t *testing.T) {
 	if err := html.Render(&b, p.Prune(keep)); err != nil {
 		t.Fatal(err)
 	}
-	want := `<html><body><div class="a"><p>one <b>two</b> <i>three</i></p><img src="i.png"/><p>four<br/>five</p></div></body></html>`
+	want := `<html><body><div class="a"><p>one <b>two</b> <i>three</i></p> <img src="i.png"/> <p>four<br/>five</p></div></body></html>`
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}

@@ -59,10 +59,15 @@ func (pr *pruner) enter(n *html.Node) bool {
 		if c := pr.copies[n.Parent]; c != nil && c.LastChild != nil {
 			c.AppendChild(shallow(n))
 		}
+	case atom.Wbr, atom.Rt, atom.Rp:
 	case atom.Img:
+		pr.space(n)
 		if pr.amongKept(n, pr.elem-1) {
 			pr.add(n)
+			pr.space(n)
 		}
+	default:
+		pr.space(n) // as the reader separates what is on both sides
 	}
 	return false
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // hostileSize is about how large hostile pages are, in bytes.
-const hostileSize = 1 << 19
+const hostileSize = 1 << 18
 
 // hostile returns pages made to cost more than their size.
 func hostile() map[string]string {

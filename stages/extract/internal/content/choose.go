@@ -86,10 +86,33 @@ func choose(f *forest.Forest, choices []choice) float32 {
 // articles it is better than the expected F1, on others it is not.
 func chooserFor(types [types]float32) bool { return types[0] > .5 }
 
+// A page that has so many words in blocks that are more likely content than not
+// needs none that are much less likely: on an article that is a floor for the
+// threshold, on any page one for what stands in navigation and the like.
+const (
+	enoughWords  = 20
+	articleFloor = .35
+	frameFloor   = .6
+)
+
+func (p *Page) hasEnough(probability []float32) bool {
+	var sure int32
+	for i, x := range probability {
+		if x > .5 {
+			sure += p.Blocks[i].words
+		}
+	}
+	return sure >= enoughWords
+}
+
 // threshold returns the threshold to take blocks at.
 func (m *Model) threshold(p *Page, probability []float32, of [types]float32) float32 {
 	if m.chooser != nil && chooserFor(of) {
-		return choose(m.chooser, p.choices(probability, of))
+		t := choose(m.chooser, p.choices(probability, of))
+		if p.hasEnough(probability) {
+			t = max(t, articleFloor)
+		}
+		return t
 	}
 	t := p.bestThreshold(probability)
 	for k, x := range of {

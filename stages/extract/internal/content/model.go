@@ -204,10 +204,15 @@ var thresholdBias = [types]float32{0, -.2, -.1, 0, -.2, -.1, -.15}
 // over returns the blocks whose probability is at least a threshold.
 func (p *Page) over(probability []float32, threshold float32) []bool {
 	keep := make([]bool, len(p.Blocks))
+	enough := p.hasEnough(probability)
 	seen := make(map[string]int32) // the parent of the first of each
 	for i := range p.Blocks {
 		b := &p.Blocks[i]
-		if probability[i] < threshold {
+		floor := threshold
+		if enough && p.elements[b.elem].place&(inNav|inFooter|inDialog) != 0 {
+			floor = max(floor, frameFloor)
+		}
+		if probability[i] < floor {
 			continue
 		}
 		if b.words >= leastRepeated && !b.Pre {

@@ -205,14 +205,15 @@ func Read(ctx context.Context, d *stages.Document) (*Page, error) {
 
 // A reader reads the tree in one walk.
 type reader struct {
-	page  *Page
-	at    int32 // index of the innermost open element, or -1
-	line  line
-	block Block
-	begun bool            // whether block has begun
-	first int             // index in page.Texts of the block's first text
-	brs   int             // line breaks since the last text
-	over  strings.Builder // the text of the blocks over maxBlocks
+	page   *Page
+	at     int32 // index of the innermost open element, or -1
+	line   line
+	block  Block
+	begun  bool            // whether block has begun
+	first  int             // index in page.Texts of the block's first text
+	brs    int             // line breaks since the last text
+	broken bool            // whether a cell of the present row has ended a block
+	over   strings.Builder // the text of the blocks over maxBlocks
 }
 
 func (r *reader) walk(ctx context.Context, root *html.Node) error {
@@ -278,7 +279,12 @@ func (r *reader) enter(n *html.Node) bool {
 	}
 	r.open(n)
 	switch n.DataAtom {
+	case atom.Tr:
+		r.broken = false
 	case atom.Td, atom.Th:
+		if r.broken {
+			r.end() // a layout, no table
+		}
 		r.line.cell()
 	case atom.A:
 		if touchesLink(n) {
@@ -394,10 +400,11 @@ func (r *reader) end() {
 		r.line.reset()
 		return
 	}
+	p := r.page
 	r.begun = false
+	r.broken = r.broken || p.elements[r.at].place&inCell != 0
 	r.block.words = r.line.words
 	r.block.Text = r.line.take()
-	p := r.page
 	if r.block.Text == "" {
 		p.Texts = p.Texts[:r.first]
 		return

@@ -41,6 +41,7 @@ func TestBlocks(t *testing.T) {
 		{"one break is a line, two are a block", "<div>a<br>b<br><br>c<br> <br>d</div>", []string{"a\nb", "c", "d"}},
 		{"rows", "<table><tr><th>k<td>v <b>w</b><tr><td>x<td><a href=y>y</a></table>", []string{"k\tv w", "x\ty"}},
 		{"blocks in cells", "<table><tr><td><p>a<p>b<td>c</table>", []string{"a", "b", "c"}},
+		{"cells of a layout", "<table><tr><td>a<br><br>b<td>c</table>", []string{"a", "b", "c"}},
 		{"listing", "<pre>\nfunc f() {\n\n\treturn  1\n}</pre>", []string{"func f() {\n\n\treturn  1\n}"}},
 		{"listing of spans", "<pre><code><span>def</span> <span>f</span>():\n    <b>return</b></code></pre>", []string{"def f():\n    return"}},
 		{"listing with breaks", "<pre>a<br>  b</pre>", []string{"a\n  b"}},

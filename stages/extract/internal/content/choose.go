@@ -91,7 +91,7 @@ func chooserFor(types [types]float32) bool { return types[0] > .5 }
 // threshold, on any page one for what stands in navigation and the like.
 const (
 	enoughWords  = 20
-	articleFloor = .35
+	articleFloor = .5
 	frameFloor   = .6
 )
 

@@ -197,7 +197,9 @@ func (x *Extractor) Extract(ctx context.Context, d *stages.Document, contentLang
 	t.Method, t.Note, t.Type = found.method, found.note, found.pageType
 	t.describe(d, found)
 	limit := cmp.Or(x.MaxText, DefaultMaxText)
-	lines := withoutTitle(found.lines(), t.Title, d.Meta.OpenGraph["og:title"], d.Meta.Title)
+	titles := []string{t.Title, d.Meta.OpenGraph["og:title"], d.Meta.Title}
+	found.beginAtTitle(titles...)
+	lines := withoutTitle(found.lines(), titles...)
 	var cut bool
 	t.Text, cut = joinLines(lines, limit)
 	t.Words = content.Words(t.Text)
@@ -315,16 +317,42 @@ func (x *Extractor) render(t *Text, f *finding, d *stages.Document, limit int) {
 	}
 }
 
+// beginAtTitle leaves out what stands before the title: names of sites and ways
+// to the page, which are few and short.
+func (f *finding) beginAtTitle(titles ...string) {
+	const most, longest = 4, 60
+	var before []int
+	for i, k := range f.keep {
+		if !k {
+			continue
+		}
+		text := f.page.Blocks[i].Text
+		if isTitle(text, titles) {
+			for _, j := range before {
+				f.keep[j] = false
+			}
+			return
+		}
+		if before = append(before, i); len(before) > most || len(text) > longest {
+			return
+		}
+	}
+}
+
+func isTitle(text string, titles []string) bool {
+	for _, t := range titles {
+		if t = strings.Join(strings.Fields(t), " "); t != "" && strings.EqualFold(text, t) {
+			return true
+		}
+	}
+	return false
+}
+
 // withoutTitle removes a first line that repeats the title, which has a field of
 // its own, if it is not all there is.
 func withoutTitle(lines []line, titles ...string) []line {
-	if len(lines) < 2 {
-		return lines
-	}
-	for _, t := range titles {
-		if strings.EqualFold(lines[0].text, strings.Join(strings.Fields(t), " ")) {
-			return lines[1:]
-		}
+	if len(lines) > 1 && isTitle(lines[0].text, titles) {
+		return lines[1:]
 	}
 	return lines
 }

@@ -168,6 +168,14 @@ func TestExtractWithoutTime(t *testing.T) {
 	}
 }
 
+func TestTextBeginsBehindTheTitle(t *testing.T) {
+	page := strings.Replace(article, "<article>", `<header><a href="/">Rivers</a></header><article>`, 1)
+	got := (&Extractor{Markdown: true}).HTML(t.Context(), []byte(page), "https://rivers.example/a", "")
+	if !strings.HasPrefix(got.Text, "A weir is a barrier") || strings.Contains(got.Markdown, "[Rivers]") {
+		t.Errorf("text %.60q, Markdown %.60q", got.Text, got.Markdown)
+	}
+}
+
 func TestExtractCapsText(t *testing.T) {
 	x := &Extractor{MaxText: 300}
 	got := x.HTML(t.Context(), []byte(article), "", "")

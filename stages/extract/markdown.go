@@ -188,7 +188,9 @@ func (m *markdownWriter) enter(n *html.Node) bool {
 			m.span.image(clipText(attr(n, "alt"), 200), u)
 		}
 	case atom.Strong, atom.B:
-		if m.heading == 0 {
+		if m.heading > 0 {
+			m.span.skip("**")
+		} else {
 			m.span.open("**", "")
 		}
 	case atom.Em, atom.I, atom.Cite, atom.Dfn:

@@ -12,10 +12,11 @@ import (
 // section 6.2: left- and right-flanking).
 type span struct {
 	pieces  []piece
-	opened  []int  // pieces that are marks still open
-	waiting []mark // marks opened since the last text
-	blank   bool   // whether white space stands before the next text
-	lines   bool   // whether a line break does
+	opened  []int          // pieces that are marks still open
+	waiting []mark         // marks opened since the last text
+	skipped map[string]int // see skip
+	blank   bool           // whether white space stands before the next text
+	lines   bool           // whether a line break does
 }
 
 type mark struct{ sign, url string }
@@ -69,25 +70,37 @@ func (s *span) isOpen(sign string) bool {
 }
 
 func (s *span) open(sign, url string) {
-	// A mark that is not written still has its end: see close.
 	if s.isOpen(sign) || s.inCode() {
-		sign = "-" + sign
+		s.skip(sign)
+		return
 	}
 	s.waiting = append(s.waiting, mark{sign, url})
 }
 
+// skip notes a mark that is not written but has an end: one within its like, or
+// within code.
+func (s *span) skip(sign string) {
+	if s.skipped == nil {
+		s.skipped = make(map[string]int)
+	}
+	s.skipped[sign]++
+}
+
 // close ends the innermost mark of that sign.
 func (s *span) close(sign string) {
-	is := func(m mark) bool { return m.sign == sign || m.sign == "-"+sign }
+	if s.skipped[sign] > 0 {
+		s.skipped[sign]--
+		return
+	}
 	for i := len(s.waiting) - 1; i >= 0; i-- {
-		if is(s.waiting[i]) {
+		if s.waiting[i].sign == sign {
 			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
 			return
 		}
 	}
 	for i := len(s.opened) - 1; i >= 0; i-- {
 		at := s.opened[i]
-		if is(s.pieces[at].mark) {
+		if s.pieces[at].mark.sign == sign {
 			s.opened = append(s.opened[:i], s.opened[i+1:]...)
 			s.pieces[at].other = len(s.pieces)
 			s.pieces = append(s.pieces, piece{mark: s.pieces[at].mark, other: at})

@@ -167,9 +167,7 @@ func train(of []*sampler, s script, bits uint, opts TrainOptions) []byte {
 			}
 		}
 		softmax(scores)
-		for i, p := range scores {
-			gradient[i] = p
-		}
+		copy(gradient, scores)
 		gradient[right]--
 		if gradient[right] > -0.01 {
 			continue // right, and sure of it

@@ -23,7 +23,7 @@ type strictDriver struct {
 	limits    driver.Limits
 	committed atomic.Int32 // commits in progress
 	noting    atomic.Int32 // calls that write notes in progress
-	scanning  atomic.Int32 // goroutines that are within a Scan's function,
+	scanning  atomic.Int32 // goroutines that are within a Scan,
 	scanners  sync.Map     // and which
 }
 
@@ -63,16 +63,15 @@ func (d *strictDriver) Get(ctx context.Context, key []byte) ([]byte, error) {
 
 func (d *strictDriver) Scan(ctx context.Context, start, end []byte, fn func(key, value []byte) bool) error {
 	d.enter("Scan")
-	return d.Store.Scan(ctx, start, end, func(key, value []byte) bool {
-		g := goroutine()
-		d.scanners.Store(g, true)
-		d.scanning.Add(1)
-		defer func() {
-			d.scanning.Add(-1)
-			d.scanners.Delete(g)
-		}()
-		return fn(key, value)
-	})
+	// What this goroutine calls until Scan returns is called by fn.
+	g := goroutine()
+	d.scanners.Store(g, true)
+	d.scanning.Add(1)
+	defer func() {
+		d.scanning.Add(-1)
+		d.scanners.Delete(g)
+	}()
+	return d.Store.Scan(ctx, start, end, fn)
 }
 
 func (d *strictDriver) Commit(ctx context.Context, writes []driver.Write) error {

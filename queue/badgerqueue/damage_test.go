@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
@@ -281,7 +283,7 @@ func TestDamage(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			image := copyFolder(t, dir)
+			image := settledImage(t, dir)
 			if !c.closed {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
@@ -309,6 +311,32 @@ func TestDamage(t *testing.T) {
 				t.Logf("%-12s damaged %3d times, noticed %3d times", kind, n[0], n[1])
 			}
 		})
+	}
+}
+
+// settledImage copies the folder of a store when no table is being written: one
+// that is copied before the manifest names it is no part of the store.
+func settledImage(tb testing.TB, dir string) string {
+	tb.Helper()
+	for {
+		image := copyFolder(tb, dir)
+		tables, err := filepath.Glob(filepath.Join(image, "badger", "*.sst"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		logs, err := filepath.Glob(filepath.Join(image, "badger", "*.mem"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		f, err := os.Open(filepath.Join(image, "badger", badger.ManifestFilename))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		manifest, _, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(""))
+		f.Close()
+		if err == nil && len(manifest.Tables) == len(tables) && len(logs) <= 1 {
+			return image
+		}
 	}
 }
 

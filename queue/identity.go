@@ -45,7 +45,16 @@ func (p *plan) mark(id markID, o *op, r *request) (markState, error) {
 }
 
 func (p *plan) putMark(id markID, m mark) {
-	p.put(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)), p.seal(m.append(p.tail())))
+	p.setMark(id, m, false)
+}
+
+// setMark writes a mark. fresh says that there is none.
+func (p *plan) setMark(id markID, m mark, fresh bool) {
+	put := p.put
+	if fresh {
+		put = p.putNew
+	}
+	put(p.seal(appendMarkKey(p.tail(), id.queue, id.hash)), p.seal(m.append(p.tail())))
 	p.s.recent.set(id, markState{m, true}, p.number, p.s.sequence.Load())
 	p.s.filter.add(id)
 }
@@ -56,12 +65,12 @@ func (p *plan) delMark(id markID) {
 }
 
 // identify decides whether a keyed item is stored. If it is, the mark is to be
-// put when its place is known.
-func (p *plan) identify(q *queueState, o *op, r *request) (m mark, stored bool, err error) {
+// put when its place is known. fresh says that there is no mark so far.
+func (p *plan) identify(q *queueState, o *op, r *request) (m mark, stored, fresh bool, err error) {
 	id := markID{q.id, o.hash}
 	st, err := p.mark(id, o, r)
 	if err != nil {
-		return m, false, err
+		return m, false, false, err
 	}
 	m.ever = o.item.Mode == Once
 	if st.present {
@@ -73,20 +82,20 @@ func (p *plan) identify(q *queueState, o *op, r *request) (m mark, stored bool, 
 				p.putMark(id, st.mark)
 			}
 			p.duplicate(q)
-			return m, false, nil
+			return m, false, false, nil
 		case OnceLive:
 			live, err := p.lives(q, st.mark.at)
 			if err != nil {
-				return m, false, err
+				return m, false, false, err
 			}
 			if live {
 				p.duplicate(q)
-				return m, false, nil
+				return m, false, false, nil
 			}
 		case ReplaceLive:
 			replaced, err := p.removeIfWaiting(q, st.mark.at, func(t *Totals) *int64 { return &t.Dropped })
 			if err != nil {
-				return m, false, err
+				return m, false, false, err
 			}
 			if replaced {
 				p.result.Replaced++
@@ -100,7 +109,7 @@ func (p *plan) identify(q *queueState, o *op, r *request) (m mark, stored bool, 
 	if !st.present {
 		q.counts.mark(1)
 	}
-	return m, true, err
+	return m, true, !st.present, err
 }
 
 func (p *plan) duplicate(q *queueState) {

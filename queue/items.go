@@ -24,10 +24,11 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 		prio: int8(it.Priority), group: it.Group, id: p.s.nextID,
 	}
 	var m mark
+	var fresh bool
 	if it.Key != "" {
 		var stored bool
 		var err error
-		if m, stored, err = p.identify(q, o, r); err != nil || !stored {
+		if m, stored, fresh, err = p.identify(q, o, r); err != nil || !stored {
 			return err
 		}
 	}
@@ -42,7 +43,7 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 	}
 	if it.Key != "" {
 		m.at = at
-		p.putMark(markID{q.id, o.hash}, m)
+		p.setMark(markID{q.id, o.hash}, m, fresh)
 	}
 	return p.insert(q, at, ref)
 }

@@ -141,7 +141,7 @@ func (p *plan) writePacks() {
 			before = it.id
 		}
 		b = p.seal(b)
-		p.put(p.seal(pk.at.appendKey(p.tail())), b)
+		p.putNew(p.seal(pk.at.appendKey(p.tail())), b)
 	}
 }
 

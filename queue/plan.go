@@ -223,6 +223,12 @@ func (p *plan) put(key, value []byte) {
 	p.size += len(key) + len(value)
 }
 
+// putNew is put for a key that is known to be absent.
+func (p *plan) putNew(key, value []byte) {
+	p.put(key, value)
+	p.writes[len(p.writes)-1].New = true
+}
+
 func (p *plan) del(key []byte) {
 	p.writes = append(p.writes, driver.Write{Key: key, Delete: true})
 	p.size += len(key)

@@ -52,6 +52,11 @@ type Write struct {
 	Key    []byte
 	Value  []byte
 	Delete bool // Value is ignored
+
+	// New says that the caller knows the key to be absent when the writes
+	// before this one are done, those of the same batch included. A backend may
+	// use it to look for nothing that would be replaced.
+	New bool
 }
 
 // Limits says how much one batch may hold.

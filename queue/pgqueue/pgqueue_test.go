@@ -21,8 +21,11 @@ import (
 // crashed at times, but the machine is not.
 var server *pgtest.Server
 
-// serverVariable tells a child process where the server is.
-const serverVariable = "WEIR_TEST_POSTGRES"
+// What a child process is told: where the server is, and that long is set.
+const (
+	serverVariable = "WEIR_TEST_POSTGRES"
+	longVariable   = "WEIR_TEST_LONG"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(serverVariable) != "" {
@@ -35,6 +38,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Setenv(serverVariable, server.DSN())
+	if flag.Parse(); *long {
+		os.Setenv(longVariable, "yes")
+	}
 	status := m.Run()
 	if err := server.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -121,11 +127,10 @@ func TestCrashAtEveryWrite(t *testing.T) {
 }
 
 func TestKill(t *testing.T) {
-	kills := 3
-	if *long {
-		kills = 60
+	if !*long && os.Getenv(longVariable) == "" {
+		return
 	}
-	queuetest.Kill(t, kills, func(dir string) (*queue.Store, error) {
+	queuetest.Kill(t, 60, func(dir string) (*queue.Store, error) {
 		return pgqueue.Open(context.Background(), dsn(), options(schemaOf(dir)))
 	})
 }

@@ -46,17 +46,22 @@ func (r *recent) plan(writes []driver.Write, size int) *batch {
 		oldKeys: make([][]byte, 0, n), oldNumbers: make([]int64, 0, n), coldKeys: make([][]byte, 0, n),
 		newKeys: make([][]byte, 0, n), newValues: make([][]byte, 0, n), put: make([]string, 0, n),
 	}
-	sealed := make([]byte, 0, size) // enough for all: limits.Overhead is more than a checksum
-	written := make(map[string]bool, n)
+	sealed := make([]byte, 0, size)      // enough for all: limits.Overhead is more than a checksum
+	unsought := make(map[string]bool, n) // of the keys so far: not looked for, since the last write was New
 	for i := n - 1; i >= 0; i-- {
 		w := &writes[i]
-		if written[string(w.Key)] {
+		if skipped, written := unsought[string(w.Key)]; written {
+			if skipped { // it is new only after this write, which is left out
+				unsought[string(w.Key)] = false
+				b.coldKeys = append(b.coldKeys, w.Key)
+			}
 			continue
 		}
 		key := string(w.Key)
-		written[key] = true
 		number, known := r.number(key)
+		unsought[key] = !known && w.New
 		switch {
+		case !known && w.New:
 		case !known:
 			b.coldKeys = append(b.coldKeys, w.Key)
 		case number != 0:

@@ -262,6 +262,17 @@ var driverContract = []driverClause{
 		d.reopen()
 		d.wantScan("a", "z", "a=2", "b2=", "c=3")
 	}},
+	{"Commit/New", "New says that the caller knows the key to be absent when the writes before this one are done", func(d *driverTest) {
+		fresh := func(k, v string) driver.Write { return driver.Write{Key: []byte(k), Value: []byte(v), New: true} }
+		del := func(k string) driver.Write { return driver.Write{Key: []byte(k), Delete: true} }
+		d.write("b", "1", "c", "1")
+		d.must(d.db.Commit(d.ctx, []driver.Write{fresh("a", "1"), del("b"), fresh("b", "2"), del("b"), fresh("b", "3"), del("c"), fresh("c", "4"), del("c")}))
+		d.wantScan("a", "z", "a=1", "b=3")
+		d.reopen()
+		d.must(d.db.Commit(d.ctx, []driver.Write{del("a"), fresh("a", "2"), {Key: []byte("b"), Value: []byte("4")}, fresh("c", "5")}))
+		d.wantScan("a", "z", "a=2", "b=4", "c=5")
+		d.must(d.db.Verify(d.ctx))
+	}},
 	{"Commit/Slices", "Commit does not keep the slices after it has returned", func(d *driverTest) {
 		key, value := []byte("key"), []byte("value")
 		ws := []driver.Write{{Key: key, Value: value}}

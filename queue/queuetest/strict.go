@@ -88,7 +88,25 @@ func (d *strictDriver) Commit(ctx context.Context, writes []driver.Write) error 
 	if len(writes) > d.limits.Writes || size > d.limits.Bytes {
 		d.t.Errorf("Commit of %d writes of %d bytes, the limits are %d of %d", len(writes), size, d.limits.Writes, d.limits.Bytes)
 	}
+	d.claims(ctx, writes)
 	return d.Store.Commit(ctx, writes)
+}
+
+// claims checks what writes say to be new, some of it in a large batch.
+func (d *strictDriver) claims(ctx context.Context, writes []driver.Write) {
+	present := make(map[string]bool) // after what the batch has written so far
+	for i := range writes {
+		w := &writes[i]
+		there, known := present[string(w.Key)]
+		if w.New && !known && (len(writes) < 64 || i%8 == 0) {
+			_, err := d.Store.Get(ctx, w.Key)
+			there = err == nil
+		}
+		if w.New && there {
+			d.t.Errorf("write of key %q is said to be new, and the key is there", w.Key)
+		}
+		present[string(w.Key)] = !w.Delete
+	}
 }
 
 // note notes a call that writes notes.

@@ -89,6 +89,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	defer web.Close()
 	dir := t.TempDir()
 	job := childJob{web.Seed(), crawler.Settings{
+		Grace: -1,
 		Scope: everywhere, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true,
 		Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag}, {Name: crawler.StageWARC}},
 	}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -141,7 +142,51 @@ func (c *Crawler) run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		defer stop()
-		return c.pipeline.Run(ctx)
+		return c.runGenerations(ctx)
+	})
+	return g.Wait()
+}
+
+// runGenerations runs the pipeline until it is done and nothing is deferred.
+func (c *Crawler) runGenerations(ctx context.Context) error {
+	politeness := c.options.Settings.politeness()
+	j := &rejoin{store: c.store, edge: c.visitor.Edges.Requests, polite: politeness}
+	if err := j.mend(ctx, "", ""); err != nil {
+		return err
+	}
+	joining, stop := context.WithCancel(ctx)
+	g, joining := errgroup.WithContext(joining)
+	g.Go(func() error { return j.run(joining) })
+	g.Go(func() error {
+		defer stop()
+		t := time.NewTicker(rejoinEvery)
+		defer t.Stop()
+		for {
+			before := j.moved.Load()
+			if err := c.pipeline.Run(joining); err != nil {
+				return err
+			}
+			for before == j.moved.Load() {
+				if joining.Err() != nil {
+					return nil
+				}
+				left, err := c.store.Scan(joining, tableDeferred, "", "", 1)
+				if err != nil && joining.Err() == nil {
+					return err
+				}
+				if len(left) == 0 {
+					if before == j.moved.Load() {
+						return nil
+					}
+					break
+				}
+				select {
+				case <-t.C:
+				case <-joining.Done():
+					return nil
+				}
+			}
+		}
 	})
 	return g.Wait()
 }
@@ -233,7 +278,18 @@ func HasSeed(ctx context.Context, store *queue.Store, seed Request) (bool, error
 }
 
 // Done reports whether the crawl is complete.
-func (c *Crawler) Done(ctx context.Context) (bool, error) { return c.pipeline.Done(ctx) }
+func (c *Crawler) Done(ctx context.Context) (bool, error) { return isDone(ctx, c.store) }
+
+// isDone reports whether the crawl in a store is complete: every generation is,
+// and nothing is deferred.
+func isDone(ctx context.Context, store *queue.Store) (bool, error) {
+	done, err := pipeline.Done(ctx, store)
+	if err != nil || !done {
+		return false, err
+	}
+	left, err := store.Scan(ctx, tableDeferred, "", "", 1)
+	return len(left) == 0, err
+}
 
 // Settings returns the crawl's settings, with the defaults filled in.
 func (c *Crawler) Settings() Settings { return c.options.Settings }

@@ -23,9 +23,13 @@ type Explanation struct {
 	Text  bool   `json:"text"` // whether extract has kept a text
 	Tags  bool   `json:"tags"` // whether tag has kept tags
 
-	Failure *Failure        `json:"failure,omitempty"`
-	Skip    *Skip           `json:"skip,omitempty"`
-	Notices []Notice        `json:"notices,omitempty"`
+	Failure *Failure `json:"failure,omitempty"`
+	Skip    *Skip    `json:"skip,omitempty"`
+	Notices []Notice `json:"notices,omitempty"`
+
+	// Deferred says that it has left the frontier until its host is well again.
+	Deferred bool `json:"deferred,omitempty"`
+
 	Waiting *WaitingRequest `json:"waiting,omitempty"`
 	Dead    []DeadItem      `json:"dead,omitempty"` // of any stage
 
@@ -41,6 +45,7 @@ const (
 	StateFailed   = "failed"
 	StateFetching = "being fetched"
 	StateWaiting  = "waiting"
+	StateDeferred = "deferred" // until its host's time has come
 	StateDead     = "dead letter"
 	StateSkipped  = "skipped"
 	StateUnknown  = "never met"
@@ -131,6 +136,8 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanatio
 		e.State = StateFetching
 	case e.Waiting != nil:
 		e.State = StateWaiting
+	case e.Deferred:
+		e.State = StateDeferred
 	case e.Failure != nil:
 		e.State = StateFailed
 	case len(e.Dead) > 0:
@@ -166,6 +173,13 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		if ok {
 			r.found()
 		}
+	}
+	if u, err := weburl.Parse(e.URL); err == nil {
+		_, err := store.Get(ctx, tableDeferred, u.Host()+" "+key)
+		if err != nil && !errors.Is(err, queue.ErrNotFound) {
+			return err
+		}
+		e.Deferred = err == nil
 	}
 	for _, kind := range []string{NoticeSeedMoved, NoticeSitemap} {
 		var n Notice

@@ -22,6 +22,11 @@ type Hosts struct {
 	// Options are the rules.
 	Options polite.Options
 
+	// Grace is how long the addresses of a host that fails wait for it in the
+	// frontier. From a longer wait on they are deferred. 0 means that they never
+	// are.
+	Grace time.Duration
+
 	mu     sync.Mutex // one update of a host's state at a time
 	recent cache[polite.HostState]
 }
@@ -38,6 +43,7 @@ func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResp
 		return before, err
 	}
 	after := before.Next(event, &h.Options)
+	after.Deferred = h.Grace > 0 && after.Failures > 0 && after.NotBefore.Sub(event.Time) > h.Grace && !after.GivenUp(&h.Options)
 	h.recent.put(host, after)
 	usual := event.Time.Add(max(h.Options.MinDelay, 0))
 	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && !after.NotBefore.After(usual) {
@@ -47,7 +53,7 @@ func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResp
 		if err := put(tx, tableHosts, host, after); err != nil {
 			return after, err
 		}
-		if after.NotBefore.After(usual) && !after.GivenUp(&h.Options) {
+		if after.NotBefore.After(usual) && !after.GivenUp(&h.Options) && !after.Deferred {
 			tx.DelayGroup(StageCrawl, host, after.NotBefore)
 		}
 	}
@@ -88,6 +94,17 @@ func (h *Hosts) Down(ctx context.Context, host string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s has failed %d times in a row, and is left alone until %s", host, st.Failures, st.NotBefore.UTC().Format(time.RFC3339)), nil
+}
+
+// Deferred returns until when the addresses of a host are deferred, or zero.
+func (h *Hosts) Deferred(ctx context.Context, host string) (time.Time, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st, err := h.stateLocked(ctx, host)
+	if err != nil || !st.Deferred || st.Wait(time.Now()) == 0 {
+		return time.Time{}, err
+	}
+	return st.NotBefore, nil
 }
 
 // SetCrawlDelay notes what a host's robots.txt asks for, and returns how long to

@@ -37,6 +37,7 @@ type (
 	// Politeness keeps account of hosts: *Hosts.
 	Politeness interface {
 		Down(ctx context.Context, host string) (why string, err error)
+		Deferred(ctx context.Context, host string) (until time.Time, err error)
 		Account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error)
 		SetCrawlDelay(ctx context.Context, host string, delay time.Duration, out *pipeline.Out) (between time.Duration, err error)
 	}

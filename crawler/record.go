@@ -31,6 +31,8 @@ const (
 	tableResults  = "results"  // of other stages: stage/address
 	tableRobots   = "robots"   // robots.Policy, by origin
 	tableHosts    = "hosts"    // polite.HostState, by host
+	tableDeferred = "deferred" // Request, by host and key
+	tableSick     = "sick"     // SickHost, by host
 	tableNotices  = "notices"  // Notice
 	tablePatterns = "patterns" // how many addresses of a scope.Pattern were fetched
 	tableDigests  = "digests"  // address of the first page with a content

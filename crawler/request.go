@@ -50,6 +50,9 @@ type Request struct {
 	guess   bool     // of a sitemap that may not be there
 	nesting int      // of indexes of sitemaps that led here
 
+	deferred int // how often it has left the frontier for its host's sake
+	failures int // before it last did
+
 	parsed weburl.URL // URL, if whoever made the request had it parsed
 }
 
@@ -171,7 +174,7 @@ func (o *Options) identity(r Request) string {
 		return r.URL
 	}
 	if r.exact {
-		return "=" + r.URL + r.variant()
+		return "=" + r.URL + r.variant() + r.backIdentity()
 	}
 	name := ""
 	if o.Identity != nil {
@@ -180,7 +183,7 @@ func (o *Options) identity(r Request) string {
 	if name == "" {
 		name = u.Canonical(&o.Settings.Identity).String()
 	}
-	return name + r.variant()
+	return name + r.variant() + r.backIdentity()
 }
 
 // Flags of a stored request.
@@ -202,6 +205,8 @@ type requestExtras struct {
 	Exact    bool              `json:"exact,omitempty"`
 	Guess    bool              `json:"guess,omitempty"`
 	Nesting  int               `json:"nesting,omitempty"`
+	Deferred int               `json:"deferred,omitempty"`
+	Failures int               `json:"failures,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -215,13 +220,13 @@ func (r Request) MarshalBinary() ([]byte, error) {
 	if r.Sitemap {
 		flags = requestSitemap
 	}
-	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 {
+	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 {
 		b.number(flags)
 		return b, nil
 	}
 	b.number(flags | requestHasExtras)
 	extras, err := json.Marshal(requestExtras{
-		r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority, r.cookies, r.via, r.exact, r.guess, r.nesting,
+		r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority, r.cookies, r.via, r.exact, r.guess, r.nesting, r.deferred, r.failures,
 	})
 	return append(b, extras...), err
 }
@@ -244,5 +249,6 @@ func (r *Request) UnmarshalBinary(b []byte) error {
 	}
 	r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority = x.Label, x.Data, x.Method, x.Header, x.Body, x.Priority
 	r.cookies, r.via, r.exact, r.guess, r.nesting = x.Cookies, x.Via, x.Exact, x.Guess, x.Nesting
+	r.deferred, r.failures = x.Deferred, x.Failures
 	return nil
 }

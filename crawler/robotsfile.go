@@ -32,6 +32,10 @@ type RobotsFiles struct {
 	// itself may follow. Nil means at once.
 	Politeness Politeness
 
+	// Grace is how long pages wait in the frontier for a file that cannot be
+	// reached; see Hosts. 0 means however long.
+	Grace time.Duration
+
 	// Tries is how often a file that cannot be reached is asked for before its
 	// host's pages are given up. Default DefaultMaxAttempts.
 	Tries int
@@ -71,6 +75,8 @@ func (f *RobotsFiles) Check(ctx context.Context, u weburl.URL, out *pipeline.Out
 	switch d := policy.Decide(u.String()); {
 	case d.Allowed:
 		return "", nil
+	case d.Temporary && policy.Failures < tries && f.Grace > 0 && time.Until(policy.Expires) > f.Grace:
+		return "", &deferral{policy.Expires, errors.New(d.Reason)}
 	case d.Temporary && policy.Failures < tries:
 		// No failure of the page: it waits with its host.
 		out.Tx().DelayGroup(StageCrawl, u.Host(), policy.Expires)

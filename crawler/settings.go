@@ -91,6 +91,15 @@ type Settings struct {
 	// and trees. What does not fit waits. Default 192 MiB.
 	Memory int64 `json:"memory,omitempty"`
 
+	// Grace is how long a generation waits for a host that fails before it goes on
+	// without what belongs to it, which comes back when the host does. Default 5s;
+	// negative means that generations are exact and wait for every host.
+	Grace time.Duration `json:"grace,omitempty"`
+
+	// GiveUp is about how long a host may fail, whatever is asked of it, before
+	// what is left of it is given up. Default 12h.
+	GiveUp time.Duration `json:"give_up,omitempty"`
+
 	// MaxAttempts is how often a page is tried if its failure may pass.
 	// Default 5.
 	MaxAttempts int `json:"max_attempts,omitempty"`
@@ -134,6 +143,8 @@ const (
 	DefaultWorkers     = 256
 	DefaultMaxAttempts = 5
 	DefaultMemory      = 192 << 20
+	DefaultGrace       = 5 * time.Second
+	DefaultGiveUp      = 12 * time.Hour
 )
 
 // ErrSettings is returned for settings that cannot be.
@@ -152,12 +163,18 @@ func (s Settings) withDefaults() (Settings, error) {
 	s.MaxBody = cmp.Or(s.MaxBody, stages.DefaultMaxBody)
 	s.MaxAttempts = s.maxAttempts()
 	s.Memory = s.memory()
+	s.Grace = cmp.Or(s.Grace, DefaultGrace)
+	s.GiveUp = cmp.Or(s.GiveUp, DefaultGiveUp)
 	s.Links = cmp.Or(s.Links, LinksAll)
 	return s, s.check()
 }
 
 // The settings that the parts of a crawl ask for, with their defaults.
-func (s *Settings) workers() int     { return cmp.Or(s.Workers, DefaultWorkers) }
+func (s *Settings) workers() int { return cmp.Or(s.Workers, DefaultWorkers) }
+func (s *Settings) grace() time.Duration {
+	return max(cmp.Or(s.Grace, DefaultGrace), 0)
+}
+
 func (s *Settings) memory() int64    { return cmp.Or(s.Memory, DefaultMemory) }
 func (s *Settings) maxAttempts() int { return cmp.Or(s.MaxAttempts, DefaultMaxAttempts) }
 
@@ -170,7 +187,11 @@ func (s *Settings) stages() []Stage {
 
 // politeness returns the rules for hosts.
 func (s *Settings) politeness() polite.Options {
-	o := polite.Options{MinDelay: s.Delay}
+	// Waits double, so all of them together are twice the last one.
+	o := polite.Options{MinDelay: s.Delay, MaxBackoff: max(cmp.Or(s.GiveUp, DefaultGiveUp)/2, time.Second)}
+	if s.grace() > 0 {
+		o.MaxRetryAfter = min(polite.DefaultMaxRetryAfter, o.MaxBackoff)
+	}
 	if s.Delay < 0 {
 		o.Factor = -1 // as fast as the host answers
 	}

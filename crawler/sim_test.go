@@ -62,20 +62,20 @@ func TestCrawlInFakeTime(t *testing.T) {
 		{
 			name:     "as by default",
 			web:      websim.Options{Seed: 1, Pages: 600, Troubles: true, Slow: true},
-			settings: crawler.Settings{},
+			settings: crawler.Settings{Grace: -1},
 		},
 		{
 			name:     "in a folder, strict, three a host, four links deep",
 			web:      websim.Options{Seed: 2, Pages: 800, Hosts: 30, Troubles: true, Slow: true, Calendar: true},
 			depth:    4,
-			settings: crawler.Settings{PerHost: 3, Delay: 200 * time.Millisecond, Strict: true},
+			settings: crawler.Settings{Grace: -1, PerHost: 3, Delay: 200 * time.Millisecond, Strict: true},
 			badger:   true,
 		},
 		{
 			name:     "without delay, records alone",
 			web:      websim.Options{Seed: 3, Pages: 3000, Hosts: 7, Troubles: true, Calendar: true},
 			depth:    9,
-			settings: crawler.Settings{Delay: -1, PerHost: 4, Workers: 16, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+			settings: crawler.Settings{Grace: -1, Delay: -1, PerHost: 4, Workers: 16, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
 		},
 		{
 			name:  "the seed alone",
@@ -109,8 +109,8 @@ func TestCrawlInFakeTime(t *testing.T) {
 // The same over real connections, with small delays.
 func TestCrawlOverLoopback(t *testing.T) {
 	for depth, settings := range map[int]crawler.Settings{
-		0: {Delay: -1, PerHost: 8},
-		5: {Delay: 5 * time.Millisecond},
+		0: {Delay: -1, PerHost: 8, Grace: -1},
+		5: {Delay: 5 * time.Millisecond, Grace: -1},
 	} {
 		t.Run(fmt.Sprintf("delay %v", settings.Delay), func(t *testing.T) {
 			t.Parallel()

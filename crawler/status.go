@@ -50,7 +50,8 @@ type Status struct {
 	LeftOut    int64         `json:"left_out"`  // met and not fetched: for max_pages, or as a trap
 	MaxPages   int64         `json:"max_pages"` // of those, because so many pages had been fetched
 	Traps      []TrapStatus  `json:"traps,omitempty"`
-	Queues     []QueueStatus `json:"queues"` // in the order of the stages
+	Sick       []SickHost    `json:"sick_hosts,omitempty"` // 20 at most
+	Queues     []QueueStatus `json:"queues"`               // in the order of the stages
 	Items      []ItemStatus  `json:"items,omitempty"`
 
 	// ClockBehind is by how much the clock of the machine was set back; waits go
@@ -129,7 +130,10 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 	if st.Traps, err = readTraps(ctx, store); err != nil {
 		return st, frontier, err
 	}
-	if st.Done, err = pipeline.Done(ctx, store); err != nil {
+	if st.Sick, err = ReadSickHosts(ctx, store, 20); err != nil {
+		return st, frontier, err
+	}
+	if st.Done, err = isDone(ctx, store); err != nil {
 		return st, frontier, err
 	}
 	stats := make(map[string]queue.QueueStats)

@@ -48,6 +48,7 @@ type Visitor struct {
 	caller caller
 	limit  pageLimit
 	traps  traps
+	sick   cache[SickHost]
 	memory *stages.Budget
 	known  cache[bool] // by identity, in the queue's seen-set: need not be offered again
 	closer []func()
@@ -86,7 +87,7 @@ func (v *Visitor) init() {
 		v.Fetcher, v.closer = f, append(v.closer, f.CloseIdle)
 	}
 	if v.Politeness == nil {
-		v.Politeness = &Hosts{Store: v.Store, Options: s.politeness()}
+		v.Politeness = &Hosts{Store: v.Store, Options: s.politeness(), Grace: s.grace()}
 	}
 	if v.Cookies == nil && s.Cookies {
 		v.Cookies = &Cookies{Store: v.Store}
@@ -116,7 +117,7 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 	f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
 	v.closer = append(v.closer, f.CloseIdle)
 	files := &RobotsFiles{
-		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Tries: o.Settings.maxAttempts(),
+		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.grace(), Tries: o.Settings.maxAttempts(),
 		Logger: o.Logger, Important: o.important,
 	}
 	if o.Settings.Sitemaps {
@@ -175,7 +176,16 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	} else if down != "" {
 		return v.refuse(out, r, ReasonHostDown, down)
 	}
-	if forbidden, err := v.Robots.Check(ctx, u, out); err != nil {
+	if until, err := v.Politeness.Deferred(ctx, u.Host()); err != nil {
+		return err
+	} else if !until.IsZero() {
+		out.GroupUnused()
+		return v.deferRequest(out, r, u.Host(), until, "its host has failed")
+	}
+	var wait *deferral
+	if forbidden, err := v.Robots.Check(ctx, u, out); errors.As(err, &wait) {
+		return v.deferRequest(out, r, u.Host(), wait.until, err.Error())
+	} else if err != nil {
 		return err
 	} else if forbidden != "" {
 		return v.refuse(out, r, ReasonRobots, forbidden)
@@ -293,8 +303,12 @@ func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 	if e.Permanent && r.guess {
 		return v.noSitemap(out, r, string(e.Reason))
 	}
-	if e.Permanent || v.spent(out) || state.GivenUp(&politeness) {
+	if e.Permanent || out.Failures()+1+r.failures >= v.Options.Settings.maxAttempts() || state.GivenUp(&politeness) {
 		return v.giveUp(out, r, string(e.Reason), detail(e), status)
+	}
+	if state.Deferred {
+		r.failures++
+		return v.deferRequest(out, r, groupOf(r), state.NotBefore, e.Error())
 	}
 	// The state has bounded what the server asked for.
 	if wait := state.Wait(time.Now()); wait > 0 && (!e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff) {

@@ -42,6 +42,10 @@ type crawlFlags struct {
 	strict       bool
 	ignoreRobots bool
 	sitemaps     bool
+	forms        bool
+	waitForHosts bool
+	grace        time.Duration
+	giveUp       time.Duration
 	cookies      bool
 	links        string
 	mode         string
@@ -89,6 +93,10 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.BoolVar(&f.allowPrivate, "allow-private", false, "permit addresses on private networks and on this machine")
 	fl.BoolVar(&f.ignoreRobots, "ignore-robots", false, "fetch what robots.txt forbids; for your own sites")
 	fl.BoolVar(&f.sitemaps, "sitemaps", false, "also follow the sitemaps that robots.txt names")
+	fl.BoolVar(&f.forms, "forms", false, "also follow what forms with the method GET ask for")
+	fl.DurationVar(&f.grace, "grace", crawler.DefaultGrace, "how long a generation waits for a host that fails, before it goes on without it meanwhile")
+	fl.DurationVar(&f.giveUp, "give-up", crawler.DefaultGiveUp, "about how long a host may fail before what is left of it is given up")
+	fl.BoolVar(&f.waitForHosts, "wait-for-hosts", false, "let generations wait for every host, however long it fails")
 	fl.BoolVar(&f.cookies, "cookies", false, "keep the cookies that servers set, and send them back")
 	fl.StringVar(&f.links, "links", crawler.LinksAll, "which links to follow beside those that functions follow: all or none")
 	fl.BoolVar(&f.strict, "strict-generations", false, "finish a generation in every stage before the next begins")
@@ -208,6 +216,9 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	if f.maxPages < 0 {
 		return usagef("--max-pages is %d; it must not be negative", f.maxPages)
 	}
+	if given("grace") && f.grace <= 0 || given("give-up") && f.giveUp <= 0 {
+		return usagef("--grace and --give-up must be longer than nothing; --wait-for-hosts is for no grace at all")
+	}
 	if f.delay < 0 {
 		return usagef("--delay is %s; it must not be negative", f.delay)
 	}
@@ -233,6 +244,8 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 		"strict-generations": func() { s.Strict = f.strict },
 		"ignore-robots":      func() { s.IgnoreRobots = f.ignoreRobots },
 		"sitemaps":           func() { s.Sitemaps = f.sitemaps },
+		"forms":              func() { s.Forms = f.forms },
+		"give-up":            func() { s.GiveUp = f.giveUp },
 		"cookies":            func() { s.Cookies = f.cookies },
 		"links":              func() { s.Links = f.links },
 		"markdown":           func() { s.Markdown = f.markdown },
@@ -245,6 +258,15 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	} {
 		if given(name) {
 			set()
+		}
+	}
+	if given("grace") {
+		s.Grace = f.grace
+	}
+	if given("wait-for-hosts") {
+		s.Grace = f.grace
+		if f.waitForHosts {
+			s.Grace = -1
 		}
 	}
 	if _, err := s.Scope.New(nil); err != nil {

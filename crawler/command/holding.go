@@ -35,6 +35,13 @@ what is not: how many items, and the oldest of them.`,
 						return err
 					}
 				}
+				sick, err := crawler.ReadSickHosts(ctx, l.store, 20)
+				if err != nil {
+					return err
+				}
+				for _, s := range sick {
+					p.printf("%s is left alone until %s, failing since %s; what belongs to it comes back then: %s\n", s.Host, localTime(s.Until), localTime(s.Since), s.Error)
+				}
 				return p.err
 			})
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -81,6 +82,9 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st crawler.Status)
 	t.write(p)
 	if st.MaxPages > 0 {
 		p.printf("left out for --max-pages: %s\n", count(st.MaxPages))
+	}
+	for _, s := range st.Sick {
+		p.printf("left alone: %s until %s, failing since %s: %s\n", s.Host, localTime(s.Until), localTime(s.Since), printable.Line(s.Error))
 	}
 	for _, t := range st.Traps {
 		p.printf("left out by trap %s: %s\n", t.Rule, count(t.Hits))

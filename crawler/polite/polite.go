@@ -113,6 +113,9 @@ type HostState struct {
 	Failures int `json:"failures,omitempty"`
 	// NotBefore is when the host may be asked again, or zero.
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// Deferred says that what is wanted of the host does not wait for NotBefore
+	// where it would hold up others. The caller sets it.
+	Deferred bool `json:"deferred,omitempty"`
 	// Reason says what made NotBefore as late as it is.
 	Reason Reason `json:"reason,omitempty"`
 }

@@ -1,0 +1,226 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler/polite"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// A sick host must not hold up the others. A generation ends when its last address
+// does, so what belongs to a host that is to be left alone for longer than
+// Settings.Grace is deferred: it leaves the frontier for the table deferred, in the
+// transaction that would have delayed it, and its generation goes on without it.
+// When the host's time has come, one address comes back to the frontier, into the
+// generation that is being collected then, at its own depth; and when that has
+// shown that the host is well again, or is given up, the others.
+//
+//   - An address is in the frontier or deferred, never both: each move is one
+//     transaction.
+//   - Whoever is deferred has its host in the table sick, from the same
+//     transaction on. That record goes before the last address comes back, and is
+//     made anew from the deferred addresses when a crawl begins.
+//   - A crawl with deferred addresses is not complete.
+
+// SickHost is a host that is left alone for a while, with the addresses that wait
+// for it. Its JSON form is stable.
+type SickHost struct {
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"` // the first failure
+	Until time.Time `json:"until"` // the next attempt
+	Error string    `json:"error"` // the last one
+}
+
+// deferral is the error of a part of a visit that wants the address deferred.
+type deferral struct {
+	until time.Time
+	why   error
+}
+
+func (d *deferral) Error() string { return d.why.Error() }
+func (d *deferral) Unwrap() error { return d.why }
+
+// deferredKey is the key of a deferred request: all of a host lie together.
+func deferredKey(host string, r *Request) string { return host + " " + r.Key() }
+
+// deferRequest takes an address out of the frontier until its host's time has come.
+func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until time.Time, why string) error {
+	r.failures += out.Failures()
+	r.deferred++
+	tx := out.Tx()
+	if err := put(tx, tableDeferred, deferredKey(host, &r), r); err != nil {
+		return err
+	}
+	now := time.Now()
+	sick := SickHost{Host: host, Since: now, Until: until, Error: why}
+	if was, ok := v.sick.get(host); ok {
+		sick.Since = was.Since
+	} else {
+		v.Options.logger().Warn("host does not answer as it should; the crawl goes on without it meanwhile", "host", host, "until", until.Format(time.RFC3339), "err", why)
+	}
+	v.sick.put(host, sick)
+	return put(tx, tableSick, host, sick)
+}
+
+// rejoin brings deferred addresses back, until ctx ends.
+type rejoin struct {
+	store  *queue.Store
+	edge   *pipeline.Edge[Request]
+	polite polite.Options
+	moved  atomic.Int64
+}
+
+// rejoinEvery is how often it is looked whose time has come.
+const rejoinEvery = time.Second
+
+func (j *rejoin) run(ctx context.Context) error {
+	t := time.NewTicker(rejoinEvery)
+	defer t.Stop()
+	for {
+		if _, err := j.due(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("bring deferred addresses back: %w", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// due brings back what belongs to hosts whose time has come, and returns how many
+// hosts are sick.
+func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
+	err = walk(ctx, j.store, tableSick, func(s *SickHost) error {
+		sick++
+		if now.Before(s.Until) {
+			return nil
+		}
+		var st polite.HostState
+		if _, err := get(ctx, j.store, tableHosts, s.Host, &st); err != nil {
+			return err
+		}
+		var tx queue.Tx
+		waiting, err := j.store.Scan(ctx, tableDeferred, s.Host+" ", s.Host+"!", 1)
+		if err != nil {
+			return err
+		}
+		if len(waiting) > 0 && st.Failures > 0 && !st.GivenUp(&j.polite) {
+			// One of them, to see. What comes of it moves Until, or ends the failures.
+			s.Until = now.Add(5 * rejoinEvery)
+			if err := put(&tx, tableSick, s.Host, *s); err != nil {
+				return err
+			}
+			_, err := j.bring(ctx, &tx, s.Host, 1)
+			return err
+		}
+		tx.Delete(tableSick, s.Host)
+		for {
+			more, err := j.bring(ctx, &tx, s.Host, seedsAtOnce)
+			if err != nil {
+				return err
+			}
+			if !more {
+				// One may have been deferred in the meantime.
+				return j.mend(ctx, s.Host+" ", s.Host+"!")
+			}
+		}
+	})
+	return sick, err
+}
+
+// bring commits a transaction with up to limit deferred addresses of a host that
+// come back, and reports whether there may be more. tx is empty then.
+func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int) (more bool, err error) {
+	records, err := j.store.Scan(ctx, tableDeferred, host+" ", host+"!", limit)
+	if err != nil {
+		return false, err
+	}
+	for _, rec := range records {
+		var r Request
+		if _, err := get(ctx, j.store, tableDeferred, rec.Key, &r); err != nil {
+			return false, err
+		}
+		item, err := j.edge.Item(r)
+		if err != nil {
+			return false, err
+		}
+		tx.Enqueue(StageCrawl, item)
+		tx.Delete(tableDeferred, rec.Key)
+	}
+	if err := j.store.Commit(ctx, tx); err != nil {
+		return false, err
+	}
+	tx.Reset()
+	j.moved.Add(int64(len(records)))
+	return len(records) == limit, nil
+}
+
+// mend makes sure that each host with deferred addresses in a range of keys is
+// among the sick.
+func (j *rejoin) mend(ctx context.Context, from, to string) error {
+	for {
+		records, err := j.store.Scan(ctx, tableDeferred, from, to, 1)
+		if err != nil || len(records) == 0 {
+			return err
+		}
+		host, _, _ := strings.Cut(records[0].Key, " ")
+		var s SickHost
+		ok, err := get(ctx, j.store, tableSick, host, &s)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			var tx queue.Tx
+			now := time.Now()
+			if err := put(&tx, tableSick, host, SickHost{Host: host, Since: now, Until: now}); err != nil {
+				return err
+			}
+			if err := j.store.Commit(ctx, &tx); err != nil {
+				return err
+			}
+		}
+		from = host + "!"
+	}
+}
+
+// backIdentity tells a request that comes back from what the frontier has seen.
+func (r *Request) backIdentity() string {
+	if r.deferred == 0 {
+		return ""
+	}
+	return "~" + strconv.Itoa(r.deferred)
+}
+
+// ReadSickHosts returns the hosts that are left alone for a while, limit at most,
+// in the order of their names.
+func ReadSickHosts(ctx context.Context, store *queue.Store, limit int) (all []SickHost, err error) {
+	records, err := store.Scan(ctx, tableSick, "", "", limit)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range records {
+		var s SickHost
+		if ok, err := get(ctx, store, tableSick, rec.Key, &s); err != nil {
+			return nil, err
+		} else if ok {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// groupOf is the host of a request, as the frontier groups them.
+func groupOf(r Request) string {
+	u, err := r.address()
+	if err != nil {
+		return ""
+	}
+	return u.Host()
+}

@@ -1,0 +1,126 @@
+package crawler_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// fleet answers for many hosts in fake time. Pages of a healthy one are a chain
+// "/1", "/2", … of some length; a sick one fails as its name says until it is well.
+type fleet struct {
+	depth   int
+	well    time.Time // when those that limit the rate are well again
+	stable  time.Time // when those that flap are
+	mu      sync.Mutex
+	last    map[string]time.Time // of each host's last answer that was a page
+	nearest map[string]time.Duration
+	asked   map[string]time.Time
+}
+
+func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
+	now := time.Now()
+	host := r.URL.Host
+	f.mu.Lock()
+	if was, ok := f.asked[host]; ok {
+		if d := now.Sub(was); f.nearest[host] == 0 || d < f.nearest[host] {
+			f.nearest[host] = d
+		}
+	}
+	f.asked[host] = now
+	f.mu.Unlock()
+	answer := func(status int, header http.Header, body string) (*http.Response, error) {
+		header.Set("Content-Type", "text/html")
+		return &http.Response{
+			StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header,
+			Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r,
+		}, nil
+	}
+	switch {
+	case strings.HasPrefix(host, "dead"):
+		return nil, errors.New("connection refused")
+	case strings.HasPrefix(host, "limit") && now.Before(f.well):
+		return answer(http.StatusTooManyRequests, http.Header{"Retry-After": {"99999999999"}}, "")
+	case r.URL.Path == "/robots.txt":
+		return answer(http.StatusNotFound, http.Header{}, "")
+	case strings.HasPrefix(host, "flap") && now.Before(f.stable) && r.URL.Path != "/":
+		return answer(http.StatusServiceUnavailable, http.Header{}, "")
+	}
+	f.mu.Lock()
+	f.last[host] = now
+	f.mu.Unlock()
+	n, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/")) // "/" is 0
+	if n >= f.depth {
+		return answer(http.StatusOK, http.Header{}, "the end")
+	}
+	return answer(http.StatusOK, http.Header{}, fmt.Sprintf("<a href=/%d>next</a>", n+1))
+}
+
+// Of five hundred hosts fifty are dead, rate limiting without end or flapping. The
+// healthy ones are crawled as fast as politeness lets them, all the while; what
+// recovers is crawled in the end, and what does not is given up with its reason.
+func TestSickHostsDoNotStopTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const depth, hosts, sick = 20, 500, 50
+		f := &fleet{
+			depth: depth, well: time.Now().Add(3 * time.Hour), stable: time.Now().Add(30 * time.Second), last: make(map[string]time.Time),
+			nearest: make(map[string]time.Duration), asked: make(map[string]time.Time),
+		}
+		var seeds []string
+		for i := range hosts {
+			kind := "well"
+			if i < sick {
+				kind = []string{"dead", "limit", "flap"}[i%3]
+			}
+			seeds = append(seeds, fmt.Sprintf("http://%s%d.example/", kind, i))
+		}
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+			Seeds:    crawler.Seeds(seeds...), Transport: always(f),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for host, last := range f.last {
+			took := last.Sub(began)
+			switch {
+			case strings.HasPrefix(host, "well") && took > 3*depth*time.Second:
+				t.Errorf("%s was crawled in %v; a page a second takes %v", host, took, depth*time.Second)
+			case strings.HasPrefix(host, "limit") && took < 3*time.Hour:
+				t.Errorf("%s: the last page after %v, before it was well", host, took)
+			}
+		}
+		for host, d := range f.nearest {
+			if d < crawler.DefaultDelay {
+				t.Errorf("%s was asked twice within %v", host, d)
+			}
+		}
+		st, err := crawler.ReadStatus(t.Context(), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dead := int64((sick + 2) / 3)
+		if want := (hosts - dead) * (depth + 1); !st.Done || st.Pages != want || st.Failures != dead || len(st.Sick) != 0 {
+			t.Errorf("done %v, %d pages, %d failures, sick %v; want %d pages, %d failures", st.Done, st.Pages, st.Failures, st.Sick, want, dead)
+		}
+	})
+}

@@ -40,7 +40,7 @@ func New(store *queue.Store, options *Options) (*Crawler, error) {
 	}
 	c := &Crawler{store: store, options: o}
 	c.pipeline = pipeline.New(store, &pipeline.Options{
-		Strict: o.Settings.Strict, Logger: o.Logger, DrainTime: o.DrainTime, OnGeneration: o.OnGeneration,
+		Strict: o.Settings.Strict, Logger: o.Logger, DrainTime: o.DrainTime, NoChaining: o.NoChaining, OnGeneration: o.OnGeneration,
 	})
 	c.visitor = &Visitor{Store: store, Edges: NewEdges(&c.options), Options: &c.options}
 	if o.Settings.Runs(StageWARC) {

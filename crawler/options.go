@@ -78,6 +78,10 @@ type Options struct {
 	// stopped may take to finish. Default 10s.
 	DrainTime time.Duration
 
+	// NoChaining makes every page go through the queues of the stages behind
+	// crawl, which parse it anew; see pipeline.Options.
+	NoChaining bool
+
 	// ArchiveDir is the folder for the files of the stage warc, which needs one.
 	// It belongs to the store: only both together are a whole.
 	ArchiveDir string

@@ -32,8 +32,9 @@ import (
 //	    that the stage which kills the process is found with what it was killed by.
 
 const (
-	chainMost = 8                      // values in one transaction
-	slowCall  = 200 * time.Millisecond // calls of a stage that is chained, on average
+	chainMost    = 8                      // values in one transaction
+	chainBacklog = 4                      // values that wait for each worker, so that those have their turn too
+	slowCall     = 200 * time.Millisecond // calls of a stage that is chained, on average
 )
 
 // link is a chained value, and what has come of it.
@@ -77,7 +78,7 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 			return nil
 		}
 	}
-	d, ok := s.p.store.Direct(s.name, s.maxWorkers)
+	d, ok := s.p.store.Direct(s.name, chainBacklog*s.maxWorkers)
 	if !ok || d.Epoch != generation || !s.limit.tryBegin() {
 		return nil
 	}

@@ -45,12 +45,12 @@ func (l *limiter) acquire(ctx context.Context, n int) (int, error) {
 	}
 }
 
-// begin says that work begins in an acquired slot. It waits for the chained values
-// that have filled the slots meanwhile.
+// begin says that work begins in an acquired slot. It waits for chained values if
+// they fill all that there may be.
 func (l *limiter) begin() {
 	for {
 		l.mu.Lock()
-		if l.busy < l.limit {
+		if l.busy < l.max {
 			l.beginLocked()
 			l.mu.Unlock()
 			return
@@ -61,12 +61,14 @@ func (l *limiter) begin() {
 	}
 }
 
-// tryBegin takes a slot that nobody works in for a value that is at hand, even if it
-// has been acquired for values that may come.
+// tryBegin takes a slot for a value that is at hand, even if all are acquired for
+// values that may come. Whoever has it has a slot of another stage too, whose limit
+// follows the processors for both; so this one's need not, and only its maximum
+// counts.
 func (l *limiter) tryBegin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.busy >= l.limit {
+	if l.busy >= l.max {
 		return false
 	}
 	l.acquired++

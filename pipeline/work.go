@@ -129,17 +129,19 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		s.p.log.Debug("batch failed", "stage", s.name, "values", len(ds), "err", err)
 		return errBatch
 	}
-	called()
+	var links []*link
 	if err == nil && chains {
 		left := chainMost
-		links := s.chain(working, ds[0].Epoch, out, &left)
-		if err = out.encode(); err == nil && len(links) > 0 {
-			if done, failed := s.commitChain(working, ds, out, links); done {
-				return failed
-			}
-			out.unchain()
-			err = out.encode()
+		links = s.chain(working, ds[0].Epoch, out, &left)
+		err = out.encode()
+	}
+	called()
+	if err == nil && len(links) > 0 {
+		if done, failed := s.commitChain(working, ds, out, links); done {
+			return failed
 		}
+		out.unchain()
+		err = out.encode()
 	}
 	var smaller func() (*queue.Tx, error)
 	if err == nil {

@@ -78,7 +78,7 @@ type Store struct {
 
 // New returns a store on a driver, which it owns from then on, and recovers
 // it: what was being worked on when the last process died is ready again, with
-// the attempt counted. Backends call New; users call a backend's Open.
+// a death counted (see Config.MaxDeaths). Backends call New; users call a backend's Open.
 func New(ctx context.Context, db driver.Store, options *Options) (*Store, error) {
 	s := &Store{
 		db:       db,

@@ -146,7 +146,7 @@ func ExampleStage() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Output: {"letters":40}, first word BOATS
+	// Output: {"letters":45}, first word BOAT
 }
 
 // A crawl of one's own is made of the same parts: edges, a visitor, and stages of

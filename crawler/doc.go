@@ -1,13 +1,17 @@
 // Package crawler crawls the web on a transactional queue: politely, within a
 // scope, exactly once, and to an end that is a stored fact.
 //
-// [New] assembles a pipeline from [Settings] and a store:
+// [New] makes a crawl of [Options], which are all that a program says, and a store:
 //
 //	crawl → extract → tag → …
 //
-// The crawl stage fetches a page and commits, in one transaction, its record,
-// the links to follow, what became of the host's politeness, and the
-// acknowledgement. Each later stage works on a [Doc], adds to it and hands it
+// A [Function] is called with each page: it gets a [Visit] and an [Out], on which it
+// follows links, writes items, and judges the answer. Package command makes a program
+// with all of weir's commands of the same options.
+//
+// The crawl stage, a [Visitor], fetches a page and commits, in one transaction, its
+// record, what its function has decided, the links to follow, what became of the
+// host's politeness, and the acknowledgement. Each later stage works on a [Doc], adds to it and hands it
 // on. So a crash at any instant loses nothing and repeats nothing that was
 // recorded; only what was being fetched is fetched again.
 //

@@ -33,6 +33,9 @@ type Explanation struct {
 	Waiting *WaitingRequest `json:"waiting,omitempty"`
 	Dead    []DeadItem      `json:"dead,omitempty"` // of any stage
 
+	// Others are what came of requests for the address that were no plain GETs.
+	Others []Variant `json:"others,omitempty"`
+
 	Host   HostPoliteness  `json:"host"`
 	Robots *RobotsDecision `json:"robots,omitempty"` // nil if none has been fetched
 	Scope  ScopeDecision   `json:"scope"`
@@ -50,6 +53,43 @@ const (
 	StateSkipped  = "skipped"
 	StateUnknown  = "never met"
 )
+
+// Variant is what came of a request with a method, a header or a body.
+type Variant struct {
+	Key     string   `json:"key"` // the address, "#METHOD-" and a digest of the rest
+	Page    *Page    `json:"page,omitempty"`
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// maxVariants is how many of them an Explanation has of pages and of failures.
+const maxVariants = 20
+
+func (e *Explanation) readVariants(ctx context.Context, store *queue.Store) error {
+	from, to := recordKey(e.URL)+"#", recordKey(e.URL)+"$" // the character behind '#'
+	pages, err := store.Scan(ctx, tablePages, from, to, maxVariants)
+	if err != nil {
+		return err
+	}
+	for _, r := range pages {
+		v := Variant{Key: r.Key, Page: new(Page)}
+		if err := codec.Decode(r.Value, v.Page); err != nil {
+			return fmt.Errorf("record %s/%s: %w: %w", tablePages, r.Key, queue.ErrCorrupt, err)
+		}
+		e.Others = append(e.Others, v)
+	}
+	failures, err := store.Scan(ctx, tableFailures, from, to, maxVariants)
+	if err != nil {
+		return err
+	}
+	for _, r := range failures {
+		v := Variant{Key: r.Key, Failure: new(Failure)}
+		if err := codec.Decode(r.Value, v.Failure); err != nil {
+			return fmt.Errorf("record %s/%s: %w: %w", tableFailures, r.Key, queue.ErrCorrupt, err)
+		}
+		e.Others = append(e.Others, v)
+	}
+	return nil
+}
 
 // WaitingRequest is a request as it waits in the frontier.
 type WaitingRequest struct {
@@ -113,6 +153,9 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanatio
 	settings := stored.Settings
 	e := &Explanation{URL: u.String(), State: StateUnknown}
 	if err := e.readRecords(ctx, store); err != nil {
+		return nil, err
+	}
+	if err := e.readVariants(ctx, store); err != nil {
 		return nil, err
 	}
 	if err := e.readFrontier(ctx, store, u.Canonical(&settings.Identity).String()); err != nil {

@@ -168,6 +168,10 @@ func TestFunctionsFollowLabelsRequestsAndItems(t *testing.T) {
 		if st.Pages != 7 || st.Failures != 0 || !slices.Equal(st.Items, []crawler.ItemStatus{{Name: "books", Count: 4}}) {
 			t.Errorf("status %+v, want 7 pages, of them two of the API, and 4 books", st)
 		}
+		e, err := crawler.Explain(t.Context(), store, "http://library.example/api")
+		if err != nil || e.State != crawler.StateUnknown || len(e.Others) != 2 || e.Others[0].Page == nil || e.Others[0].Page.Method != http.MethodPost {
+			t.Errorf("of an address that was asked by POST twice: %+v, %v", e, err)
+		}
 		if _, err := store.Get(t.Context(), "skips", "http://library.example/about"); !errors.Is(err, queue.ErrNotFound) {
 			t.Errorf("with LinksNone, a link that no function follows: %v, want no record", err)
 		}

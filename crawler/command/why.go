@@ -35,6 +35,10 @@ robots.txt and the rules of the scope say about it.`,
 				if err != nil {
 					return l.noCrawl(err)
 				}
+				if s := l.options.Scope; s != nil { // the program's own
+					d := s.Decide(mustAddress(e.URL), 1)
+					e.Scope = crawler.ScopeDecision{Accepted: d.Accepted, Reason: d.String()}
+				}
 				if asJSON {
 					return writeJSON(out, e)
 				}
@@ -95,6 +99,15 @@ func writeExplanation(out io.Writer, e *crawler.Explanation, running bool) error
 	if w := e.Waiting; w != nil {
 		line("waiting", "%s", waitingText(w))
 		line("found", "generation %d, depth %d%s", w.Generation, w.Depth, on(w.Referrer))
+	}
+	for _, o := range e.Others {
+		_, name, _ := strings.Cut(o.Key, "#")
+		switch {
+		case o.Page != nil:
+			line(name, "fetched %s, status %d, attempt %d", localTime(o.Page.FetchedAt), o.Page.Status, o.Page.Attempts)
+		default:
+			line(name, "failed: %s: %s (%s, %s)", o.Failure.Reason, o.Failure.Detail, plural(int64(o.Failure.Attempts), "attempt"), localTime(o.Failure.At))
+		}
 	}
 	for _, d := range e.Dead {
 		line("dead", "in %s after %s: %s (id %d)", d.Queue, plural(int64(d.Attempts), "attempt"), firstLine(d.Reason), d.ID)

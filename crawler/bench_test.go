@@ -1,0 +1,69 @@
+package crawler_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+	"github.com/seed-301537d8/weir/stages"
+)
+
+// BenchmarkFunction measures what a function that does nothing adds to a visit of
+// a page of 13 KB with 30 links: parse, links and record, without network and
+// commit, so a crawl has less of it. Visits with and without take turns.
+func BenchmarkFunction(b *testing.B) {
+	var page strings.Builder
+	page.WriteString("<title>A page</title>")
+	for i := range 30 {
+		fmt.Fprintf(&page, `<p>%s<a href="/page/%d">link %d</a></p>`, strings.Repeat("Words of a page that stand between its links. ", 9), i, i)
+	}
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	body := []byte(page.String())
+	visitor := func(functions ...crawler.Function) *crawler.Visitor {
+		o := &crawler.Options{Functions: functions, Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}}
+		f := &fetched{resp: &stages.FetchResponse{Status: http.StatusOK, Header: http.Header{}, ContentType: "text/html; charset=utf-8", Body: body}}
+		return &crawler.Visitor{Store: store, Edges: crawler.NewEdges(o), Options: o, Robots: crawler.AllowAll{}, Fetcher: f}
+	}
+	without := visitor()
+	with := visitor(crawler.Function{Visit: func(context.Context, *crawler.Visit, *crawler.Out) error { return nil }})
+	// All processors are busy, as in a crawl, and a round of each kind takes long
+	// enough for what the machine does beside to be the same in both.
+	const workers, round = 8, 400
+	visits := func(v *crawler.Visitor) time.Duration {
+		start := processorTime(b)
+		var group sync.WaitGroup
+		for range workers {
+			group.Go(func() {
+				for range round / workers {
+					if err := v.Visit(b.Context(), crawler.Request{URL: "http://a.example/"}, pipeline.NewOut()); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		return processorTime(b) - start
+	}
+	var more, plain []float64
+	for b.Loop() {
+		p, c := visits(without), visits(with)
+		plain = append(plain, p.Seconds()/round)
+		more = append(more, 100*(c.Seconds()-p.Seconds())/p.Seconds())
+	}
+	slices.Sort(more)
+	slices.Sort(plain)
+	b.ReportMetric(plain[len(plain)/2]*1e6, "µs/visit")
+	b.ReportMetric(more[len(more)/2], "%more")
+}

@@ -1,10 +1,12 @@
 package command
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -53,6 +55,7 @@ type crawlFlags struct {
 	stages       []string
 	commands     []string // of --stage
 	warc         bool
+	seeds        string // a file
 }
 
 func (a *app) crawlCommand() *cobra.Command {
@@ -80,6 +83,7 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	dirFlag(cmd, &f.dir)
+	fl.StringVar(&f.seeds, "seeds", "", "also begin with the URLs in this `file`, one a line; - is standard input")
 	fl.StringVar(&f.scope, "scope", "host", "where links are followed to: host (of a seed), domain or any")
 	fl.IntVar(&f.depth, "depth", -1, "how many links from a seed to go; 0 means the seeds alone")
 	fl.Lookup("depth").DefValue = "unlimited"
@@ -147,7 +151,7 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *crawlFlags, ar
 		return err
 	}
 	con := newConsole(a.tty)
-	l, err := a.openForCrawl(ctx, f.dir, len(seeds) > 0 || len(a.options.Seeds) > 0, con, f.verbose)
+	l, err := a.openForCrawl(ctx, f.dir, f.seeds != "" || len(seeds) > 0 || len(a.options.Seeds) > 0, con, f.verbose)
 	if err != nil {
 		return err
 	}
@@ -174,7 +178,7 @@ func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *cra
 	if r.options.Seeds, err = a.seeds(ctx, l, begun, seeds); err != nil {
 		return err
 	}
-	if !begun && len(r.options.Seeds) == 0 {
+	if !begun && len(r.options.Seeds) == 0 && f.seeds == "" {
 		return usagef("no crawl has begun in %s: name a URL to begin with", f.dir)
 	}
 	if err := f.apply(flags, settings); err != nil {
@@ -188,6 +192,9 @@ func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *cra
 	}
 	if err := r.prepare(ctx); err != nil {
 		return a.explainTopology(err, f.dir, before.Stages)
+	}
+	if err := r.addSeeds(ctx, f.seeds); err != nil {
+		return err
 	}
 	if begun {
 		seeded, err := r.hasNewSeeds(ctx)
@@ -426,6 +433,56 @@ func reasonOf(err error) error {
 		return reason
 	}
 	return err
+}
+
+// maxSeedLine bounds a line of a file of seeds, in bytes.
+const maxSeedLine = 64 << 10
+
+// addSeeds adds the seeds of a file to the crawl, some at a time. Empty lines and those that begin with # are passed over.
+func (r *crawlRun) addSeeds(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	in := r.app.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return &usageError{err}
+		}
+		defer f.Close()
+		in = f
+	}
+	if err := r.crawler.Begin(ctx); err != nil {
+		return err
+	}
+	const some = 5000
+	var seeds []crawler.Request
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxSeedLine)
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		urls, err := parseSeeds([]string{line})
+		if err == nil {
+			err = refusePrivate(r.options.Settings, urls)
+		}
+		if err != nil {
+			return usagef("--seeds %s, line %d: %v; the lines before it are added", name, number, err)
+		}
+		seeds = append(seeds, crawler.Request{URL: urls[0]})
+		if len(seeds) == some {
+			if err := r.crawler.Add(ctx, seeds...); err != nil {
+				return err
+			}
+			seeds = seeds[:0]
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("--seeds %s: %w", name, err)
+	}
+	return r.crawler.Add(ctx, seeds...)
 }
 
 // seeds returns what is to be added to a crawl: the URLs that were named, or else

@@ -3,6 +3,7 @@ package command_test
 import (
 	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,5 +115,29 @@ func TestBadProgramsAreRefusedByName(t *testing.T) {
 		if r.code != 2 || !strings.Contains(r.err, want) {
 			t.Errorf("exit code %d, want 2 and %q:\n%s", r.code, want, r.err)
 		}
+	}
+}
+
+func TestSeedsFromAFile(t *testing.T) {
+	s := newSite(t)
+	dir := filepath.Join(t.TempDir(), "crawl")
+	name := filepath.Join(t.TempDir(), "seeds")
+	if err := os.WriteFile(name, []byte("# two seeds\n\n"+s.URL+"/a\r\n  "+s.URL+"/b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"crawl", "--dir", dir, "--allow-private", "--delay", "0", "--progress", "off", "--stages", "crawl", "--depth", "0", "--seeds"}
+	if out := must(t, append(args, name)...); !strings.Contains(out, "Complete: 2 pages") {
+		t.Errorf("of a file:\n%s", out)
+	}
+	r := weirContext(t, t.Context(), s.URL+"/deep\n"+s.URL+"/a\n", append(args, "-")...)
+	if r.code != 0 || !strings.Contains(r.out, "Complete: 3 pages") || !strings.Contains(r.err, "2 pages so far, 1 waiting") {
+		t.Errorf("of standard input: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	r = weirContext(t, t.Context(), s.URL+"/\nftp://a.example/\n", append(args, "-")...)
+	if r.code != 2 || !strings.Contains(r.err, "--seeds -, line 2: ") || !strings.Contains(r.err, "ftp://a.example/") {
+		t.Errorf("with a line that is no address: exit code %d\n%s", r.code, r.err)
+	}
+	if r := weir(t, append(args, filepath.Join(t.TempDir(), "none"))...); r.code != 2 || !strings.Contains(r.err, "none") {
+		t.Errorf("a file that is not there: exit code %d\n%s", r.code, r.err)
 	}
 }

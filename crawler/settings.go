@@ -88,7 +88,7 @@ type Settings struct {
 	Forms bool `json:"forms,omitempty"`
 
 	// Memory bounds what large pages under way take together, in bytes: bodies
-	// and trees. What does not fit waits. Default 192 MiB.
+	// and trees. What does not fit waits. Default 144 MiB.
 	Memory int64 `json:"memory,omitempty"`
 
 	// Grace is how long a generation waits for a host that fails before it goes on
@@ -142,7 +142,7 @@ const (
 	DefaultDelay       = time.Second
 	DefaultWorkers     = 256
 	DefaultMaxAttempts = 5
-	DefaultMemory      = 192 << 20
+	DefaultMemory      = 144 << 20
 	DefaultGrace       = 5 * time.Second
 	DefaultGiveUp      = 12 * time.Hour
 )

@@ -51,6 +51,12 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 		text := string(d.HTML)
 		kept = Text{Text: text, Language: stages.DetectLanguage(text, "", d.Language), Method: "plain"}
 	} else {
+		// What parsed it for the crawl has given its share back by now.
+		share, err := s.v.memory.Document(ctx, d.HTML)
+		if err != nil {
+			return err
+		}
+		defer share.Release()
 		x := &extract.Extractor{Mode: s.v.Options.Settings.Mode, Markdown: s.v.Options.Settings.Markdown}
 		kept = textOf(x.Extract(ctx, d.Page(), d.Language))
 	}

@@ -492,6 +492,9 @@ func (v *Visitor) room(used int) int {
 	return room
 }
 
+// largePage is how large a page may be, in bytes, that goes on with its tree.
+const largePage = 1 << 20
+
 // handOn gives the page to a function with a queue, and to the stages behind.
 func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int) error {
 	room := v.room(used)
@@ -515,6 +518,9 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 	doc := Doc{
 		URL: visit.URL, Label: visit.Request.Label, ContentType: visit.ContentType,
 		Language: visit.Header.Get("Content-Language"), HTML: visit.Body, parse: visit.parse,
+	}
+	if len(doc.HTML) > largePage {
+		doc.parse = nil // its tree would wait for the stage with it
 	}
 	if !visit.Request.plain() {
 		doc.Key = visit.Request.Key()

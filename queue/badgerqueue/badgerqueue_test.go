@@ -36,7 +36,7 @@ func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 3) }
 func TestModel(t *testing.T) { queuetest.Model(t, harness, 40) }
 
 func TestKill(t *testing.T) {
-	queuetest.Kill(t, 40, func(dir string) (*queue.Store, error) {
+	queuetest.Kill(t, 10, func(dir string) (*queue.Store, error) {
 		return badgerqueue.Open(dir, smallOptions)
 	})
 }

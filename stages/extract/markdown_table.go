@@ -123,10 +123,9 @@ func (m *markdownWriter) writeTable(t *tableWriter) {
 // a page: they hold blocks, or other tables, or one cell a row.
 func layoutTables(root *html.Node) map[*html.Node]bool {
 	type state struct {
-		node       *html.Node
-		row, most  int
-		rows, text int
-		layout     bool
+		node      *html.Node
+		row, most int
+		layout    bool
 	}
 	var open []*state
 	found := make(map[*html.Node]bool)
@@ -148,7 +147,6 @@ func layoutTables(root *html.Node) map[*html.Node]bool {
 		case atom.Tr:
 			if t != nil {
 				t.row = 0
-				t.rows++
 			}
 		case atom.Td, atom.Th:
 			if t != nil {

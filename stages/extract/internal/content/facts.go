@@ -10,14 +10,14 @@ import (
 
 // pageFacts are what is known of a page as a whole.
 type pageFacts struct {
-	tokens                                 []uint32 // hashed: words of the address, types that it gives itself, names of its body
-	title                                  map[uint32]bool
-	summary                                map[uint32]bool // words of its description
-	types                                  typeSet
-	pathDepth, pathDigits, pathLen         int
-	paragraphs, headings, items, rows      int
-	pres, forms, images, articles, buttons int
-	prices                                 int
+	tokens                            []uint32 // hashed: words of the address, types that it gives itself, names of its body
+	title                             map[uint32]bool
+	summary                           map[uint32]bool // words of its description
+	types                             typeSet
+	pathDepth, pathDigits, pathLen    int
+	paragraphs, headings, items, rows int
+	pres, forms, articles, buttons    int
+	prices                            int
 }
 
 // typeSet is the set of schema.org and OpenGraph types that a page claims.

@@ -51,12 +51,11 @@ var kinds = map[atom.Atom]kind{
 
 // scan walks the blocks for what depends on their order.
 type scan struct {
-	word, wordsBefore int32
-	sinceHeading      int32
-	headings          int32
-	sinceTop          int32 // blocks since the first h1, or -1
-	headingLevel      float32
-	lastHeadingText   string
+	word         int32
+	sinceHeading int32
+	headings     int32
+	sinceTop     int32 // blocks since the first h1, or -1
+	headingLevel float32
 }
 
 // pageVector returns the features that say something of the page as a whole,
@@ -190,19 +189,18 @@ func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [3]floa
 	}
 	p.twinVector(&v, at, all)
 	// And the farthest within ten: the largest group.
-	most, mostAt := uint16(0), b.elem
+	largest := b.elem
 	at = b.elem
 	for range 10 {
-		if t := p.elements[at].twins; t >= 2 && p.elements[at].sum.words >= 2*p.elements[mostAt].sum.words {
-			most, mostAt = t, at
+		if p.elements[at].twins >= 2 && p.elements[at].sum.words >= 2*p.elements[largest].sum.words {
+			largest = at
 		}
 		if p.elements[at].parent < 0 {
 			break
 		}
 		at = p.elements[at].parent
 	}
-	_ = most
-	p.twinVector(&v, mostAt, all)
+	p.twinVector(&v, largest, all)
 
 	// The element with most of the running text.
 	l := &p.elements[p.longest]
@@ -270,8 +268,8 @@ func (s *scan) pass(p *Page, b *Block) {
 
 // A shape is what the letters of a text look like.
 type shape struct {
-	digits, upper, nonLatin, bars, lines                       float32
-	endsSentence, startsUpper, copyright, price, colon, upper2 bool
+	digits, upper, nonLatin, bars, lines               float32
+	endsSentence, startsUpper, copyright, price, colon bool
 }
 
 func shapeOf(s string) shape {

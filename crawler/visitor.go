@@ -249,7 +249,10 @@ func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.F
 	case r.Sitemap: // of any type, which its bytes tell, and up to what the protocol permits
 		fr.Types, fr.MaxBody = []string{"*/*"}, sitemap.DefaultMaxBytes
 	case r.Depth == 0 && r.Label == "":
-		fr.Types = slices.Concat(stages.DefaultTypes(), sitemapTypes)
+		if fr.Types == nil { // else they are the function's
+			fr.Types = stages.DefaultTypes()
+		}
+		fr.Types = slices.Concat(fr.Types, sitemapTypes)
 	}
 	if v.Cookies == nil && v.Options.BeforeRequest == nil {
 		return fr

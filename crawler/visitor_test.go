@@ -289,3 +289,19 @@ func TestCookiesAreKeptInTheStore(t *testing.T) {
 		}
 	}
 }
+
+// A seed may be a sitemap, and is what the default function asks for all the same.
+func TestTypesOfASeed(t *testing.T) {
+	f := &fetched{resp: htmlPage("http://a.example/", "")}
+	o := &crawler.Options{Functions: []crawler.Function{{Types: []string{"application/json"},
+		Visit: func(context.Context, *crawler.Visit, *crawler.Out) error { return nil }}}}
+	v := &crawler.Visitor{Store: openMemory(t), Edges: crawler.NewEdges(o), Options: o, Fetcher: f, Robots: crawler.AllowAll{}, Recorder: new(recorder)}
+	if err := v.Visit(t.Context(), crawler.Request{URL: "http://a.example/"}, pipeline.NewOut()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"application/json", "text/html", "application/xml"} {
+		if !stages.MatchType(want, f.got[0].Types) {
+			t.Errorf("%s is not among the types %v", want, f.got[0].Types)
+		}
+	}
+}

@@ -143,7 +143,7 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 			})
 		case errors.Is(err, queue.ErrLeaseLost):
 			return true, nil // somebody else has the item by now
-		case errors.Is(err, queue.ErrNotDirect), refusal(err):
+		case errors.Is(err, queue.ErrNotDirect), errors.Is(err, queue.ErrConflict), refusal(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
 			return false, nil
 		case errors.Is(err, queue.ErrDiskFull):

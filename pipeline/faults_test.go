@@ -171,6 +171,7 @@ func TestWhatTheStoreRefusesIsBuried(t *testing.T) {
 		"too many barriers": {func(tx *queue.Tx) { tx.Append(&crowded) }, queue.ErrTooManyBarriers},
 		"invalid":           {func(tx *queue.Tx) { tx.Put("", "k", nil) }, queue.ErrInvalid},
 		"too large":         {func(tx *queue.Tx) { tx.Put("t", "k", make([]byte, 1<<28)) }, queue.ErrTooLarge},
+		"conflict":          {func(tx *queue.Tx) { tx.Require("t", "k", []byte("v")) }, queue.ErrConflict}, // tried again first
 		"not a delivery":    {func(tx *queue.Tx) { tx.Ack(new(queue.Delivery)) }, queue.ErrInvalid},
 	} {
 		for _, batch := range []int{1, 3} {

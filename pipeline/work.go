@@ -319,7 +319,8 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 				continue
 			}
 		}
-		refused := refusal(err)
+		conflict := errors.Is(err, queue.ErrConflict)
+		refused := conflict || refusal(err)
 		switch {
 		case err == nil:
 			return tx == wanted, nil
@@ -327,6 +328,10 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			return false, errBatch
 		case errors.Is(err, queue.ErrLeaseLost):
 			return false, nil // somebody else has the item by now
+		case conflict:
+			s.failed(ds[0], err)
+			tx = new(queue.Tx)
+			tx.Retry(ds[0], err)
 		case refused:
 			// What the stage wants can never be stored.
 			s.p.log.Warn("item buried", "stage", s.name, "id", ds[0].ID, "err", err)

@@ -7,6 +7,7 @@ import "fmt"
 
 // add checks a transaction and plans it.
 func (p *plan) add(r *request) error {
+	r.conflict = nil
 	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || !r.onlyReleases()) {
 		return err
 	}
@@ -74,6 +75,11 @@ func (p *plan) check(r *request) error {
 			if d := p.s.doomedTable(o.name); d != nil {
 				r.sweeping = d
 				return errSweeping
+			}
+			continue
+		case opRequire:
+			if err := p.checkRecord(r, o); err != nil {
+				return err
 			}
 			continue
 		}
@@ -259,7 +265,7 @@ func (p *plan) foresees(r *request) bool {
 			if q == nil || q.config.BarrierOn != nil || o.item.Key != "" && o.item.Mode != Once {
 				return false
 			}
-		case opPut, opDelete, opDirectAck:
+		case opPut, opDelete, opRequire, opDirectAck:
 		case opAdd:
 			if !p.s.counters.has(o) {
 				return false

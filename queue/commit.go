@@ -23,6 +23,7 @@ type request struct {
 	sequence uint64      // batches published before the marks were looked up
 	full     *queueState // set with ErrQueueFull
 	sweeping *doom       // set with errSweeping
+	conflict error       // ErrConflict, to be answered when the plan is published
 	alone    bool        // it deletes something, and has a batch of its own
 
 	abandoned bool // its caller waits no more; the caller's own
@@ -180,7 +181,12 @@ func (s *Store) admit(r *request) bool {
 		s.crowdedOut = len(p.requests) == 0 // its turn comes before more housekeeping
 		return false
 	}
-	if err := p.add(r); err != nil {
+	switch err := p.add(r); {
+	case errors.Is(err, ErrConflict):
+		// What it conflicts with may not be visible yet: who is told now would read
+		// again what it has read, and be refused again.
+		r.conflict = err
+	case err != nil:
 		r.done <- err
 		return true
 	}
@@ -288,6 +294,10 @@ func (s *Store) answer(p *plan) {
 		p.publish()
 	}
 	for _, r := range p.requests {
+		if r.conflict != nil && err == nil {
+			r.done <- r.conflict
+			continue
+		}
 		r.done <- err
 	}
 	p.number = 0

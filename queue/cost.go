@@ -198,6 +198,8 @@ func (z *sizer) add(o *op) {
 	case opAck, opRetry, opRelease, opDefer, opBury:
 		z.settle(o)
 		return
+	case opRequire:
+		return // reads, and writes nothing
 	}
 	switch o.kind {
 	case opDeleteQueue:
@@ -524,6 +526,8 @@ func (o *op) String() string {
 		return fmt.Sprintf("delete %q from table %q", cut(o.key, 80), o.name)
 	case opAdd:
 		return fmt.Sprintf("add to %q in table %q", cut(o.key, 80), o.name)
+	case opRequire:
+		return fmt.Sprintf("require %q in table %q", cut(o.key, 80), o.name)
 	case opSetGroup, opDelayGroup:
 		return fmt.Sprintf("set group %q of %q", o.key, o.name)
 	case opDeferGroup, opRejoinGroup:

@@ -220,6 +220,7 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 	"Add": func(h *history, tx *queue.Tx) {
 		tx.Add("counters", fmt.Sprint(h.rnd.IntN(4)), h.rnd.Int64()-h.rnd.Int64())
 	},
+	"Require": func(h *history, tx *queue.Tx) { tx.Require("t", h.text(1+h.rnd.IntN(queue.MaxTableKey)), nil) },
 	"SetGroup": func(h *history, tx *queue.Tx) {
 		s := queue.GroupSettings{MaxInFlight: h.rnd.IntN(3), MinDelay: time.Duration(h.rnd.IntN(3)), Paused: h.rnd.IntN(4) == 0}
 		if h.rnd.IntN(2) == 0 {
@@ -314,6 +315,7 @@ func (h *history) run(kinds []string) {
 		for range 1 + h.rnd.IntN(6) {
 			changes[kinds[h.rnd.IntN(len(kinds))]](h, &tx)
 		}
+		tx.Put("t", "turn", nil) // Release writes nothing, and the first batch would be housekeeping's
 		h.commit(&tx)
 		h.turn()
 	}

@@ -87,13 +87,3 @@ func (p *plan) addCounter(o *op) error {
 	}
 	return nil
 }
-
-// storedKey returns a value as it is after this plan's writes.
-func (p *plan) storedKey(key []byte) ([]byte, bool, error) {
-	for i := len(p.writes) - 1; i >= 0; i-- {
-		if w := &p.writes[i]; string(w.Key) == string(key) {
-			return w.Value, !w.Delete, nil
-		}
-	}
-	return p.s.lookUp(key)
-}

@@ -89,7 +89,9 @@ func parseDoom(key []byte) (*doom, error) {
 func (p *plan) checkDeletes(r *request) error {
 	changes := make(map[string]int) // of each queue and table
 	for i := range r.ops {
-		changes[r.ops[i].subject()]++
+		if o := &r.ops[i]; o.kind != opRequire {
+			changes[o.subject()]++
+		}
 	}
 	var marked []*queueState
 	err := error(nil)
@@ -128,7 +130,7 @@ func (o *op) subject() string {
 	switch o.kind {
 	case opAck, opRetry, opRelease, opDefer, opBury:
 		return "queue " + o.d.Queue
-	case opPut, opDelete, opAdd, opDeleteTable:
+	case opPut, opDelete, opAdd, opRequire, opDeleteTable:
 		return "table " + o.name
 	}
 	return "queue " + o.name

@@ -87,6 +87,9 @@ var (
 	// are deferred.
 	ErrTooManyDeferred = errors.New("too many groups deferred")
 
+	// ErrConflict is returned when a record is not what [Tx.Require] says.
+	ErrConflict = errors.New("record is not as required")
+
 	// ErrQueueFull is returned when a transaction that settles nothing
 	// enqueues to a queue above its high-water mark.
 	ErrQueueFull = errors.New("queue is full")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strconv"
 	"strings"
 	"time"
 
@@ -398,6 +399,61 @@ func ExampleTx_Put() {
 	// example.com/: Welcome
 	// example.com/about: About us
 	// 3 pages
+}
+
+// Money moves between accounts, and none goes below zero, however many transfers
+// there are at once: the transaction requires the balances that were read, and who
+// finds that they have changed reads them again.
+func ExampleTx_Require() {
+	ctx := context.Background()
+	s, err := memqueue.Open(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+
+	var tx queue.Tx
+	tx.Put("accounts", "Ada", []byte("100"))
+	tx.Put("accounts", "Grace", []byte("0"))
+	if err := s.Commit(ctx, &tx); err != nil {
+		log.Fatal(err)
+	}
+
+	transfer := func(from, to string, amount int64) error {
+		for {
+			var tx queue.Tx
+			for account, change := range map[string]int64{from: -amount, to: amount} {
+				value, err := s.Get(ctx, "accounts", account)
+				if err != nil {
+					return err
+				}
+				balance, err := queue.ParseCounter(value)
+				if err != nil {
+					return err
+				}
+				if balance += change; balance < 0 {
+					return fmt.Errorf("%s has no %d", account, -change)
+				}
+				tx.Require("accounts", account, value)
+				tx.Put("accounts", account, strconv.AppendInt(nil, balance, 10))
+			}
+			if err := s.Commit(ctx, &tx); !errors.Is(err, queue.ErrConflict) {
+				return err
+			}
+		}
+	}
+	fmt.Println(transfer("Ada", "Grace", 70))
+	fmt.Println(transfer("Ada", "Grace", 70))
+
+	// What must not exist yet.
+	tx.Reset()
+	tx.Require("accounts", "Ada", nil)
+	tx.Put("accounts", "Ada", []byte("100"))
+	fmt.Println(s.Commit(ctx, &tx))
+	// Output:
+	// <nil>
+	// Ada has no 70
+	// commit: record is not as required: "Ada" in table "accounts" exists
 }
 
 // A producer from outside is held back by a queue above its high-water mark: it

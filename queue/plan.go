@@ -44,6 +44,7 @@ type plan struct {
 	deleted     []*queueState            // queues that are no more
 	dooms       []*doom                  // what of them, and of tables, is to be swept
 	swept       []*doom                  // what has been
+	records     recordIndex              // of writes
 	events      []Event
 	result      *Result // of the transaction being planned
 }
@@ -144,6 +145,7 @@ func (p *plan) reset() {
 	p.arena, p.size = p.arena[:0], 0
 	p.events = p.events[:0]
 	p.deleted, p.dooms, p.swept = nil, nil, nil
+	p.records.reset()
 	p.packing.reset()
 	p.settlings.reset()
 	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
@@ -272,6 +274,16 @@ func (s *Store) lookUp(key []byte) (value []byte, found bool, err error) {
 		return nil, false, nil
 	}
 	return value, err == nil, err
+}
+
+// storedKey returns a value as it is after this plan's writes.
+func (p *plan) storedKey(key []byte) ([]byte, bool, error) {
+	for i := len(p.writes) - 1; i >= 0; i-- {
+		if w := &p.writes[i]; string(w.Key) == string(key) {
+			return w.Value, !w.Delete, nil
+		}
+	}
+	return p.s.lookUp(key)
 }
 
 func (p *plan) putQueue(q *queueState, cfg Config, paused bool) {

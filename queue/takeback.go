@@ -193,6 +193,9 @@ func (p *part) clear(q *queueState) {
 
 // unclaim undoes check for a request that is not to be.
 func (r *request) unclaim() {
+	if r.conflict != nil {
+		return // it has claimed nothing
+	}
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.kind > opBury {

@@ -51,6 +51,7 @@ const (
 	opDelete
 	opAdd
 	opDeferGroup
+	opRequire
 	opSetGroup
 	opDelayGroup
 	opConfigure
@@ -382,7 +383,7 @@ func (o *op) validate(s *Store) error {
 		return nil
 	case opDeleteTable:
 		return validName("table", o.name)
-	case opPut, opDelete, opAdd:
+	case opPut, opDelete, opAdd, opRequire:
 		if err := validName("table", o.name); err != nil {
 			return err
 		}

@@ -125,6 +125,9 @@ func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool)
 		return m.removal(tx, q)
 	default:
 		key, value := fmt.Sprint("k", m.rnd.IntN(3)), fmt.Sprint(m.rnd.IntN(100))
+		if !m.several { // or one before may have changed it
+			tx.Require("t", key, required(m.table[key]))
+		}
 		if m.rnd.IntN(3) == 0 {
 			tx.Delete("t", key)
 			return "delete " + key, func(time.Time) { delete(m.table, key) }

@@ -375,6 +375,7 @@ func Run(t *testing.T, h Harness) {
 		promises []promise
 	}{
 		{"Transaction", transactionPromises},
+		{"Require", requirePromises},
 		{"Identity", identityPromises},
 		{"Order", orderPromises},
 		{"Group", groupPromises},

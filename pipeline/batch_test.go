@@ -119,6 +119,7 @@ func TestABatchWaitsAsAWhole(t *testing.T) {
 	for name, fail := range map[string]error{
 		"RetryAfter": pipeline.RetryAfter(time.Hour, errors.New("the other side is away")),
 		"ErrAgain":   pipeline.ErrAgain,
+		"Snooze":     pipeline.Snooze(time.Hour),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -135,7 +136,7 @@ func TestABatchWaitsAsAWhole(t *testing.T) {
 				if len(calls) != 2 || len(calls[1]) != 5 {
 					t.Errorf("calls %v, want two of 5 values", calls)
 				}
-				if waited := time.Since(began) >= time.Hour; waited != (name == "RetryAfter") {
+				if waited := time.Since(began) >= time.Hour; waited != (name != "ErrAgain") {
 					t.Errorf("took %v", time.Since(began))
 				}
 			})

@@ -36,6 +36,16 @@ var ErrTimeLimit = errors.New("stage has reached its time limit")
 // something else comes first, and has done that.
 var ErrAgain = errors.New("again")
 
+// Snooze is [ErrAgain] for a stage that finds that its item cannot be worked on before d
+// has passed: it is delivered again after d. An error that Snooze has made is ErrAgain
+// to errors.Is, also if it is wrapped.
+func Snooze(d time.Duration) error { return &snoozeError{max(d, 0)} }
+
+type snoozeError struct{ after time.Duration }
+
+func (e *snoozeError) Error() string { return fmt.Sprintf("again after %v", e.after) }
+func (e *snoozeError) Unwrap() error { return ErrAgain }
+
 // A Verdict is an error that says itself what is to become of the item whose
 // stage returned it, as the Error of package stages does. The pipeline looks for one with
 // [errors.As], so it may be wrapped; of several the outermost counts. An error

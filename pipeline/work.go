@@ -220,7 +220,14 @@ func (s *stage) settle(working context.Context, ds []*queue.Delivery, out *Out, 
 		return success(ds, out, out.emitted)
 	case errors.Is(err, ErrAgain):
 		tx := out.Tx()
-		tx.Release(ds...)
+		var snooze *snoozeError
+		if !errors.As(err, &snooze) {
+			tx.Release(ds...)
+			return tx
+		}
+		for _, d := range ds {
+			tx.Snooze(d, snooze.after)
+		}
 		return tx
 	case working.Err() != nil:
 		var tx queue.Tx

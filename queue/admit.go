@@ -69,7 +69,7 @@ func (p *plan) check(r *request) error {
 	for i := range r.ops {
 		o := &r.ops[i]
 		switch o.kind {
-		case opAck, opRetry, opRelease, opDefer, opBury, opDeleteQueue, opDeleteTable:
+		case opAck, opRetry, opRelease, opSnooze, opDefer, opBury, opDeleteQueue, opDeleteTable:
 			continue
 		case opPut, opDelete, opAdd:
 			if d := p.s.doomedTable(o.name); d != nil {

@@ -195,7 +195,7 @@ func (z *sizer) add(o *op) {
 	case opAdd:
 		z.write(2+len(o.name)+len(o.key), 2*varintLen) // decimal digits
 		return
-	case opAck, opRetry, opRelease, opDefer, opBury:
+	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		z.settle(o)
 		return
 	case opRequire:
@@ -512,6 +512,8 @@ func (o *op) String() string {
 		return "release " + o.d.String()
 	case opDefer:
 		return "defer " + o.d.String()
+	case opSnooze:
+		return "snooze " + o.d.String()
 	case opBury:
 		return "bury " + o.d.String()
 	case opDirectAck, opDirectRetry, opDirectBury:

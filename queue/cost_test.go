@@ -173,6 +173,11 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 			tx.Release(d)
 		}
 	},
+	"Snooze": func(h *history, tx *queue.Tx) {
+		if d := h.hold(true); d != nil {
+			tx.Snooze(d, time.Duration(h.rnd.IntN(2000))*time.Millisecond)
+		}
+	},
 	"Bury": func(h *history, tx *queue.Tx) {
 		if d := h.hold(false); d != nil {
 			tx.Bury(d, h.cause())

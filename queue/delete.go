@@ -128,7 +128,7 @@ func (p *plan) checkDeletes(r *request) error {
 // subject names what the op changes.
 func (o *op) subject() string {
 	switch o.kind {
-	case opAck, opRetry, opRelease, opDefer, opBury:
+	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		return "queue " + o.d.Queue
 	case opPut, opDelete, opAdd, opRequire, opDeleteTable:
 		return "table " + o.name

@@ -57,6 +57,10 @@ func (tx *Tx) settleDirect(o op) {
 		o.kind = opDirectBury
 	case opRelease:
 		o.kind = opEnqueue
+	case opSnooze:
+		it := o.d.Item
+		it.Delay = o.delay
+		o.kind, o.item = opEnqueue, &it
 	}
 	tx.ops = append(tx.ops, o)
 }

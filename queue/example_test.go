@@ -360,6 +360,50 @@ func Example_inMemory() {
 	// job, attempt 2
 }
 
+// What cannot be done yet is snoozed: it comes later, and no attempt is counted.
+func ExampleTx_Snooze() {
+	ctx := context.Background()
+	s, err := memqueue.Open(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+
+	var tx queue.Tx
+	tx.Configure("letters", queue.Config{MaxAttempts: 1})
+	tx.Enqueue("letters", queue.Item{Body: []byte("letter")})
+	if err := s.Commit(ctx, &tx); err != nil {
+		log.Fatal(err)
+	}
+	c, err := s.Subscribe(ctx, "letters", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	for open := false; ; open = true {
+		ds, err := c.Receive(ctx, 1)
+		if err != nil {
+			log.Fatal(err)
+		}
+		tx.Reset()
+		if open {
+			tx.Ack(ds[0])
+		} else {
+			tx.Snooze(ds[0], 10*time.Millisecond) // the post office opens then
+		}
+		if err := s.Commit(ctx, &tx); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("post office open: %v, attempt %d\n", open, ds[0].Attempt)
+		if open {
+			return
+		}
+	}
+	// Output:
+	// post office open: false, attempt 1
+	// post office open: true, attempt 1
+}
+
 // Tables hold results and state, which change in the same commit as the queues.
 func ExampleTx_Put() {
 	ctx := context.Background()

@@ -226,6 +226,14 @@ func (p *plan) settle(o *op) error {
 		if err := p.bury(q, d, d.at(), d.ref, d.ref.history().failed(o.err), o.err, o.value); err != nil {
 			return err
 		}
+	case opSnooze:
+		ordered, err := p.snooze(q, d, o.delay)
+		if err != nil {
+			return err
+		}
+		if ordered {
+			hold = o.delay
+		}
 	case opRetry:
 		delay := o.delay
 		if !o.explicit {
@@ -325,6 +333,22 @@ func (p *plan) again(q *queueState, d *Delivery, from loc, r ref, h history, del
 	r = r.withHistory(h)
 	e := p.count(q, from.epoch, 0, 0, int64(len(r.value)-before))
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
+	return p.postpone(q, d, from, r, delay, effectEnd)
+}
+
+// snooze plans that an item is delivered later, as if it had not been yet. It reports
+// whether its group waits for it.
+func (p *plan) snooze(q *queueState, d *Delivery, delay time.Duration) (ordered bool, err error) {
+	if d.ref.expires != 0 && d.ref.expires <= p.wall {
+		p.effect(q, effect{kind: effectEndUncounted, d: d})
+		return false, p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })
+	}
+	return q.ordered(d.at().group), p.postpone(q, d, d.at(), d.ref, delay, effectEndUncounted)
+}
+
+// postpone plans that an item whose delivery has ended comes back after a delay. ended
+// is effectEnd, or effectEndUncounted if the attempt is not counted.
+func (p *plan) postpone(q *queueState, d *Delivery, from loc, r ref, delay time.Duration, ended effectKind) error {
 	to := from
 	to.block = 0
 	var hold time.Duration // of the group
@@ -335,19 +359,19 @@ func (p *plan) again(q *queueState, d *Delivery, from loc, r ref, h history, del
 	if q.defers(to.group) {
 		to.epoch = deferredEpoch
 		if d != nil {
-			p.effect(q, effect{kind: effectEnd, d: d, delay: hold})
+			p.effect(q, effect{kind: ended, d: d, delay: hold})
 		}
 		return p.transfer(q, from, to, r)
 	}
 	if to.due == 0 {
 		r, err := p.relocate(q, from, to, r)
 		if d != nil {
-			p.effect(q, effect{kind: effectBack, d: d, at: to, r: r, delay: delay})
+			p.effect(q, effect{kind: effectBack, flag: ended == effectEndUncounted, d: d, at: to, r: r, delay: delay})
 		}
 		return err
 	}
 	if d != nil {
-		p.effect(q, effect{kind: effectEnd, d: d})
+		p.effect(q, effect{kind: ended, d: d})
 	}
 	return p.move(q, from, to, r)
 }

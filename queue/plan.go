@@ -105,7 +105,7 @@ func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
 // effect is what publishing does for one op.
 type effect struct {
 	kind  effectKind
-	flag  bool // effectEnd: the group was not used; effectPause: pause; effectBarrier: counted; effectDefer: deferred; effectPointer: the lane may leave memory
+	flag  bool // effectEnd: the group was not used; effectBack: uncounted; effectPause: pause; effectBarrier: counted; effectDefer: deferred; effectPointer: the lane may leave memory
 	d     *Delivery
 	at    loc // effectIdle, effectPointer, effectCleared: of the lane; effectGroup, effectDefer: the group alone
 	r     ref
@@ -317,7 +317,7 @@ const maxQueues = 1<<16 - 1
 // apply plans one op.
 func (p *plan) apply(o *op, r *request) error {
 	switch o.kind {
-	case opAck, opRetry, opRelease, opDefer, opBury:
+	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		return p.settle(o)
 	case opEnqueue:
 		return p.enqueue(p.queue(o.name), o, r)

@@ -118,6 +118,9 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
 			return err
 		}
+		if e.delay > 0 {
+			q.sched.Hold(e.d.lease, sched.Later(now, int64(e.delay)))
+		}
 		q.endLocked(e.d, now)
 	case effectRelease:
 		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
@@ -143,6 +146,11 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 			}
 		}
 	case effectBack:
+		if e.flag {
+			if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
+				return err
+			}
+		}
 		q.doneLocked(e.d, leaseSettled)
 		notBefore := int64(0)
 		if e.delay > 0 {

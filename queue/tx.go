@@ -43,6 +43,7 @@ const (
 	opAck opKind = iota
 	opRetry
 	opRelease
+	opSnooze
 	opDefer
 	opBury
 	opEnqueue
@@ -77,7 +78,7 @@ type op struct {
 	explicit bool          // opAck: group not used; opRetry: delay was given; opPause: pause, not resume
 	d        *Delivery     // settlements
 	err      error         // opRetry, opDefer, opBury
-	delay    time.Duration // opRetry
+	delay    time.Duration // opRetry, opSnooze
 	until    time.Time     // opDefer, opDeferGroup
 	name     string        // queue or table
 	key      string        // table key, group, identity or durable name
@@ -184,6 +185,14 @@ func (tx *Tx) Rejoin(items ...Waiting) {
 	for _, w := range items {
 		tx.ops = append(tx.ops, op{kind: opRejoin, name: w.Queue, at: &w.at, id: w.ID, item: &w.Item})
 	}
+}
+
+// Snooze gives a delivery back for later: it is delivered again after the delay, which
+// is not negative, and the attempt is not counted, since nothing has failed. An item of a group does not hold up the others of the group meanwhile, unless
+// the queue keeps its groups in strict order ([GroupPolicy.Ordered]); the group's minimum
+// delay passes as after an Ack. An item that has expired meanwhile is dropped.
+func (tx *Tx) Snooze(d *Delivery, delay time.Duration) {
+	tx.settle(op{kind: opSnooze, d: d, delay: delay, explicit: true})
 }
 
 // Bury moves a delivery to the dead letters whatever its attempts. The text
@@ -367,7 +376,7 @@ func validItem(it *Item, maxItem int) error {
 // validate checks everything about an op that needs no state.
 func (o *op) validate(s *Store) error {
 	switch o.kind {
-	case opAck, opRetry, opRelease, opDefer, opBury:
+	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		switch {
 		case o.d == nil || o.d.c == nil:
 			return invalidf("delivery did not come from Receive")

@@ -228,7 +228,11 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 	it := pick(m.rnd, held)
 	d := it.d
 	used[d] = true
-	switch m.rnd.IntN(9) {
+	switch m.rnd.IntN(10) {
+	case 5:
+		delay := pick(m.rnd, []time.Duration{0, 2 * time.Second, 5 * time.Second})
+		tx.Snooze(d, delay)
+		return fmt.Sprintf("snooze %s for %v", it.Body, delay), func(now time.Time) { q.end(it, now); q.postpone(it, delay, now) }
 	case 4:
 		until := pick(m.rnd, []time.Time{{}, {}, time.Now(), time.Now().Add(2 * time.Second), time.Now().Add(5 * time.Second)})
 		if m.several && until.Equal(time.Now()) {

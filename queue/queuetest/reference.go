@@ -277,26 +277,33 @@ func (q *refQueue) retry(it *refItem, delay time.Duration, now time.Time) {
 }
 
 func (q *refQueue) again(it *refItem, delay time.Duration, now time.Time) {
-	switch {
-	case !it.Expires.IsZero() && !it.Expires.After(now):
-		q.leave(it, &q.totals.Expired)
-	default:
+	if it.Expires.IsZero() || it.Expires.After(now) {
 		it.attempts++
 		q.totals.Retried++
-		it.due = time.Time{}
-		switch {
-		case delay <= 0:
-		case q.cfg.Groups.Ordered && it.Group != "":
-			g := q.group(it.Group)
-			g.hi = later(g.hi, now.Add(delay))
-			g.lo = g.hi
-		default:
-			it.due = now.Add(delay)
-		}
-		if _, deferred := q.deferrals[it.Group]; deferred {
-			it.epoch = away
-			q.totals.Deferred++
-		}
+	}
+	q.postpone(it, delay, now)
+}
+
+// postpone has an item come back after a delay, with its group if that is in strict
+// order, unless it has expired.
+func (q *refQueue) postpone(it *refItem, delay time.Duration, now time.Time) {
+	if !it.Expires.IsZero() && !it.Expires.After(now) {
+		q.leave(it, &q.totals.Expired)
+		return
+	}
+	it.due = time.Time{}
+	switch {
+	case delay <= 0:
+	case q.cfg.Groups.Ordered && it.Group != "":
+		g := q.group(it.Group)
+		g.hi = later(g.hi, now.Add(delay))
+		g.lo = g.hi
+	default:
+		it.due = now.Add(delay)
+	}
+	if _, deferred := q.deferrals[it.Group]; deferred {
+		it.epoch = away
+		q.totals.Deferred++
 	}
 }
 

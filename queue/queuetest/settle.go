@@ -32,6 +32,81 @@ var settlePromises = []promise{
 			e.crash()
 		}
 	}},
+	{name: "a snoozed item comes later, and the attempt is not counted", check: func(e *env) {
+		for _, group := range []string{"", "g"} {
+			for _, ordered := range []bool{false, true} {
+				q := fmt.Sprint("q", group, ordered)
+				e.configure(q, queue.Config{MaxAttempts: 1, MaxDeaths: 1, Groups: queue.GroupPolicy{Ordered: ordered}})
+				e.commit(func(tx *queue.Tx) { grouped(tx, q, group, "a"); grouped(tx, q, group, "b") })
+				c := e.subscribe(q, nil)
+				for range 3 {
+					d := e.one(c)
+					if string(d.Item.Body) != "a" || d.Attempt != 1 {
+						e.Fatalf("%s: received %s, attempt %d, want a at its first", q, d.Item.Body, d.Attempt)
+					}
+					before := e.stats(q).Totals
+					e.commit(func(tx *queue.Tx) { tx.Snooze(d, time.Hour) })
+					if after := e.stats(q).Totals; after != before {
+						e.Errorf("%s: the totals are %+v, were %+v", q, after, before)
+					}
+					e.check()
+					if ordered && group != "" {
+						e.none(c, "its group is in strict order")
+					} else {
+						b := e.now(c, 10)
+						e.wants("what comes meanwhile", bodies(b), "b")
+						e.commit(func(tx *queue.Tx) { tx.Release(b...); tx.Pause(q) })
+					}
+					e.pass(time.Hour)
+					e.commit(func(tx *queue.Tx) { tx.Resume(q) })
+					e.crash() // counts nothing that the snooze has not
+					e.check()
+					c = e.subscribe(q, nil)
+				}
+				got := e.drain(c)
+				slices.Sort(got)
+				e.wants("left of "+q, got, "a", "b")
+			}
+		}
+	}},
+	{name: "snoozing for no time brings an item back at once, and an expired item is dropped", check: func(e *env) {
+		e.commit(func(tx *queue.Tx) {
+			tx.Enqueue("q", queue.Item{Body: []byte("x"), Expires: time.Now().Add(time.Minute)})
+		})
+		c := e.subscribe("q", nil)
+		d := e.one(c)
+		_, err := e.try(func(tx *queue.Tx) { tx.Snooze(d, -1) })
+		e.is("a negative delay", err, queue.ErrInvalid)
+		e.commit(func(tx *queue.Tx) { tx.Snooze(d, 0) })
+		if d = e.one(c); d.Attempt != 1 {
+			e.Errorf("attempt %d", d.Attempt)
+		}
+		e.pass(time.Hour)
+		e.commit(func(tx *queue.Tx) { tx.Snooze(d, time.Hour) })
+		e.pass(time.Second)
+		e.wants("left", e.waiting("q"))
+		if n := e.stats("q").Totals.Expired; n != 1 {
+			e.Errorf("%d have expired, want 1", n)
+		}
+	}},
+	{name: "a snoozed barrier comes later, and a direct item is enqueued with the delay", check: func(e *env) {
+		e.barrier("q", "b")
+		c := e.subscribe("q", nil)
+		told := e.tell(c)
+		e.commit(func(tx *queue.Tx) { tx.Snooze(told, time.Hour) })
+		e.none(c, "the barrier is snoozed")
+		if told = e.tell(c); told.Attempt != 1 {
+			e.Errorf("the barrier comes with attempt %d", told.Attempt)
+		}
+		e.ack(told)
+		d, ok := e.s.Direct("q", 1)
+		if !ok {
+			e.Fatal("no direct delivery")
+		}
+		d.Item.Body = []byte("x")
+		e.commit(func(tx *queue.Tx) { tx.Snooze(d, time.Hour) })
+		e.wants("what waits", e.waiting("q"), "x:delayed")
+	}},
 	{name: "P9: an item that kills the process ends in the dead letters", check: func(e *env) {
 		e.configure("q", queue.Config{MaxAttempts: 3})
 		e.put("q", "poison", "good")

@@ -26,7 +26,7 @@ func DetectLanguage(text, htmlLang, contentLanguage string) string {
 	}
 	found := lang.Detect(text)
 	switch {
-	case found.Code == "" || declared == "" && found.Confidence < 0.5:
+	case found.Code == "" || declared == "" && found.Confidence < needed(text):
 		return declared
 	case declared == "":
 		return found.Code
@@ -36,6 +36,15 @@ func DetectLanguage(text, htmlLang, contentLanguage string) string {
 		return found.Code
 	}
 	return declared
+}
+
+// needed is how sure a detection must be where nothing is declared: a word alone
+// may be a name.
+func needed(text string) float64 {
+	if len(text) < 20 {
+		return 0.8
+	}
+	return 0.5
 }
 
 // primaryLanguage returns the language of a BCP 47 tag, or "" if it is none.

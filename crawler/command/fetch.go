@@ -25,9 +25,9 @@ type fetchFlags struct {
 	url, label, method, data string
 	header                   []string
 
-	sel, attr                               string
-	html, text, markdown, body              bool
-	headers, links, meta, decisions, asJSON bool
+	sel, attr                    string
+	html, text, markdown, body   bool
+	headers, links, meta, asJSON bool
 }
 
 func (a *app) fetchCommand() *cobra.Command {

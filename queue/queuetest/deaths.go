@@ -22,7 +22,7 @@ var deathPromises = []promise{
 		}
 		e.commit(func(tx *queue.Tx) { tx.Retry(d, errWork) })
 		w := e.find("q", "x")
-		if w.Attempts != 3 || w.Deaths != 2 || w.Failure != errWork.Error() || w.Due.Sub(time.Now()) > time.Second {
+		if w.Attempts != 3 || w.Deaths != 2 || w.Failure != errWork.Error() || time.Until(w.Due) > time.Second {
 			e.Errorf("after a failure: %+v", w)
 		}
 		d = e.one(e.subscribe("q", nil))

@@ -137,7 +137,6 @@ type feedReader struct {
 	path    []string // the open elements, at most maxPath of them
 	depth   int
 	data    strings.Builder
-	markup  bool // whether data is within an element that holds markup
 	feed    bool
 	entries int
 }

@@ -26,7 +26,8 @@ import (
 	"github.com/seed-301537d8/weir/stages/extract/internal/content"
 )
 
-// A Mode says how an [Extractor] weighs quality against time.
+// A Mode says how closely an [Extractor] looks, and so what time it takes. The
+// quality differs by less than chance, as far as was measured.
 type Mode string
 
 // The modes. docs/extract.md has what they reach and what they cost.

@@ -82,13 +82,10 @@ func choose(f *forest.Forest, choices []choice) float32 {
 	return at
 }
 
-// chooserFor reports whether the choices of a page are judged by a forest: on
-// articles it is better than the expected F1, on others it is not.
-func chooserFor(types [types]float32) bool { return types[0] > .5 }
-
 // A page that has so many words in blocks that are more likely content than not
-// needs none that are much less likely: on an article that is a floor for the
-// threshold, on any page one for what stands in navigation and the like.
+// needs none that are much less likely: on any page that is a floor for what
+// stands in navigation and the like; on an article, if these blocks are also half
+// of what is to be expected, one for the threshold.
 const (
 	enoughWords  = 20
 	articleFloor = .5
@@ -105,11 +102,25 @@ func (p *Page) hasEnough(probability []float32) bool {
 	return sure >= enoughWords
 }
 
+// hasHalf reports whether half of the words of content that are to be expected
+// stand in blocks that are more likely content than not.
+func (p *Page) hasHalf(probability []float32) bool {
+	var sure, all float64
+	for i, x := range probability {
+		w := float64(x) * float64(p.Blocks[i].words)
+		all += w
+		if x > .5 {
+			sure += w
+		}
+	}
+	return sure*2 >= all
+}
+
 // threshold returns the threshold to take blocks at.
 func (m *Model) threshold(p *Page, probability []float32, of [types]float32) float32 {
-	if m.chooser != nil && chooserFor(of) {
+	if m.chooser != nil && isArticle(of) {
 		t := choose(m.chooser, p.choices(probability, of))
-		if p.hasEnough(probability) {
+		if p.hasEnough(probability) && p.hasHalf(probability) {
 			t = max(t, articleFloor)
 		}
 		return t

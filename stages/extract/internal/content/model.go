@@ -191,7 +191,7 @@ func (m *Model) Select(p *Page, v *Verdict) []bool {
 	if len(p.Blocks) == 0 {
 		return nil
 	}
-	probability := p.smooth(v.Blocks)
+	probability := p.likely(v.Blocks, v.Types)
 	return p.over(probability, m.threshold(p, probability, v.Types))
 }
 
@@ -224,6 +224,7 @@ func (p *Page) over(probability []float32, threshold float32) []bool {
 		}
 		keep[i] = true
 	}
+	p.dropStructured(keep)
 	return keep
 }
 

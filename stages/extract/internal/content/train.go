@@ -383,12 +383,12 @@ func (t *training) trainChooser() {
 		var rows [][]float32
 		var targets, weights []float32
 		for _, s := range samples {
-			if len(s.last) == 0 || !chooserFor(s.typeScores) {
+			if len(s.last) == 0 || !isArticle(s.typeScores) {
 				continue
 			}
-			smooth := s.Page.smooth(s.last)
-			for _, c := range s.Page.choices(smooth, s.typeScores) {
-				f, _, _ := s.f1(s.Page.over(smooth, c.threshold))
+			likely := s.Page.likely(s.last, s.typeScores)
+			for _, c := range s.Page.choices(likely, s.typeScores) {
+				f, _, _ := s.f1(s.Page.over(likely, c.threshold))
 				rows = append(rows, c.features)
 				targets = append(targets, float32(f))
 				weight := float32(1)
@@ -414,7 +414,7 @@ func (t *training) trainChooser() {
 func (s *Sample) setThreshold() {
 	if len(s.last) > 0 {
 		m := Model{chooser: s.chooser}
-		s.threshold = m.threshold(s.Page, s.Page.smooth(s.last), s.typeScores)
+		s.threshold = m.threshold(s.Page, s.Page.likely(s.last, s.typeScores), s.typeScores)
 	}
 }
 
@@ -458,7 +458,7 @@ func (t *training) score(name string) {
 	sum := make(map[PageType][4]float64)
 	empty := 0
 	for _, s := range t.samples {
-		keep := s.Page.over(s.Page.smooth(s.last), s.threshold)
+		keep := s.Page.over(s.Page.likely(s.last, s.typeScores), s.threshold)
 		f, p, r := s.f1(keep)
 		if t.Pages != nil {
 			fmt.Fprintf(t.Pages, "%s\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\n", name, s.Name, s.Type, f, p, r, s.limit)

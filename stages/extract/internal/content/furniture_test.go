@@ -1,0 +1,64 @@
+package content
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const paragraph = "The boat was built in the winter of that year by two sisters, who had found the plans in an attic, and it was launched in May."
+
+// selected returns the texts that are taken of an article whose blocks have
+// these probabilities.
+func selected(t *testing.T, page string, probability ...float32) []string {
+	t.Helper()
+	p := read(t, page)
+	if len(p.Blocks) != len(probability) {
+		t.Fatalf("%d blocks, want %d: %q", len(p.Blocks), len(probability), texts(p))
+	}
+	var out []string
+	for i, k := range Default().Select(p, &Verdict{Type: Article, Types: [types]float32{1}, Blocks: probability}) {
+		if k {
+			out = append(out, p.Blocks[i].Text)
+		}
+	}
+	return out
+}
+
+func TestSelect(t *testing.T) {
+	jsonLD := func(key, text string) string {
+		return fmt.Sprintf(`<script type="application/ld+json">{"@type":"Article",%q:%q}</script>`, key, text)
+	}
+	const other = "The owner of this site has brought the news of boats to readers in all harbours since the year of 1970."
+	long := strings.Repeat(paragraph+" ", 3)
+	for _, tc := range []struct {
+		name, html  string
+		probability []float32
+		want        []string
+	}{
+		{"the body again in JSON-LD", jsonLD("articleBody", paragraph) + "<p>" + paragraph, []float32{.95, .95}, []string{paragraph}},
+		{"JSON-LD about the site", jsonLD("description", other) + "<p>" + paragraph, []float32{.95, .95}, []string{paragraph}},
+		{"a body in JSON-LD alone", jsonLD("articleBody", long) + "<p>A boat", []float32{.95, .95}, []string{"A boat", strings.TrimSpace(long)}},
+		{"comments", "<p>" + paragraph + `<div class=comments><p>Nice boat, I say.</div>`, []float32{.95, .9}, []string{paragraph}},
+		{"nothing but comments", `<div class=comments><p>` + paragraph + `</div>`, []float32{.95}, []string{paragraph}},
+		{"links to other articles", "<p>" + paragraph + `<p><a href=a>Ten boats to build</a>`, []float32{.95, .8}, []string{paragraph}},
+		{"a link that is certain", "<p>" + paragraph + `<p><a href=a>Ten boats to build</a>`, []float32{.95, .95}, []string{paragraph, "Ten boats to build"}},
+		{"nothing but links", `<p><a href=a>` + paragraph + `</a>`, []float32{.8}, []string{paragraph}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := selected(t, tc.html, tc.probability...); !slices.Equal(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// A few words that are sure do not make the rest of an article unlikely.
+func TestThresholdOfUncertainPage(t *testing.T) {
+	p := read(t, "<p>"+paragraph+strings.Repeat("<p>"+strings.Repeat(paragraph, 2), 6))
+	probability := []float32{.6, .45, .45, .45, .45, .45, .45}
+	if got := Default().threshold(p, probability, [types]float32{1}); got > .45 {
+		t.Errorf("the threshold is %v: most of the page is left out", got)
+	}
+}

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -136,6 +139,8 @@ type crashRun struct {
 	recorded map[string]bool // addresses that the store had a page of
 	repeated int             // requests for what had been asked for before
 	most     int             // of them in one life
+
+	refuse func(url string) bool // whether a request is cut off without an answer
 }
 
 // once runs the child until so many requests have come or so much time has
@@ -145,9 +150,12 @@ func (r *crashRun) once(requests int, within time.Duration) bool {
 	r.before = r.web.Counts()
 	enough := make(chan struct{})
 	var n atomic.Int64
-	r.web.OnServe(func(string) {
+	r.web.OnServe(func(url string) {
 		if n.Add(1) == int64(requests) {
 			close(enough)
+		}
+		if r.refuse != nil && r.refuse(url) {
+			panic(http.ErrAbortHandler)
 		}
 	})
 	cmd := exec.Command(os.Args[0])
@@ -171,6 +179,106 @@ func (r *crashRun) once(requests int, within time.Duration) bool {
 		r.t.Fatal(err)
 	}
 	return <-ended == nil
+}
+
+// Hosts that fall sick and recover, in a crawl that is killed meanwhile: what was
+// deferred is neither lost nor asked for twice, whichever move a kill cuts short, and
+// in the end each page is there. (Which generation it is in depends on when its host
+// was sick.)
+func TestDeferralSurvivesKills(t *testing.T) {
+	seed := *crashSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	kills := max(*crashKills/8, 4)
+	t.Logf("to run this again: -run %s -crash.seed %d -crash.kills %d", t.Name(), seed, *crashKills)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	web, err := websim.Listen(websim.Options{Seed: seed, Pages: 30 * kills, Hosts: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.Close()
+	want := web.Expect(-1, 1)
+	var hosts []string
+	for u := range want.Outcomes {
+		if h := hostOf(t, u); !slices.Contains(hosts, h) && h != hostOf(t, web.Seed()) {
+			hosts = append(hosts, h)
+		}
+	}
+	slices.Sort(hosts)
+	dir := t.TempDir()
+	b, err := json.Marshal(childJob{web.Seed(), crawler.Settings{
+		Grace: 20 * time.Millisecond, GiveUp: time.Hour, MaxAttempts: 10_000,
+		Scope: everywhere, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true, IgnoreRobots: true,
+		Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "job.json"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := crashRun{t: t, web: web.Web, dir: dir, recorded: make(map[string]bool)}
+	deferred, sickLives := 0, 0
+	for life := 0; ; life++ {
+		sick := make(map[string]bool)
+		if life < kills {
+			for _, h := range hosts {
+				sick[h] = rng.IntN(3) == 0
+			}
+		}
+		run.refuse = func(url string) bool { return sick[hostOf(t, url)] }
+		requests, within := 5+rng.IntN(60), time.Duration(100+rng.IntN(1500))*time.Millisecond
+		if life >= kills {
+			requests, within = math.MaxInt, time.Hour
+		}
+		ended := run.once(requests, within)
+		store := run.open()
+		if err := store.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n := len(records[crawler.Request](t, store, "deferred"))
+		deferred = max(deferred, n)
+		if n > 0 {
+			sickLives++
+		}
+		if ended && n == 0 {
+			checkPages(t, store, want)
+			store.Close()
+			break
+		}
+		if ended {
+			t.Fatalf("the crawl ended with %d deferred addresses", n)
+		}
+		store.Close()
+	}
+	if deferred == 0 {
+		t.Error("nothing was ever deferred")
+	}
+	t.Logf("up to %d addresses were deferred, in %d of %d lives", deferred, sickLives, kills)
+}
+
+// checkPages compares the pages with what a crawl that nobody disturbs finds, but for
+// their generations.
+func checkPages(t *testing.T, store *queue.Store, want websim.Expected) {
+	t.Helper()
+	pages, failures := records[crawler.Page](t, store, "pages"), records[crawler.Failure](t, store, "failures")
+	for u, o := range want.Outcomes {
+		if _, ok := pages[u]; ok != (o.Fail == "") {
+			t.Errorf("%s: page %v, want %+v (failure %+v)", u, ok, o, failures[u])
+		}
+	}
+	if len(pages)+len(failures) != len(want.Outcomes) {
+		t.Errorf("%d pages and %d failures, want %d addresses", len(pages), len(failures), len(want.Outcomes))
+	}
+}
+
+func hostOf(t *testing.T, address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
 }
 
 func (r *crashRun) open() *queue.Store {

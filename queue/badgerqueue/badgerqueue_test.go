@@ -29,16 +29,29 @@ func harness(t testing.TB) queuetest.Disk { return storeDir(t.TempDir()) }
 
 func TestDriver(t *testing.T) { queuetest.RunDriver(t, harness) }
 
-func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harness) }
+func TestCrashAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	queuetest.CrashAtEveryWrite(t, harness, 4)
+}
 
-func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 3) }
+func TestConserve(t *testing.T) {
+	t.Parallel()
+	queuetest.Conserve(t, harness, 3)
+}
 
-func TestModel(t *testing.T) { queuetest.Model(t, harness, 40) }
+func TestModel(t *testing.T) {
+	t.Parallel()
+	queuetest.Model(t, harness, 40)
+}
 
 func TestKill(t *testing.T) {
+	t.Parallel()
 	queuetest.Kill(t, 10, func(dir string) (*queue.Store, error) {
 		return badgerqueue.Open(dir, smallOptions)
 	})
 }
 
-func TestQueue(t *testing.T) { queuetest.Run(t, harness) }
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	queuetest.Run(t, harness)
+}

@@ -258,6 +258,7 @@ func kindOf(name string) string {
 // with the file's name, by Open or by Check, or it does no harm; and once it is
 // undone the folder is as before.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		opts   *badgerqueue.Options

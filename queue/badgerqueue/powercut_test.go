@@ -23,6 +23,7 @@ var powerCuts = flag.Int("power-cuts", 4, "how often to cut the power")
 // what has reached the block device is left, and mounts it again. Every
 // transaction that the child has reported is there, and every one is whole.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	rng := newRand(*damageSeed)
 	for round := range max(1, *powerCuts/2) {
 		d := mountImage(t, 192)

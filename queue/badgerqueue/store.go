@@ -343,12 +343,27 @@ func (d *store) Commit(_ context.Context, writes []driver.Write) error {
 	if err := txn.SetEntry(batch); err != nil {
 		return commitError(err)
 	}
-	if err := txn.CommitAt(version, nil); err != nil {
+	if err := d.commitAt(txn, version); err != nil {
 		return fmt.Errorf("commit batch %d: %w", version, err)
 	}
 	d.large.apply(&large)
 	d.deletes.Add(deletes + int64(large.deleted))
 	return d.committed(version)
+}
+
+// commitAt commits a transaction. Badger's writes may wait for a compaction that has
+// met a bad table and never ends; then it returns why that is.
+func (d *store) commitAt(txn *badger.Txn, version uint64) error {
+	done := make(chan error, 1)
+	if err := txn.CommitAt(version, func(err error) { done <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-d.suspended:
+		return *d.broken.Load()
+	}
 }
 
 // names reports whether one of the writes is to a key.

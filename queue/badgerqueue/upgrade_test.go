@@ -117,6 +117,7 @@ func TestUpgradeFromFormat1(t *testing.T) {
 
 // A log of values that is damaged is noticed, and the store is left as it was.
 func TestUpgradeRefusesDamage(t *testing.T) {
+	t.Parallel()
 	for _, number := range []int{1, 3} {
 		for what, damage := range map[string]func(path string) error{
 			"missing": os.Remove,
@@ -161,6 +162,7 @@ func TestUpgradeRefusesDamage(t *testing.T) {
 // An upgrade may be cut short at any step, and format 1 may have been while it
 // looked at the newest log of values.
 func TestUpgradeCutShort(t *testing.T) {
+	t.Parallel()
 	swapping := func(t *testing.T, dir string) {
 		t.Helper()
 		line := "weir queue store, format 2, swapping"

@@ -18,7 +18,7 @@ func TestDriver(t *testing.T) { queuetest.RunDriver(t, harness) }
 
 func TestQueue(t *testing.T) { queuetest.Run(t, harness) }
 
-func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harness) }
+func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harness, 1) }
 
 func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 10) }
 

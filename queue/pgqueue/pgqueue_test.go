@@ -122,7 +122,7 @@ func TestQueue(t *testing.T) {
 
 func TestCrashAtEveryWrite(t *testing.T) {
 	if *long {
-		queuetest.CrashAtEveryWrite(t, harness)
+		queuetest.CrashAtEveryWrite(t, harness, 3)
 	}
 }
 

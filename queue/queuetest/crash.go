@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/seed-301537d8/weir/queue"
 )
+
+var crashStepFlag = flag.Int("crash-step", 0, "try every so many-th write of CrashAtEveryWrite, instead of the default")
 
 // crashRun is what is run until it dies, and then from the beginning: it finds in
 // the store how far it has come.
@@ -30,14 +33,18 @@ var crashRuns = []crashRun{
 // driver that dies at its first Commit, its second, and so on until a run comes
 // through, each time before and after the write has taken effect; then the same for
 // notes. After each death the store is opened again on the same disk, and all must
-// end as if nothing had happened.
-func CrashAtEveryWrite(t *testing.T, h Harness) {
+// end as if nothing had happened. A step of more than one tries every so many-th write
+// alone, for a backend that is slow to open; the flag -crash-step overrides it.
+func CrashAtEveryWrite(t *testing.T, h Harness, step int) {
+	if *crashStepFlag > 0 {
+		step = *crashStepFlag
+	}
 	for _, what := range crashRuns {
 		for _, method := range []string{"Commit", "AppendNotes", "ResetNotes"} {
 			for _, after := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/after=%v", what.name, method, after), func(t *testing.T) {
 					died := true
-					for k := 1; died; k++ {
+					for k := 1; died; k += step {
 						synctest.Test(t, func(t *testing.T) {
 							died = crashAt(t, h, what, Fault{Method: method, At: k, After: after})
 						})

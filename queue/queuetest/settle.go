@@ -45,7 +45,7 @@ var settlePromises = []promise{
 						e.Fatalf("%s: received %s, attempt %d, want a at its first", q, d.Item.Body, d.Attempt)
 					}
 					before := e.stats(q).Totals
-					e.commit(func(tx *queue.Tx) { tx.Snooze(d, time.Hour) })
+					e.commit(func(tx *queue.Tx) { tx.Snooze(d, time.Minute) })
 					if after := e.stats(q).Totals; after != before {
 						e.Errorf("%s: the totals are %+v, were %+v", q, after, before)
 					}
@@ -57,7 +57,7 @@ var settlePromises = []promise{
 						e.wants("what comes meanwhile", bodies(b), "b")
 						e.commit(func(tx *queue.Tx) { tx.Release(b...); tx.Pause(q) })
 					}
-					e.pass(time.Hour)
+					e.pass(time.Minute)
 					e.commit(func(tx *queue.Tx) { tx.Resume(q) })
 					e.crash() // counts nothing that the snooze has not
 					e.check()

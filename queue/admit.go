@@ -146,7 +146,20 @@ func (p *plan) check(r *request) error {
 	if !r.settles {
 		return nil
 	}
-	return r.claim()
+	err := r.claim()
+	if err != nil {
+		p.keepDeleted(r)
+	}
+	return err
+}
+
+// keepDeleted takes back what checkDeletes has marked for a request that is refused.
+func (p *plan) keepDeleted(r *request) {
+	for i := range r.ops {
+		if o := &r.ops[i]; o.kind == opDeleteQueue {
+			p.find(o.name).gone.Store(false)
+		}
+	}
 }
 
 // with sets a value of a map, made if need be.

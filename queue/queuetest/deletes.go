@@ -175,6 +175,10 @@ var deletePromises = []promise{
 			e.is(bad.what, err, bad.want)
 		}
 		e.ack(d)
+		e.commit(func(tx *queue.Tx) { tx.Enqueue("o", item("z")) })
+		_, err := e.try(func(tx *queue.Tx) { tx.Ack(d); tx.DeleteQueue("o") })
+		e.is("a queue, with a delivery that is settled already", err, queue.ErrSettled)
+		e.wants("the queue that is not deleted", e.drain(e.subscribe("o", nil)), "z")
 		e.wants("the queue", e.drain(c))
 	}},
 	{name: "nobody waits for a deleted queue", check: func(e *env) {

@@ -19,6 +19,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"github.com/gocolly/colly/v2"
 
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/internal/memory"
@@ -220,7 +221,7 @@ func weir(seed string, settings crawler.Settings) (result, error) {
 		return result{}, err
 	}
 	elapsed := time.Since(start)
-	st, err := crawler.ReadStatus(ctx, store)
+	st, err := inspect.ReadStatus(ctx, store)
 	if err != nil {
 		return result{}, err
 	}

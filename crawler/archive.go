@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
@@ -32,7 +33,7 @@ type Capture struct {
 	Length int64     `json:"length"`           // of the response record, compressed
 }
 
-// archiveKey is the key of the archive's position in tableCrawl.
+// archiveKey is the key of the archive's position in tables.Crawl.
 const archiveKey = "archive"
 
 // archiveBatch is how many answers are written and synced together at most.
@@ -128,7 +129,7 @@ func (r *Request) captureKey() string {
 // an answer up.
 func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) error {
 	var end warc.Position
-	if _, err := get(ctx, a.store, tableCrawl, archiveKey, &end); err != nil {
+	if _, err := tables.Get(ctx, a.store, tables.Crawl, archiveKey, &end); err != nil {
 		return err
 	}
 	pieces := make([][]byte, len(in))
@@ -143,15 +144,9 @@ func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) e
 	for i, p := range places {
 		record := in[i].Capture
 		record.File, record.Offset = p.File, p.Offset
-		if err := put(out.Tx(), tableCaptures, cmp.Or(record.Key, recordKey(record.URL)), record); err != nil {
+		if err := tables.Put(out.Tx(), tables.Captures, cmp.Or(record.Key, tables.Key(record.URL)), record); err != nil {
 			return err
 		}
 	}
-	return put(out.Tx(), tableCrawl, archiveKey, end)
-}
-
-// WalkCaptures calls fn with each answer in the archive; see WalkResults. An
-// address that was fetched twice has the place of the last answer.
-func WalkCaptures(ctx context.Context, store *queue.Store, fn func(*Capture) error) error {
-	return walk(ctx, store, tableCaptures, fn)
+	return tables.Put(out.Tx(), tables.Crawl, archiveKey, end)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
@@ -58,7 +59,7 @@ func checkArchive(t *testing.T, store *queue.Store, dir string) map[string]*warc
 		}
 	}
 	captures := make(map[string]*crawler.Capture)
-	if err := crawler.WalkCaptures(t.Context(), store, func(c *crawler.Capture) error {
+	if err := inspect.WalkCaptures(t.Context(), store, func(c *crawler.Capture) error {
 		captures[c.URL] = c
 		if p := places[c.URL]; p.File != c.File || p.Offset != c.Offset || p.Length != c.Length {
 			t.Errorf("%s is at %+v, and its record says %+v", c.URL, p, c)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -91,7 +92,7 @@ func (c *Cookies) Keep(ctx context.Context, u weburl.URL, resp *stages.FetchResp
 		site.add(set)
 	}
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
-		if err := put(tx, tableCookies, u.RegistrableDomain(), site.stored); err != nil {
+		if err := tables.Put(tx, tables.Cookies, u.RegistrableDomain(), site.stored); err != nil {
 			return err
 		}
 	}
@@ -110,7 +111,7 @@ func (c *Cookies) siteLocked(ctx context.Context, u weburl.URL) (*siteJar, error
 	}
 	site := &siteJar{jar: jar}
 	var stored []setCookie
-	if _, err := get(ctx, c.Store, tableCookies, name, &stored); err != nil {
+	if _, err := tables.Get(ctx, c.Store, tables.Cookies, name, &stored); err != nil {
 		return nil, err
 	}
 	for _, set := range stored {

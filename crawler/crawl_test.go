@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -92,7 +93,7 @@ func TestCrawl(t *testing.T) {
 	if done, err := c.Done(ctx); err != nil || !done {
 		t.Errorf("Done = %v, %v", done, err)
 	}
-	st, err := crawler.ReadStatus(ctx, store)
+	st, err := inspect.ReadStatus(ctx, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func TestPageWithManyLinks(t *testing.T) {
 	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	st, err := crawler.ReadStatus(t.Context(), store)
+	st, err := inspect.ReadStatus(t.Context(), store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestRefusalsTakeNoTurn(t *testing.T) {
 		if took, want := time.Since(began), time.Duration(asked.Load())*crawler.DefaultDelay; took > want {
 			t.Errorf("took %v, and %d requests take %v", took, asked.Load(), want)
 		}
-		st, err := crawler.ReadStatus(t.Context(), store)
+		st, err := inspect.ReadStatus(t.Context(), store)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -95,10 +96,10 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 		if err != nil {
 			return err
 		}
-		if err := put(&tx, tableSeeds, r.Key(), r); err != nil {
+		if err := tables.Put(&tx, tables.Seeds, r.Key(), r); err != nil {
 			return err
 		}
-		tx.Put(tableOrigins, r.parsed.Origin(), nil)
+		tx.Put(tables.Origins, r.parsed.Origin(), nil)
 		tx.Enqueue(StageCrawl, item)
 		if (i+1)%seedsAtOnce == 0 || i == len(seeds)-1 {
 			if err := c.store.Commit(ctx, &tx); err != nil {
@@ -149,7 +150,7 @@ func (c *Crawler) run(ctx context.Context) error {
 
 // runGenerations runs the pipeline until it is done and nothing is deferred.
 func (c *Crawler) runGenerations(ctx context.Context) error {
-	politeness := c.options.Settings.politeness()
+	politeness := c.options.Settings.Politeness()
 	j := &rejoin{store: c.store, edge: c.visitor.Edges.Requests, polite: politeness}
 	if err := j.mend(ctx, "", ""); err != nil {
 		return err
@@ -170,7 +171,7 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 				if joining.Err() != nil {
 					return nil
 				}
-				left, err := c.store.Scan(joining, tableDeferred, "", "", 1)
+				left, err := c.store.Scan(joining, tables.Deferred, "", "", 1)
 				if err != nil && joining.Err() == nil {
 					return err
 				}
@@ -209,7 +210,7 @@ func (c *Crawler) begin(ctx context.Context) error {
 		return err
 	}
 	var tx queue.Tx
-	tx.Put(tableCrawl, savedKey, b)
+	tx.Put(tables.Crawl, savedKey, b)
 	if err := c.store.Commit(ctx, &tx); err != nil {
 		return err
 	}
@@ -218,7 +219,7 @@ func (c *Crawler) begin(ctx context.Context) error {
 
 // prepare makes the crawl's scope of all seeds.
 func (c *Crawler) prepare(ctx context.Context) error {
-	origins, err := seedOrigins(ctx, c.store)
+	origins, err := tables.SeedOrigins(ctx, c.store)
 	if err != nil {
 		return err
 	}
@@ -239,57 +240,11 @@ func (c *Crawler) prepare(ctx context.Context) error {
 	return c.visitor.openStore(ctx, c.store)
 }
 
-// seedOrigins returns an address of each origin that the crawl has a seed of.
-func seedOrigins(ctx context.Context, store *queue.Store) ([]weburl.URL, error) {
-	var all []weburl.URL
-	for from := ""; ; {
-		const limit = 1000
-		records, err := store.Scan(ctx, tableOrigins, from, "", limit)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range records {
-			u, err := weburl.Parse(r.Key)
-			if err != nil {
-				return nil, fmt.Errorf("record %s/%s: %w: %w", tableOrigins, r.Key, queue.ErrCorrupt, err)
-			}
-			all = append(all, u)
-		}
-		if len(records) < limit {
-			return all, nil
-		}
-		from = records[len(records)-1].Key + "\x00"
-	}
-}
-
-// WalkSeeds calls fn with each seed of the crawl in a store, in the order of their
-// addresses; see WalkResults.
-func WalkSeeds(ctx context.Context, store *queue.Store, fn func(*Request) error) error {
-	return walk(ctx, store, tableSeeds, fn)
-}
-
-// HasSeed reports whether the crawl in a store has a seed.
-func HasSeed(ctx context.Context, store *queue.Store, seed Request) (bool, error) {
-	if err := seed.normalize(weburl.URL{}); err != nil {
-		return false, err
-	}
-	var r Request
-	return get(ctx, store, tableSeeds, seed.Key(), &r)
-}
-
 // Done reports whether the crawl is complete.
-func (c *Crawler) Done(ctx context.Context) (bool, error) { return isDone(ctx, c.store) }
-
-// isDone reports whether the crawl in a store is complete: every generation is,
-// and nothing is deferred.
-func isDone(ctx context.Context, store *queue.Store) (bool, error) {
-	done, err := pipeline.Done(ctx, store)
-	if err != nil || !done {
-		return false, err
-	}
-	left, err := store.Scan(ctx, tableDeferred, "", "", 1)
-	return len(left) == 0, err
-}
+func (c *Crawler) Done(ctx context.Context) (bool, error) { return tables.Done(ctx, c.store) }
 
 // Settings returns the crawl's settings, with the defaults filled in.
 func (c *Crawler) Settings() Settings { return c.options.Settings }
+
+// Stages returns what the stages of a running crawl are doing.
+func (c *Crawler) Stages() []pipeline.StageStatus { return c.pipeline.Stages() }

@@ -3,11 +3,11 @@ package crawler
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -54,7 +54,7 @@ func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until 
 	r.failures += out.Failures()
 	r.deferred++
 	tx := out.Tx()
-	if err := put(tx, tableDeferred, deferredKey(host, &r), r); err != nil {
+	if err := tables.Put(tx, tables.Deferred, deferredKey(host, &r), r); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -65,7 +65,7 @@ func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until 
 		v.Options.logger().Warn("host does not answer as it should; the crawl goes on without it meanwhile", "host", host, "until", until.Format(time.RFC3339), "err", why)
 	}
 	v.sick.put(host, sick)
-	return put(tx, tableSick, host, sick)
+	return tables.Put(tx, tables.Sick, host, sick)
 }
 
 // rejoin brings deferred addresses back, until ctx ends.
@@ -97,30 +97,30 @@ func (j *rejoin) run(ctx context.Context) error {
 // due brings back what belongs to hosts whose time has come, and returns how many
 // hosts are sick.
 func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
-	err = walk(ctx, j.store, tableSick, func(s *SickHost) error {
+	err = tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
 		sick++
 		if now.Before(s.Until) {
 			return nil
 		}
 		var st polite.HostState
-		if _, err := get(ctx, j.store, tableHosts, s.Host, &st); err != nil {
+		if _, err := tables.Get(ctx, j.store, tables.Hosts, s.Host, &st); err != nil {
 			return err
 		}
 		var tx queue.Tx
-		waiting, err := j.store.Scan(ctx, tableDeferred, s.Host+" ", s.Host+"!", 1)
+		waiting, err := j.store.Scan(ctx, tables.Deferred, s.Host+" ", s.Host+"!", 1)
 		if err != nil {
 			return err
 		}
 		if len(waiting) > 0 && st.Failures > 0 && !st.GivenUp(&j.polite) {
 			// One of them, to see. What comes of it moves Until, or ends the failures.
 			s.Until = now.Add(5 * rejoinEvery)
-			if err := put(&tx, tableSick, s.Host, *s); err != nil {
+			if err := tables.Put(&tx, tables.Sick, s.Host, *s); err != nil {
 				return err
 			}
 			_, err := j.bring(ctx, &tx, s.Host, 1)
 			return err
 		}
-		tx.Delete(tableSick, s.Host)
+		tx.Delete(tables.Sick, s.Host)
 		for {
 			more, err := j.bring(ctx, &tx, s.Host, seedsAtOnce)
 			if err != nil {
@@ -138,13 +138,13 @@ func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
 // bring commits a transaction with up to limit deferred addresses of a host that
 // come back, and reports whether there may be more. tx is empty then.
 func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int) (more bool, err error) {
-	records, err := j.store.Scan(ctx, tableDeferred, host+" ", host+"!", limit)
+	records, err := j.store.Scan(ctx, tables.Deferred, host+" ", host+"!", limit)
 	if err != nil {
 		return false, err
 	}
 	for _, rec := range records {
 		var r Request
-		if _, err := get(ctx, j.store, tableDeferred, rec.Key, &r); err != nil {
+		if _, err := tables.Get(ctx, j.store, tables.Deferred, rec.Key, &r); err != nil {
 			return false, err
 		}
 		item, err := j.edge.Item(r)
@@ -152,7 +152,7 @@ func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int
 			return false, err
 		}
 		tx.Enqueue(StageCrawl, item)
-		tx.Delete(tableDeferred, rec.Key)
+		tx.Delete(tables.Deferred, rec.Key)
 	}
 	if err := j.store.Commit(ctx, tx); err != nil {
 		return false, err
@@ -166,20 +166,20 @@ func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int
 // among the sick.
 func (j *rejoin) mend(ctx context.Context, from, to string) error {
 	for {
-		records, err := j.store.Scan(ctx, tableDeferred, from, to, 1)
+		records, err := j.store.Scan(ctx, tables.Deferred, from, to, 1)
 		if err != nil || len(records) == 0 {
 			return err
 		}
 		host, _, _ := strings.Cut(records[0].Key, " ")
 		var s SickHost
-		ok, err := get(ctx, j.store, tableSick, host, &s)
+		ok, err := tables.Get(ctx, j.store, tables.Sick, host, &s)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			var tx queue.Tx
 			now := time.Now()
-			if err := put(&tx, tableSick, host, SickHost{Host: host, Since: now, Until: now}); err != nil {
+			if err := tables.Put(&tx, tables.Sick, host, SickHost{Host: host, Since: now, Until: now}); err != nil {
 				return err
 			}
 			if err := j.store.Commit(ctx, &tx); err != nil {
@@ -188,32 +188,6 @@ func (j *rejoin) mend(ctx context.Context, from, to string) error {
 		}
 		from = host + "!"
 	}
-}
-
-// backIdentity tells a request that comes back from what the frontier has seen.
-func (r *Request) backIdentity() string {
-	if r.deferred == 0 {
-		return ""
-	}
-	return "~" + strconv.Itoa(r.deferred)
-}
-
-// ReadSickHosts returns the hosts that are left alone for a while, limit at most,
-// in the order of their names.
-func ReadSickHosts(ctx context.Context, store *queue.Store, limit int) (all []SickHost, err error) {
-	records, err := store.Scan(ctx, tableSick, "", "", limit)
-	if err != nil {
-		return nil, err
-	}
-	for _, rec := range records {
-		var s SickHost
-		if ok, err := get(ctx, store, tableSick, rec.Key, &s); err != nil {
-			return nil, err
-		} else if ok {
-			all = append(all, s)
-		}
-	}
-	return all, nil
 }
 
 // groupOf is the host of a request, as the frontier groups them.

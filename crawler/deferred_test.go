@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -114,7 +115,7 @@ func TestSickHostsDoNotStopTheOthers(t *testing.T) {
 				t.Errorf("%s was asked twice within %v", host, d)
 			}
 		}
-		st, err := crawler.ReadStatus(t.Context(), store)
+		st, err := inspect.ReadStatus(t.Context(), store)
 		if err != nil {
 			t.Fatal(err)
 		}

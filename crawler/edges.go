@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
@@ -152,6 +153,6 @@ func (v *Visitor) function(f *Function) pipeline.Func[Visit] {
 // openStore reads what a visitor must know of the store before it begins.
 func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error) {
 	v.once.Do(v.init)
-	v.limit.fetched, err = counter(ctx, store, counterPages)
+	v.limit.fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
 	return err
 }

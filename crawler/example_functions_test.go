@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 	"github.com/seed-301537d8/weir/stages"
@@ -75,14 +76,14 @@ func ExampleFunction() {
 	if err := c.Run(ctx); err != nil {
 		log.Fatal(err)
 	}
-	err = crawler.WalkItems(ctx, store, "products", func(it *crawler.StoredItem) error {
+	err = inspect.WalkItems(ctx, store, "products", func(it *crawler.StoredItem) error {
 		fmt.Printf("%s\n", it.Value)
 		return nil
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	err = crawler.WalkFailures(ctx, store, func(f *crawler.Failure) error {
+	err = inspect.WalkFailures(ctx, store, func(f *crawler.Failure) error {
 		fmt.Printf("%s: %s: %s\n", strings.TrimPrefix(f.URL, site.URL), f.Reason, f.Detail)
 		return nil
 	})
@@ -139,7 +140,7 @@ func ExampleStage() {
 	if err := c.Run(ctx); err != nil {
 		log.Fatal(err)
 	}
-	err = crawler.WalkResults(ctx, store, func(r *crawler.Result) error {
+	err = inspect.WalkResults(ctx, store, func(r *inspect.Result) error {
 		fmt.Printf("%s, first word %s\n", r.Results["letters"], r.Tags.Sentences[0].Tokens[0].Text)
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -47,7 +48,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	err = crawler.WalkResults(ctx, store, func(r *crawler.Result) error {
+	err = inspect.WalkResults(ctx, store, func(r *inspect.Result) error {
 		word := r.Tags.Sentences[0].Tokens[0]
 		fmt.Printf("%s (generation %d): %s/%s …\n", r.Page.Title, r.Page.Generation, word.Text, word.Tag())
 		return nil
@@ -55,7 +56,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	err = crawler.WalkFailures(ctx, store, func(f *crawler.Failure) error {
+	err = inspect.WalkFailures(ctx, store, func(f *crawler.Failure) error {
 		fmt.Printf("one link is broken: %s\n", f.Reason)
 		return nil
 	})

@@ -123,7 +123,7 @@ func (o *offers) add(r Request, refused string) error {
 		return o.v.Recorder.Skip(o.out, &Skip{URL: r.URL, Reason: refused, From: o.from.URL})
 	}
 	o.queued[target] = true
-	identity := o.v.Options.identity(r)
+	identity := o.v.Options.FrontierKey(r)
 	if _, ok := o.v.known.get(identity); ok {
 		return nil
 	}

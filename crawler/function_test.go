@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
@@ -70,7 +71,7 @@ func crawlStore(t *testing.T, site fakeSite, make func() *crawler.Options, look 
 func lines(t *testing.T, store *queue.Store, name string) []string {
 	t.Helper()
 	var all []string
-	err := crawler.WalkItems(t.Context(), store, name, func(it *crawler.StoredItem) error {
+	err := inspect.WalkItems(t.Context(), store, name, func(it *crawler.StoredItem) error {
 		all = append(all, it.Key+" "+string(it.Value))
 		return nil
 	})
@@ -161,15 +162,15 @@ func TestFunctionsFollowLabelsRequestsAndItems(t *testing.T) {
 		if got := lines(t, store, "books"); !slices.Equal(got, want) {
 			t.Errorf("books:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		st, err := crawler.ReadStatus(t.Context(), store)
+		st, err := inspect.ReadStatus(t.Context(), store)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if st.Pages != 7 || st.Failures != 0 || !slices.Equal(st.Items, []crawler.ItemStatus{{Name: "books", Count: 4}}) {
+		if st.Pages != 7 || st.Failures != 0 || !slices.Equal(st.Items, []inspect.ItemStatus{{Name: "books", Count: 4}}) {
 			t.Errorf("status %+v, want 7 pages, of them two of the API, and 4 books", st)
 		}
-		e, err := crawler.Explain(t.Context(), store, "http://library.example/api")
-		if err != nil || e.State != crawler.StateUnknown || len(e.Others) != 2 || e.Others[0].Page == nil || e.Others[0].Page.Method != http.MethodPost {
+		e, err := inspect.Explain(t.Context(), store, "http://library.example/api", nil)
+		if err != nil || e.State != inspect.StateUnknown || len(e.Others) != 2 || e.Others[0].Page == nil || e.Others[0].Page.Method != http.MethodPost {
 			t.Errorf("of an address that was asked by POST twice: %+v, %v", e, err)
 		}
 		if _, err := store.Get(t.Context(), "skips", "http://library.example/about"); !errors.Is(err, queue.ErrNotFound) {
@@ -296,8 +297,8 @@ func TestFunctionFaultsCostTheirPages(t *testing.T) {
 			if f.Reason != want.reason || !strings.Contains(f.Detail, want.says) || f.Attempts != want.attempts {
 				t.Errorf("%s: failed with %s: %s, after %d attempts; want %s: %s, after %d", name, f.Reason, f.Detail, f.Attempts, want.reason, want.says, want.attempts)
 			}
-			e, err := crawler.Explain(t.Context(), store, "http://site.example/"+name)
-			if err != nil || e.State != crawler.StateFailed {
+			e, err := inspect.Explain(t.Context(), store, "http://site.example/"+name, nil)
+			if err != nil || e.State != inspect.StateFailed {
 				t.Errorf("%s is %+v, %v, want failed", name, e, err)
 			}
 		}
@@ -457,12 +458,12 @@ func TestFunctionWithAQueue(t *testing.T) {
 			t.Errorf("books %q, want %q", got, want)
 		}
 		for name, want := range map[string]string{"/fails": "no price", "/judges": "judges the answer"} {
-			e, err := crawler.Explain(t.Context(), store, "http://site.example"+name)
+			e, err := inspect.Explain(t.Context(), store, "http://site.example"+name, nil)
 			if err != nil || e.Page == nil || len(e.Dead) != 1 || !strings.Contains(e.Dead[0].Reason, want) {
 				t.Errorf("%s is %+v, %v; want a page, and a dead letter that says %q", name, e, err, want)
 			}
 		}
-		st, err := crawler.ReadStatus(t.Context(), store)
+		st, err := inspect.ReadStatus(t.Context(), store)
 		if err != nil || len(st.Generations) != 2 || st.Queues[len(st.Queues)-1].Name != "slow" {
 			t.Errorf("status %+v, %v", st, err)
 		}
@@ -506,7 +507,7 @@ func TestStagesOfAllKinds(t *testing.T) {
 	crawlStore(t, site, options, func(store *queue.Store) {
 		defer close(release)
 		var kept []string
-		err := crawler.WalkResults(t.Context(), store, func(r *crawler.Result) error {
+		err := inspect.WalkResults(t.Context(), store, func(r *inspect.Result) error {
 			line := r.Page.URL + " " + string(r.Results["count"])
 			if r.Text != nil {
 				line += " " + r.Text.Text + " " + r.Text.Method
@@ -526,7 +527,7 @@ func TestStagesOfAllKinds(t *testing.T) {
 			t.Errorf("kept\n%s\nwant\n%s", strings.Join(kept, "\n"), strings.Join(want, "\n"))
 		}
 		for name, want := range map[string]string{"/panics": "panic: out of range", "/hangs": "taken too long"} {
-			e, err := crawler.Explain(t.Context(), store, "http://site.example"+name)
+			e, err := inspect.Explain(t.Context(), store, "http://site.example"+name, nil)
 			if err != nil || len(e.Dead) != 1 || !strings.Contains(e.Dead[0].Reason, want) {
 				t.Errorf("%s has the dead letters %+v, %v; want one that says %q", name, e.Dead, err, want)
 			}
@@ -558,7 +559,7 @@ func TestItemsOfOneKeyAreCountedOnce(t *testing.T) {
 		}
 	}
 	crawlStore(t, site, options, func(store *queue.Store) {
-		st, err := crawler.ReadStatus(t.Context(), store)
+		st, err := inspect.ReadStatus(t.Context(), store)
 		if err != nil || st.Pages != hosts+1 || st.Items[0].Count != keys {
 			t.Errorf("status %+v, %v, want %d pages and %d items", st, err, hosts+1, keys)
 		}

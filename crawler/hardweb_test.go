@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/hardweb"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
@@ -39,7 +40,7 @@ func TestTortureSite(t *testing.T) {
 	for i, tc := range site.Cases {
 		t.Run(tc.Name, func(t *testing.T) {
 			wrong, err := site.Check(i, func(url string) (hardweb.Outcome, error) {
-				e, err := crawler.Explain(t.Context(), store, url)
+				e, err := inspect.Explain(t.Context(), store, url, nil)
 				if err != nil {
 					return hardweb.Outcome{}, err
 				}
@@ -55,7 +56,7 @@ func TestTortureSite(t *testing.T) {
 	}
 }
 
-func outcomeOf(e *crawler.Explanation) (o hardweb.Outcome) {
+func outcomeOf(e *inspect.Explanation) (o hardweb.Outcome) {
 	switch {
 	case e.Page != nil:
 		o.Page, o.Title = true, e.Page.Title

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -50,7 +51,7 @@ func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResp
 		return after, nil // the queue's own delay does it
 	}
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
-		if err := put(tx, tableHosts, host, after); err != nil {
+		if err := tables.Put(tx, tables.Hosts, host, after); err != nil {
 			return after, err
 		}
 		if after.NotBefore.After(usual) && !after.GivenUp(&h.Options) && !after.Deferred {
@@ -122,7 +123,7 @@ func (h *Hosts) SetCrawlDelay(ctx context.Context, host string, delay time.Durat
 	}
 	if delay > 0 {
 		for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
-			if err := put(tx, tableHosts, host, state); err != nil {
+			if err := tables.Put(tx, tables.Hosts, host, state); err != nil {
 				return 0, err
 			}
 		}
@@ -137,6 +138,6 @@ func (h *Hosts) stateLocked(ctx context.Context, host string) (polite.HostState,
 		return st, nil
 	}
 	var st polite.HostState
-	_, err := get(ctx, h.Store, tableHosts, host, &st)
+	_, err := tables.Get(ctx, h.Store, tables.Hosts, host, &st)
 	return st, err
 }

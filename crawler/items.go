@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -130,11 +131,6 @@ func valueTypeOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-func itemCounter(name string) string { return "items/" + name }
-
-// itemTable is the table of items of a name.
-func itemTable(name string) string { return "items/" + name }
-
 // itemWriter adds items to the transactions of their pages. That each is counted
 // once although two pages may write it at the same moment is its work: the second
 // one is put off until the first is through.
@@ -176,7 +172,7 @@ func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.
 		if key == "" {
 			key = fmt.Sprintf("%s#%d", page, i+1)
 		}
-		keys[i] = recordKey(key)
+		keys[i] = tables.Key(key)
 		last[it.name+"/"+keys[i]] = i
 	}
 	for i, it := range items {
@@ -184,7 +180,7 @@ func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.
 		if last[id] != i {
 			continue
 		}
-		isNew, err := w.reserve(ctx, store, id, itemTable(it.name), keys[i], page)
+		isNew, err := w.reserve(ctx, store, id, tables.Items(it.name), keys[i], page)
 		if err != nil {
 			return undo, err
 		}
@@ -193,9 +189,9 @@ func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.
 		if err != nil {
 			return undo, err
 		}
-		out.Tx().Put(itemTable(it.name), keys[i], b)
+		out.Tx().Put(tables.Items(it.name), keys[i], b)
 		if isNew {
-			out.Tx().Add(tableCrawl, itemCounter(it.name), 1)
+			out.Tx().Add(tables.Crawl, tables.ItemCounter(it.name), 1)
 		}
 	}
 	out.OnCommit(func() {

@@ -1,12 +1,11 @@
 package crawler
 
 import (
-	"context"
 	"fmt"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/pipeline"
-	"github.com/seed-301537d8/weir/queue"
 )
 
 // Notice is something that an operator should know of an address though it is no
@@ -29,13 +28,7 @@ func (v *Visitor) notice(out *pipeline.Out, n Notice) error {
 	if err != nil {
 		return fmt.Errorf("encode notice of %s: %w", n.URL, err)
 	}
-	out.Tx().Put(tableNotices, n.Kind+"/"+recordKey(n.URL), b)
+	out.Tx().Put(tables.Notices, n.Kind+"/"+tables.Key(n.URL), b)
 	v.Options.logger().Warn(n.Text, "kind", n.Kind, "url", n.URL)
 	return nil
-}
-
-// WalkNotices calls fn with each notice of a crawl, by kind and address; see
-// WalkResults.
-func WalkNotices(ctx context.Context, store *queue.Store, fn func(*Notice) error) error {
-	return walk(ctx, store, tableNotices, fn)
 }

@@ -110,7 +110,7 @@ func (o *Options) important(origin string) bool { return o.origins[origin] }
 // withDefaults fills in the settings' defaults and says what cannot be, by name.
 func (o Options) withDefaults() (Options, error) {
 	var err error
-	if o.Settings, err = o.Settings.withDefaults(); err != nil {
+	if o.Settings, err = o.Settings.WithDefaults(); err != nil {
 		return o, err
 	}
 	o.Seeds = slices.Clone(o.Seeds)

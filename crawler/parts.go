@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
@@ -72,25 +73,25 @@ type Records struct {
 func (s *Records) Page(ctx context.Context, out *pipeline.Out, key string, page *Page) error {
 	tx := out.Tx()
 	if page.Digest != "" && page.Bytes > 0 {
-		first, err := s.Store.Get(ctx, tableDigests, page.Digest)
+		first, err := s.Store.Get(ctx, tables.Digests, page.Digest)
 		switch {
 		case errors.Is(err, queue.ErrNotFound):
-			tx.Put(tableDigests, page.Digest, []byte(page.URL))
+			tx.Put(tables.Digests, page.Digest, []byte(page.URL))
 		case err != nil:
 			return err
 		case string(first) != page.URL:
 			page.DuplicateOf = string(first)
 		}
 	}
-	tx.Add(tableCrawl, counterPages, 1)
-	tx.Add(tableCrawl, generationCounter(page.Generation, counterPages), 1)
+	tx.Add(tables.Crawl, tables.CounterPages, 1)
+	tx.Add(tables.Crawl, tables.GenerationCounter(page.Generation, tables.CounterPages), 1)
 	for {
 		b, err := codec.Encode(*page)
 		if err != nil {
 			return fmt.Errorf("encode record of %s: %w", page.URL, err)
 		}
 		if len(b) <= s.Store.MaxItem()/3 || len(page.Links) == 0 {
-			tx.Put(tablePages, key, b)
+			tx.Put(tables.Pages, key, b)
 			return nil
 		}
 		keep := len(page.Links) / 2
@@ -102,23 +103,23 @@ func (s *Records) Page(ctx context.Context, out *pipeline.Out, key string, page 
 // Failure adds the record of an address that is given up.
 func (s *Records) Failure(out *pipeline.Out, key string, f *Failure) error {
 	tx := out.Tx()
-	tx.Add(tableCrawl, counterFailures, 1)
-	tx.Add(tableCrawl, generationCounter(f.Generation, counterFailures), 1)
-	return put(tx, tableFailures, key, *f)
+	tx.Add(tables.Crawl, tables.CounterFailures, 1)
+	tx.Add(tables.Crawl, tables.GenerationCounter(f.Generation, tables.CounterFailures), 1)
+	return tables.Put(tx, tables.Failures, key, *f)
 }
 
 // Skip adds the record of a link that is not followed. What was recorded lately is
 // not written again.
 func (s *Records) Skip(out *pipeline.Out, skip *Skip) error {
-	key := recordKey(skip.URL)
+	key := tables.Key(skip.URL)
 	if _, ok := s.skips.get(key); ok {
 		return nil
 	}
 	b, err := codec.Encode(*skip)
 	if err != nil {
-		return fmt.Errorf("encode record of %s/%s: %w", tableSkips, key, err)
+		return fmt.Errorf("encode record of %s/%s: %w", tables.Skips, key, err)
 	}
-	out.PutAhead(tableSkips, key, b)
+	out.PutAhead(tables.Skips, key, b)
 	out.OnCommit(func() { s.skips.put(key, true) })
 	return nil
 }

@@ -2,45 +2,16 @@ package crawler
 
 import (
 	"cmp"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/seed-301537d8/weir/internal/codec"
-	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
-)
-
-// The tables of a crawl. Keys are addresses, shortened if they are very long;
-// see recordKey.
-const (
-	tableCrawl    = "crawl"    // settings and counters
-	tablePages    = "pages"    // Page
-	tableFailures = "failures" // Failure
-	tableSkips    = "skips"    // Skip
-	tableTexts    = "texts"    // Text
-	tableTags     = "tags"     // Tags
-	tableResults  = "results"  // of other stages: stage/address
-	tableRobots   = "robots"   // robots.Policy, by origin
-	tableHosts    = "hosts"    // polite.HostState, by host
-	tableDeferred = "deferred" // Request, by host and key
-	tableSick     = "sick"     // SickHost, by host
-	tableNotices  = "notices"  // Notice
-	tablePatterns = "patterns" // how many addresses of a scope.Pattern were fetched
-	tableDigests  = "digests"  // address of the first page with a content
-	tableCaptures = "captures" // Capture
-	tableCookies  = "cookies"  // by registrable domain
-	tableSeeds    = "seeds"    // Request
-	tableOrigins  = "origins"  // of the seeds; no content
-	// and "items/…", StoredItem, a table for each name
 )
 
 // Page is the record of an address that was fetched: a success, or a redirect,
@@ -244,42 +215,7 @@ func (d *Doc) key() string {
 	if d.Key != "" {
 		return d.Key
 	}
-	return recordKey(d.URL)
-}
-
-// recordKey is the key of an address in a table.
-func recordKey(url string) string {
-	const keep = 480
-	if len(url) <= keep+64 {
-		return url
-	}
-	sum := sha256.Sum256([]byte(url))
-	return url[:keep] + "#" + hex.EncodeToString(sum[:16])
-}
-
-// put adds a record to a transaction, compressed where it pays.
-func put[T any](tx *queue.Tx, table, key string, v T) error {
-	b, err := codec.Encode(v)
-	if err != nil {
-		return fmt.Errorf("encode record of %s/%s: %w", table, key, err)
-	}
-	tx.Put(table, key, b)
-	return nil
-}
-
-// get reads a record. It reports false if there is none.
-func get[T any](ctx context.Context, store *queue.Store, table, key string, v *T) (bool, error) {
-	b, err := store.Get(ctx, table, key)
-	if errors.Is(err, queue.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := codec.Decode(b, v); err != nil {
-		return false, fmt.Errorf("record %s/%s: %w: %w", table, key, queue.ErrCorrupt, err)
-	}
-	return true, nil
+	return tables.Key(d.URL)
 }
 
 // textOf keeps of an extracted text what is stored.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
@@ -54,7 +55,7 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 		}
 		next.Header.Set("Cookie", next.cookies)
 	}
-	next.exact = v.Options.identity(next) == v.Options.identity(r)
+	next.exact = v.Options.FrontierKey(next) == v.Options.FrontierKey(r)
 	// A seed that moves to another host takes the scope with it no farther
 	// than to the page itself.
 	d := v.Scope.Decide(to, r.Depth)
@@ -74,7 +75,7 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 			}
 		}
 	}
-	out.Tx().Add(tableCrawl, counterRedirects, 1)
+	out.Tx().Add(tables.Crawl, tables.CounterRedirects, 1)
 	return true, v.keep(ctx, out, r, page)
 }
 

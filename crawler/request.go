@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -145,13 +146,16 @@ func (r *Request) variant() string {
 }
 
 // Key returns the key of the records about what the request fetches.
-func (r *Request) Key() string { return recordKey(r.URL + r.variant()) }
+func (r Request) Key() string {
+	_ = r.normalize(weburl.URL{}) // one that cannot be has no records
+	return tables.Key(r.URL + r.variant())
+}
 
 // edge returns the frontier.
 func newFrontier(o *Options) *pipeline.Edge[Request] {
 	s := &o.Settings
 	e := pipeline.NewEdge[Request](StageCrawl)
-	e.Key = o.identity
+	e.Key = o.FrontierKey
 	e.Priority = func(r Request) int { return r.Priority }
 	e.Group = func(r Request) string {
 		u, err := r.address()
@@ -167,14 +171,15 @@ func newFrontier(o *Options) *pipeline.Edge[Request] {
 	return e
 }
 
-// identity is the key of a request in the frontier: what its page is known by.
-func (o *Options) identity(r Request) string {
+// FrontierKey returns the key of a request in the queue [StageCrawl]: what its page
+// is known by.
+func (o *Options) FrontierKey(r Request) string {
 	u, err := r.address()
 	if err != nil {
 		return r.URL
 	}
 	if r.exact {
-		return "=" + r.URL + r.variant() + r.backIdentity()
+		return tables.BackKey(tables.ExactKey(r.URL+r.variant()), r.deferred)
 	}
 	name := ""
 	if o.Identity != nil {
@@ -183,7 +188,7 @@ func (o *Options) identity(r Request) string {
 	if name == "" {
 		name = u.Canonical(&o.Settings.Identity).String()
 	}
-	return name + r.variant() + r.backIdentity()
+	return tables.BackKey(name+r.variant(), r.deferred)
 }
 
 // Flags of a stored request.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -92,7 +93,7 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 	origin := u.Origin()
 	previous, ok := f.recent.get(origin)
 	if !ok {
-		if b, err := f.Store.Get(ctx, tableRobots, origin); err == nil {
+		if b, err := f.Store.Get(ctx, tables.Robots, origin); err == nil {
 			p := new(robots.Policy)
 			if p.UnmarshalBinary(b) == nil && strings.EqualFold(p.Rules.Agent(), f.Agent) {
 				previous = p
@@ -148,7 +149,7 @@ func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Pol
 		return err
 	}
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
-		tx.Put(tableRobots, u.Origin(), b)
+		tx.Put(tables.Robots, u.Origin(), b)
 	}
 	var delay time.Duration
 	if f.Politeness != nil {

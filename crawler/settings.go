@@ -3,7 +3,6 @@ package crawler
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -150,8 +149,9 @@ const (
 // ErrSettings is returned for settings that cannot be.
 var ErrSettings = errors.New("invalid crawl settings")
 
-// withDefaults fills in the defaults and checks the rest.
-func (s Settings) withDefaults() (Settings, error) {
+// WithDefaults returns the settings with each default in its place, or an error that
+// wraps [ErrSettings] if they cannot be. What New is given need not have been there.
+func (s Settings) WithDefaults() (Settings, error) {
 	s.Stages = slices.Clone(s.stages())
 	for i := range s.Stages {
 		s.Stages[i].Go = s.Stages[i].Go || s.Stages[i].Func != nil
@@ -185,8 +185,8 @@ func (s *Settings) stages() []Stage {
 	return s.Stages
 }
 
-// politeness returns the rules for hosts.
-func (s *Settings) politeness() polite.Options {
+// Politeness returns the rules for hosts.
+func (s *Settings) Politeness() polite.Options {
 	// Waits double, so all of them together are twice the last one.
 	o := polite.Options{MinDelay: s.Delay, MaxBackoff: max(cmp.Or(s.GiveUp, DefaultGiveUp)/2, time.Second)}
 	if s.grace() > 0 {
@@ -246,62 +246,4 @@ func (s *Settings) check() error {
 // Runs reports whether a stage is among the settings' stages.
 func (s *Settings) Runs(stage string) bool {
 	return slices.ContainsFunc(s.stages(), func(st Stage) bool { return st.Name == stage })
-}
-
-// Change is a setting that a run was given and that differs from the stored
-// one.
-type Change struct {
-	Name     string
-	Old, New string
-}
-
-func (c Change) String() string { return fmt.Sprintf("%s: %s, was %s", c.Name, c.New, c.Old) }
-
-// Diff returns what changes from one Settings to another.
-func Diff(before, after Settings) []Change {
-	before, _ = before.withDefaults()
-	after, _ = after.withDefaults()
-	fields := func(s Settings) map[string]any {
-		b, err := json.Marshal(s)
-		if err != nil {
-			return nil
-		}
-		var m map[string]any
-		if json.Unmarshal(b, &m) != nil {
-			return nil
-		}
-		delete(m, "scope")
-		return m
-	}
-	old, now := fields(before), fields(after)
-	names := make(map[string]bool)
-	for name := range old {
-		names[name] = true
-	}
-	for name := range now {
-		names[name] = true
-	}
-	show := func(v any) string {
-		if v == nil {
-			return "not set"
-		}
-		b, _ := json.Marshal(v)
-		return string(b)
-	}
-	var changes []Change
-	for name := range names {
-		o, n := show(old[name]), show(now[name])
-		if name == "delay" {
-			o, n = before.Delay.String(), after.Delay.String()
-		}
-		if o != n {
-			changes = append(changes, Change{name, o, n})
-		}
-	}
-	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
-	for _, d := range scope.Diff(&before.Scope, &after.Scope) {
-		name, rest, _ := strings.Cut(d, ":")
-		changes = append(changes, Change{"scope " + name, "", strings.TrimSpace(rest)})
-	}
-	return changes
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/internal/websim"
@@ -277,7 +278,7 @@ func checkCrawl(t *testing.T, store *queue.Store, want websim.Expected, texts bo
 		checkTexts[crawler.Tags](t, store, "tags", want)
 	}
 	checkGenerations(t, store, want, texts)
-	st, err := crawler.ReadStatus(ctx, store)
+	st, err := inspect.ReadStatus(ctx, store)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -72,7 +73,7 @@ func (c *Crawler) saved() *Stored {
 // Load returns what a store holds of its crawl's options. It returns an error that
 // wraps queue.ErrNotFound if it holds no crawl.
 func Load(ctx context.Context, store *queue.Store) (*Stored, error) {
-	b, err := store.Get(ctx, tableCrawl, savedKey)
+	b, err := store.Get(ctx, tables.Crawl, savedKey)
 	if err != nil {
 		return nil, fmt.Errorf("load crawl: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
@@ -33,7 +34,7 @@ func (s *docStage) work(ctx context.Context, d Doc, out *pipeline.Out) error {
 	case s.Name == StageExtract:
 		err = s.extract(ctx, &d, out)
 	default:
-		err = put(out.Tx(), tableTags, d.key(), TagText(d.Text, d.Language))
+		err = tables.Put(out.Tx(), tables.Tags, d.key(), TagText(d.Text, d.Language))
 	}
 	if err != nil {
 		return err
@@ -70,7 +71,7 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 func (s *docStage) keepText(t Text, d *Doc, out *pipeline.Out) error {
 	d.Title, d.Text, d.Language = t.Title, t.Text, t.Language
 	d.HTML, d.parse, d.ContentType = nil, nil, ""
-	return put(out.Tx(), tableTexts, d.key(), t)
+	return tables.Put(out.Tx(), tables.Texts, d.key(), t)
 }
 
 // TagText tags a text in a language, given by its code.
@@ -182,8 +183,8 @@ func (s *docStage) keepResult(result json.RawMessage, d *Doc, out *pipeline.Out)
 		if err := t.validate(); err != nil {
 			return fmt.Errorf("result of stage %s: %w", s.Name, err)
 		}
-		return put(out.Tx(), tableTags, d.key(), t)
+		return tables.Put(out.Tx(), tables.Tags, d.key(), t)
 	}
 	d.Results = result
-	return put(out.Tx(), tableResults, s.Name+"/"+d.key(), result)
+	return tables.Put(out.Tx(), tables.Results, s.Name+"/"+d.key(), result)
 }

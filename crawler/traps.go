@@ -2,9 +2,9 @@ package crawler
 
 import (
 	"context"
-	"strings"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -33,7 +33,7 @@ func (t *traps) trapped(ctx context.Context, u weburl.URL) (why string, p scope.
 	}
 	n, ok := t.recent.get(p.Key)
 	if !ok {
-		if n, err = readCounter(ctx, t.store, tablePatterns, recordKey(p.Key)); err != nil {
+		if n, err = tables.Counter(ctx, t.store, tables.Patterns, tables.Key(p.Key)); err != nil {
 			return "", p, err
 		}
 		t.recent.put(p.Key, n)
@@ -49,7 +49,7 @@ func (t *traps) count(p scope.Pattern, out *pipeline.Out) {
 	if p.Key == "" {
 		return
 	}
-	out.Tx().Add(tablePatterns, recordKey(p.Key), 1)
+	out.Tx().Add(tables.Patterns, tables.Key(p.Key), 1)
 	out.OnCommit(func() {
 		if n, ok := t.recent.get(p.Key); ok {
 			t.recent.put(p.Key, n+1)
@@ -57,33 +57,7 @@ func (t *traps) count(p scope.Pattern, out *pipeline.Out) {
 	})
 }
 
-// counterTrap is the counter of the addresses that a rule against traps has
-// refused.
-const counterTrap = "trap/"
-
 // countTrap counts a refusal.
 func countTrap(out *pipeline.Out, rule string) {
-	out.Tx().Add(tableCrawl, counterTrap+rule, 1)
-}
-
-// TrapStatus is how many addresses a rule against traps has refused.
-type TrapStatus struct {
-	Rule string `json:"rule"`
-	Hits int64  `json:"hits"`
-}
-
-// readTraps returns the hits of each rule, by its name.
-func readTraps(ctx context.Context, store *queue.Store) (all []TrapStatus, err error) {
-	records, err := store.Scan(ctx, tableCrawl, counterTrap, counterTrap+"\xff", 100)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range records {
-		n, err := queue.ParseCounter(r.Value)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, TrapStatus{strings.TrimPrefix(r.Key, counterTrap), n})
-	}
-	return all, nil
+	out.Tx().Add(tables.Crawl, tables.CounterTrap+rule, 1)
 }

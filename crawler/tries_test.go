@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -61,7 +62,7 @@ func TestDeathsAreNoFailures(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		st, err := crawler.ReadStatus(t.Context(), store)
+		st, err := inspect.ReadStatus(t.Context(), store)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/crawler/sitemap"
@@ -87,7 +88,7 @@ func (v *Visitor) init() {
 		v.Fetcher, v.closer = f, append(v.closer, f.CloseIdle)
 	}
 	if v.Politeness == nil {
-		v.Politeness = &Hosts{Store: v.Store, Options: s.politeness(), Grace: s.grace()}
+		v.Politeness = &Hosts{Store: v.Store, Options: s.Politeness(), Grace: s.grace()}
 	}
 	if v.Cookies == nil && s.Cookies {
 		v.Cookies = &Cookies{Store: v.Store}
@@ -150,7 +151,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	}
 	r.URL, r.parsed = u.String(), u // whoever seeded it
 	// Whoever is visited is in the queue's seen-set, for good.
-	v.known.put(v.Options.identity(r), true)
+	v.known.put(v.Options.FrontierKey(r), true)
 	if v.limit.reached() {
 		return v.refuseForLimit(out, r)
 	}
@@ -164,7 +165,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	}
 	if r.Sitemap && r.nesting > 0 {
 		pattern.Key = hostOfSitemaps(u)
-		if n, err := readCounter(ctx, v.Store, tablePatterns, recordKey(pattern.Key)); err != nil {
+		if n, err := tables.Counter(ctx, v.Store, tables.Patterns, tables.Key(pattern.Key)); err != nil {
 			return err
 		} else if n >= maxSitemaps {
 			countTrap(out, "sitemaps")
@@ -282,12 +283,12 @@ func (v *Visitor) refuse(out *pipeline.Out, r Request, reason, detail string) er
 // itself, which is no failure.
 func (v *Visitor) leaveOut(out *pipeline.Out, r Request, why string) error {
 	out.GroupUnused()
-	out.Tx().Add(tableCrawl, counterLeftOut, 1)
+	out.Tx().Add(tables.Crawl, tables.CounterLeftOut, 1)
 	return v.Recorder.Skip(out, &Skip{URL: r.URL, Reason: why, From: r.Referrer})
 }
 
 func (v *Visitor) refuseForLimit(out *pipeline.Out, r Request) error {
-	out.Tx().Add(tableCrawl, counterMaxPages, 1)
+	out.Tx().Add(tables.Crawl, tables.CounterMaxPages, 1)
 	return v.leaveOut(out, r, fmt.Sprintf("%s: %d pages have been fetched, which is the limit", ReasonMaxPages, v.limit.max))
 }
 
@@ -302,7 +303,7 @@ func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 	if e == nil {
 		return err
 	}
-	politeness := v.Options.Settings.politeness()
+	politeness := v.Options.Settings.Politeness()
 	if e.Permanent && r.guess {
 		return v.noSitemap(out, r, string(e.Reason))
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/command"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
@@ -300,8 +301,8 @@ func TestCrawlAndWhatItLeaves(t *testing.T) {
 		}
 	})
 	t.Run("pages", func(t *testing.T) {
-		pages := make(map[string]crawler.PageRow)
-		for _, p := range lines[crawler.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
+		pages := make(map[string]inspect.PageRow)
+		for _, p := range lines[inspect.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
 			pages[strings.TrimPrefix(p.URL, s.URL)] = p
 		}
 		a := pages["/a"]
@@ -334,7 +335,7 @@ func TestCrawlAndWhatItLeaves(t *testing.T) {
 		}
 	})
 	t.Run("links", func(t *testing.T) {
-		links := lines[crawler.LinkRow](t, must(t, "export", "--dir", dir, "links"))
+		links := lines[inspect.LinkRow](t, must(t, "export", "--dir", dir, "links"))
 		if len(links) != 9 || links[0].From != s.URL+"/" || links[0].To != s.URL+"/a" || links[0].Anchor != "to /a" {
 			t.Errorf("links %+v", links)
 		}
@@ -390,8 +391,8 @@ func TestCrawlAndWhatItLeaves(t *testing.T) {
 				t.Errorf("why %s has no %q:\n%s", address, want, text)
 			}
 		}
-		e := lines[crawler.Explanation](t, must(t, "why", "--dir", dir, s.URL+"/missing", "--json"))[0]
-		if e.State != crawler.StateFailed || e.Failure == nil || e.Failure.Status != 404 {
+		e := lines[inspect.Explanation](t, must(t, "why", "--dir", dir, s.URL+"/missing", "--json"))[0]
+		if e.State != inspect.StateFailed || e.Failure == nil || e.Failure.Status != 404 {
 			t.Errorf("why --json: %+v", e)
 		}
 	})
@@ -460,7 +461,7 @@ func TestCommandsDuringACrawl(t *testing.T) {
 			go func() { done <- weirContext(t, t.Context(), "", s.crawlArgs(dir)...) }()
 			<-s.reached
 
-			st := lines[crawler.Status](t, must(t, "status", "--dir", dir, "--json"))[0]
+			st := lines[inspect.Status](t, must(t, "status", "--dir", dir, "--json"))[0]
 			if st.Done || st.Queues[0].Leased < 1 {
 				t.Errorf("status during the crawl: %+v", st)
 			}
@@ -473,7 +474,7 @@ func TestCommandsDuringACrawl(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if pages := lines[crawler.PageRow](t, string(b)); len(pages) == 0 {
+			if pages := lines[inspect.PageRow](t, string(b)); len(pages) == 0 {
 				t.Error("no page was exported during the crawl")
 			}
 			if text := must(t, "why", "--dir", dir, s.URL+"/b"); !strings.Contains(text, "being fetched") {
@@ -542,7 +543,7 @@ func TestStageInAnotherProgram(t *testing.T) {
 		t.Errorf("crawl says\n%s", out)
 	}
 	results := 0
-	for _, p := range lines[crawler.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
+	for _, p := range lines[inspect.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
 		if r, ok := p.Results["letters"]; ok && string(r) == fmt.Sprintf(`{"letters":%d}`, len(p.Text)) {
 			results++
 		}
@@ -550,7 +551,7 @@ func TestStageInAnotherProgram(t *testing.T) {
 	if results != 3 {
 		t.Errorf("%d results of the stage, want 3", results)
 	}
-	letters := lines[crawler.DeadItem](t, must(t, "dead", "--dir", dir, "list", "--json"))
+	letters := lines[inspect.DeadItem](t, must(t, "dead", "--dir", dir, "list", "--json"))
 	if len(letters) != 1 || letters[0].URL != s.URL+"/b" || !strings.Contains(letters[0].Reason, "afraid of otters") {
 		t.Fatalf("dead letters %+v", letters)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -495,7 +496,7 @@ func (a *app) seeds(ctx context.Context, l *live, begun bool, named []string) ([
 		return a.options.Seeds, nil
 	}
 	for _, own := range a.options.Seeds {
-		if known, err := crawler.HasSeed(ctx, l.store, own); known || err != nil {
+		if known, err := inspect.HasSeed(ctx, l.store, own); known || err != nil {
 			return a.options.Seeds, err
 		}
 	}
@@ -505,7 +506,7 @@ func (a *app) seeds(ctx context.Context, l *live, begun bool, named []string) ([
 // hasNewSeeds reports whether the crawl has not had one of the seeds before.
 func (r *crawlRun) hasNewSeeds(ctx context.Context) (bool, error) {
 	for _, s := range r.options.Seeds {
-		known, err := crawler.HasSeed(ctx, r.live.store, s)
+		known, err := inspect.HasSeed(ctx, r.live.store, s)
 		if err != nil || !known {
 			return err == nil, err
 		}
@@ -525,7 +526,7 @@ func (r *crawlRun) refusePrivate(ctx context.Context, before crawler.Settings) e
 	if s.AllowPrivate || !before.AllowPrivate {
 		return nil
 	}
-	return crawler.WalkSeeds(ctx, r.live.store, func(seed *crawler.Request) error {
+	return inspect.WalkSeeds(ctx, r.live.store, func(seed *crawler.Request) error {
 		return refusePrivate(s, []string{seed.URL})
 	})
 }

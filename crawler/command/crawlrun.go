@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
@@ -87,7 +88,7 @@ func newLogger(con *console, verbose bool) *slog.Logger {
 
 // announceResume says where a crawl that goes on stands, and what changes.
 func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, hasNewSeeds bool) error {
-	st, err := crawler.ReadProgress(ctx, r.live.store)
+	st, err := inspect.ReadProgress(ctx, r.live.store)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	default:
 		r.con.printf("Going on with the crawl in %s: %s so far, %s waiting.", dir, plural(st.Pages, "page"), count(waiting(st)))
 	}
-	changes := crawler.Diff(before, r.options.Settings)
+	changes := changesOf(before, r.options.Settings)
 	if len(changes) == 0 {
 		return nil
 	}
@@ -115,13 +116,13 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 }
 
 // changeLine says in a line what a change of settings means.
-func changeLine(c crawler.Change, before, after crawler.Settings) string {
-	if name, ok := strings.CutPrefix(c.Name, "scope "); ok {
-		return fmt.Sprintf("%s: %s (for links found from now on)", name, c.New)
+func changeLine(c change, before, after crawler.Settings) string {
+	if name, ok := strings.CutPrefix(c.name, "scope "); ok {
+		return fmt.Sprintf("%s: %s (for links found from now on)", name, c.now)
 	}
-	flag := "--" + strings.ReplaceAll(c.Name, "_", "-")
-	from, to, note := c.Old, c.New, "from now on"
-	switch c.Name {
+	flag := "--" + strings.ReplaceAll(c.name, "_", "-")
+	from, to, note := c.old, c.now, "from now on"
+	switch c.name {
 	case "max_pages":
 		note = "from now on; URLs given up at the old limit stay given up"
 	case "delay":
@@ -173,15 +174,15 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 }
 
 // run crawls, and returns how far it came.
-func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
+func (r *crawlRun) run(ctx context.Context) (inspect.Status, error) {
 	r.started = time.Now()
 	store := r.live.store
 	if err := r.crawler.Begin(ctx); err != nil {
-		return crawler.Status{}, err
+		return inspect.Status{}, err
 	}
-	st, err := crawler.ReadProgress(ctx, store)
+	st, err := inspect.ReadProgress(ctx, store)
 	if err != nil {
-		return crawler.Status{}, err
+		return inspect.Status{}, err
 	}
 	r.pages = st.Pages
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -198,13 +199,13 @@ func (r *crawlRun) run(ctx context.Context) (crawler.Status, error) {
 	end()
 	showing.Wait()
 	if err != nil {
-		return crawler.Status{}, err
+		return inspect.Status{}, err
 	}
-	return crawler.ReadStatus(context.WithoutCancel(ctx), store)
+	return inspect.ReadStatus(context.WithoutCancel(ctx), store)
 }
 
 // conclude prints the result, and returns what the exit code is to be.
-func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
+func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 	out, dir, name := r.app.out, r.live.dir, r.app.name
 	flag := dirArgument(dir)
 	if !st.Done {
@@ -264,7 +265,7 @@ func (r *crawlRun) conclude(ctx context.Context, st crawler.Status) error {
 // each kind at most.
 func (r *crawlRun) writeNotices(ctx context.Context, out io.Writer) error {
 	seen := make(map[string]int)
-	return crawler.WalkNotices(ctx, r.live.store, func(n *crawler.Notice) error {
+	return inspect.WalkNotices(ctx, r.live.store, func(n *crawler.Notice) error {
 		const most = 10
 		switch seen[n.Kind]++; {
 		case seen[n.Kind] <= most:
@@ -279,7 +280,7 @@ func (r *crawlRun) writeNotices(ctx context.Context, out io.Writer) error {
 // failedSeeds returns the failures of seeds, five at most.
 func (r *crawlRun) failedSeeds(ctx context.Context) ([]*crawler.Failure, error) {
 	var bad []*crawler.Failure
-	err := crawler.WalkFailures(ctx, r.live.store, func(f *crawler.Failure) error {
+	err := inspect.WalkFailures(ctx, r.live.store, func(f *crawler.Failure) error {
 		if f.Depth == 0 && f.Referrer == "" {
 			bad = append(bad, f)
 		}
@@ -309,7 +310,7 @@ func dirArgument(dir string) string {
 }
 
 // waiting is how many addresses the frontier holds.
-func waiting(st crawler.Status) int64 {
+func waiting(st inspect.Status) int64 {
 	if len(st.Queues) == 0 {
 		return 0
 	}
@@ -317,7 +318,7 @@ func waiting(st crawler.Status) int64 {
 	return q.Ready + q.Delayed + q.Leased + q.Later
 }
 
-func deadLetters(st crawler.Status) (n int64) {
+func deadLetters(st inspect.Status) (n int64) {
 	for _, q := range st.Queues {
 		n += q.Dead
 	}
@@ -326,7 +327,7 @@ func deadLetters(st crawler.Status) (n int64) {
 
 // writeGenerations writes a line for each generation; of many, the first and
 // the last ones.
-func writeGenerations(out io.Writer, all []crawler.GenerationStatus) {
+func writeGenerations(out io.Writer, all []inspect.GenerationStatus) {
 	const most = 20
 	t := newTable("generation", "URLs", "fetched", "failed", "took", "")
 	for i, g := range all {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -128,7 +129,7 @@ func listDead(ctx context.Context, l *live, stage string, asJSON bool, out io.Wr
 	p := &printer{w: out}
 	n := 0
 	for _, name := range names {
-		err := crawler.WalkDead(ctx, l.store, name, func(d crawler.DeadItem) error {
+		err := inspect.WalkDead(ctx, l.store, name, func(d *inspect.DeadItem) error {
 			n++
 			if asJSON {
 				return writeJSON(out, d)
@@ -183,7 +184,7 @@ func changeDead(ctx context.Context, l *live, stage string, ids []uint64, change
 // its dead letters if there are no ids.
 func findDead(ctx context.Context, store *queue.Store, name string, ids []uint64) ([]uint64, error) {
 	var found []uint64
-	err := crawler.WalkDead(ctx, store, name, func(d crawler.DeadItem) error {
+	err := inspect.WalkDead(ctx, store, name, func(d *inspect.DeadItem) error {
 		if _, ok := slices.BinarySearch(ids, d.ID); ok || len(ids) == 0 {
 			found = append(found, d.ID)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -182,7 +183,7 @@ func (r *crawlRun) demo(ctx context.Context, ports []int, begun bool) error {
 
 // demoDone reports whether the demo's crawl is complete.
 func (r *crawlRun) demoDone(ctx context.Context) (bool, error) {
-	st, err := crawler.ReadProgress(ctx, r.live.store)
+	st, err := inspect.ReadProgress(ctx, r.live.store)
 	if errors.Is(err, queue.ErrNotFound) {
 		return false, nil // it ended before it began
 	}
@@ -192,7 +193,7 @@ func (r *crawlRun) demoDone(ctx context.Context) (bool, error) {
 // showDemo prints what the demo has found.
 func (r *crawlRun) showDemo(ctx context.Context) error {
 	store := r.live.store
-	st, err := crawler.ReadStatus(ctx, store)
+	st, err := inspect.ReadStatus(ctx, store)
 	if err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func (r *crawlRun) showDemo(ctx context.Context) error {
 	writeGenerations(p, st.Generations)
 
 	found := newFindings()
-	if err := crawler.WalkResults(ctx, store, found.add); err != nil {
+	if err := inspect.WalkResults(ctx, store, found.add); err != nil {
 		return err
 	}
 	p.printf("\nA page of each language, its first sentences, and their words with tags:\n")
@@ -218,7 +219,7 @@ func (r *crawlRun) showDemo(ctx context.Context) error {
 	}
 	p.printf("\nWhat failed, and why:\n")
 	var failed string
-	err = crawler.WalkFailures(ctx, store, func(f *crawler.Failure) error {
+	err = inspect.WalkFailures(ctx, store, func(f *crawler.Failure) error {
 		failed = f.URL
 		p.printf("  %s  %s: %s\n", f.URL, f.Reason, f.Detail)
 		return nil
@@ -237,15 +238,15 @@ func (r *crawlRun) showDemo(ctx context.Context) error {
 
 // findings is what the demo shows of its pages.
 type findings struct {
-	example map[string]*crawler.Result
+	example map[string]*inspect.Result
 	phrases map[string]map[string]int
 }
 
 func newFindings() *findings {
-	return &findings{make(map[string]*crawler.Result), make(map[string]map[string]int)}
+	return &findings{make(map[string]*inspect.Result), make(map[string]map[string]int)}
 }
 
-func (f *findings) add(r *crawler.Result) error {
+func (f *findings) add(r *inspect.Result) error {
 	if r.Text == nil || r.Tags == nil {
 		return nil
 	}
@@ -282,7 +283,7 @@ func (f *findings) top(code string, n int) []string {
 }
 
 // writeSample writes the title of a page and its first two sentences.
-func writeSample(out io.Writer, r *crawler.Result) {
+func writeSample(out io.Writer, r *inspect.Result) {
 	row := r.Row()
 	fmt.Fprintf(out, "  %s (%s)\n", row.Title, row.Language)
 	for _, s := range r.Tags.Sentences[:min(2, len(r.Tags.Sentences))] {

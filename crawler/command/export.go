@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -119,24 +120,24 @@ func export(ctx context.Context, store *queue.Store, kind, format string, out io
 	case "pages":
 		if format == "conllu" {
 			n := 0
-			err = crawler.WalkResults(ctx, store, func(r *crawler.Result) error { n++; return writeConllu(buf, n, r) })
+			err = inspect.WalkResults(ctx, store, func(r *inspect.Result) error { n++; return writeConllu(buf, n, r) })
 			break
 		}
-		err = crawler.WalkResults(ctx, store, func(r *crawler.Result) error { return write(pageRecord(r.Row())) })
+		err = inspect.WalkResults(ctx, store, func(r *inspect.Result) error { return write(pageRecord(r.Row())) })
 	case "links":
-		err = crawler.WalkLinks(ctx, store, func(l crawler.LinkRow) error { return write(linkRecord(l)) })
+		err = inspect.WalkLinks(ctx, store, func(l *inspect.LinkRow) error { return write(linkRecord(*l)) })
 	case "failures":
-		err = crawler.WalkFailures(ctx, store, func(f *crawler.Failure) error { return write(failureRecord(*f)) })
+		err = inspect.WalkFailures(ctx, store, func(f *crawler.Failure) error { return write(failureRecord(*f)) })
 	case "captures":
-		err = crawler.WalkCaptures(ctx, store, func(c *crawler.Capture) error {
+		err = inspect.WalkCaptures(ctx, store, func(c *crawler.Capture) error {
 			if format == "cdxj" {
 				return writeCDXJ(buf, c)
 			}
 			return write(captureRecord(*c))
 		})
 	case "generations":
-		var st crawler.Status
-		if st, err = crawler.ReadStatus(ctx, store); err == nil {
+		var st inspect.Status
+		if st, err = inspect.ReadStatus(ctx, store); err == nil {
 			for _, g := range st.Generations {
 				if err = write(generationRecord(g)); err != nil {
 					break

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/stages/tag"
 	"github.com/seed-301537d8/weir/stages/warc"
@@ -89,11 +90,11 @@ func kindOf(r record) string {
 }
 
 type (
-	pageRecord       crawler.PageRow
-	linkRecord       crawler.LinkRow
+	pageRecord       inspect.PageRow
+	linkRecord       inspect.LinkRow
 	failureRecord    crawler.Failure
 	captureRecord    crawler.Capture
-	generationRecord crawler.GenerationStatus
+	generationRecord inspect.GenerationStatus
 )
 
 // cells of a page leave out the sentences; the links are in one column, with
@@ -163,7 +164,7 @@ func writeCDXJ(buf *bufio.Writer, c *crawler.Capture) error {
 
 // writeConllu writes the sentences of the n-th page. Sentence ids are unique in
 // the file: the number of the page, then that of the sentence.
-func writeConllu(buf *bufio.Writer, n int, r *crawler.Result) error {
+func writeConllu(buf *bufio.Writer, n int, r *inspect.Result) error {
 	if r.Tags == nil || r.Text == nil || len(r.Tags.Sentences) == 0 {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -30,7 +31,7 @@ func exportItems(ctx context.Context, store *queue.Store, name, format string, o
 	if format == "csv" {
 		err = itemsAsCSV(ctx, store, stored.Items[i], buf)
 	} else {
-		err = crawler.WalkItems(ctx, store, name, func(it *crawler.StoredItem) error {
+		err = inspect.WalkItems(ctx, store, name, func(it *crawler.StoredItem) error {
 			_, err := buf.Write(append(it.Value, '\n'))
 			return err
 		})
@@ -57,7 +58,7 @@ func itemsAsCSV(ctx context.Context, store *queue.Store, kind crawler.ItemKind, 
 	if err := w.Write(kind.Columns); err != nil {
 		return err
 	}
-	err := crawler.WalkItems(ctx, store, kind.Name, func(it *crawler.StoredItem) error {
+	err := inspect.WalkItems(ctx, store, kind.Name, func(it *crawler.StoredItem) error {
 		row := make([]string, len(kind.Columns))
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(it.Value, &fields) != nil { // no object: the value is all

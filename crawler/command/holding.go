@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -35,14 +36,15 @@ what is not: how many items, and the oldest of them.`,
 						return err
 					}
 				}
-				sick, err := crawler.ReadSickHosts(ctx, l.store, 20)
-				if err != nil {
-					return err
-				}
-				for _, s := range sick {
+				named := 0
+				err = inspect.WalkSickHosts(ctx, l.store, func(s *crawler.SickHost) error {
 					p.printf("%s is left alone until %s, failing since %s; what belongs to it comes back then: %s\n", s.Host, localTime(s.Until), localTime(s.Since), s.Error)
-				}
-				return p.err
+					if named++; named == 20 {
+						return inspect.ErrStop
+					}
+					return p.err
+				})
+				return err
 			})
 		},
 	}
@@ -87,7 +89,7 @@ func writeHolding(ctx context.Context, store *queue.Store, name string, p *print
 	}
 	p.printf("\n")
 	for _, w := range h.Oldest {
-		url := crawler.ItemURL(name, w.Item.Body)
+		url := inspect.ItemURL(name, w.Item.Body)
 		if url == "" {
 			url = fmt.Sprintf("item %d", w.ID)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -34,7 +35,7 @@ type probe struct {
 	Links     []probedLink         `json:"links"`
 	Requests  []crawler.Request    `json:"-"`
 	Items     map[string][]any     `json:"items,omitempty"` // of the function
-	About     *crawler.Explanation `json:"about,omitempty"` // scope, robots, host
+	About     *inspect.Explanation `json:"about,omitempty"` // scope, robots, host
 
 	visit *crawler.Visit
 }
@@ -215,11 +216,11 @@ func (p *prober) fetch(ctx context.Context, r crawler.Request) (*probe, error) {
 // describe says what the last visit has led to.
 func (p *prober) describe(ctx context.Context, found *probe, r crawler.Request, follow []crawler.Request) (err error) {
 	found.URL, found.Page, found.Failure = r.URL, p.page, p.failure
-	if found.About, err = crawler.Explain(ctx, p.store, r.URL); err != nil {
+	if found.About, err = inspect.Explain(ctx, p.store, r.URL, p.options); err != nil {
 		return err
 	}
 	if d := p.scope.Decide(mustAddress(r.URL), 1); len(p.options.Seeds) > 0 {
-		found.About.Scope = crawler.ScopeDecision{Accepted: d.Accepted, Reason: d.String()}
+		found.About.Scope = inspect.ScopeDecision{Accepted: d.Accepted, Reason: d.String()}
 	}
 	for _, next := range follow {
 		to := next.URL

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 )
 
 // output is what a program has written so far.
@@ -122,7 +123,7 @@ func demoResult(t *testing.T, dir string) string {
 		_, rest, _ := strings.Cut(strings.TrimPrefix(url, "http://127.0.0.1:"), "/")
 		return rest
 	}
-	for _, p := range lines[crawler.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
+	for _, p := range lines[inspect.PageRow](t, must(t, "export", "--dir", dir, "pages")) {
 		b.WriteString(strings.Join([]string{p.Language, path(p.URL), p.Title, path(p.Redirect), string(rune('0' + p.Generation))}, " ") + "\n")
 	}
 	for _, f := range lines[crawler.Failure](t, must(t, "export", "--dir", dir, "failures")) {
@@ -137,7 +138,7 @@ func TestDemoSurvivesAKill(t *testing.T) {
 	second, _, _ := start(t, "demo", "--dir", killed)
 	waitFor(t, "the demo has fetched ten pages", func() bool {
 		r := weir(t, "status", "--dir", killed, "--json")
-		var st crawler.Status
+		var st inspect.Status
 		return r.code == 0 && json.Unmarshal([]byte(r.out), &st) == nil && st.Pages >= 10
 	})
 	if err := second.Process.Kill(); err != nil {

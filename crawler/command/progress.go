@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -125,7 +126,7 @@ type progressReport struct {
 	HostsActive  int     `json:"hosts_active"`
 	HostsWaiting int     `json:"hosts_waiting"`
 	Waiting      int64   `json:"waiting"` // addresses
-	crawler.Status
+	inspect.Status
 }
 
 // showProgress shows how the crawl comes on until ctx ends.
@@ -172,7 +173,7 @@ func (r *crawlRun) showProgress(ctx context.Context) {
 func (r *crawlRun) report(ctx context.Context, rate *rateMeter) (*progressReport, error) {
 	p := &progressReport{Elapsed: time.Since(r.started).Seconds()}
 	var err error
-	if p.Status, err = crawler.ReadProgress(ctx, r.live.store); err != nil {
+	if p.Status, err = inspect.ReadProgress(ctx, r.live.store); err != nil {
 		return nil, err
 	}
 	frontier, err := r.live.store.QueueStats(crawler.StageCrawl)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -29,7 +29,7 @@ each generation (the pages as many links away from the seeds).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), dir, a.out, func(ctx context.Context, l *live, out io.Writer) error {
-				st, err := crawler.ReadStatus(ctx, l.store)
+				st, err := inspect.ReadStatus(ctx, l.store)
 				if err != nil {
 					return l.noCrawl(err)
 				}
@@ -60,7 +60,7 @@ func writeJSON(out io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-func writeStatus(ctx context.Context, out io.Writer, l *live, st crawler.Status) error {
+func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status) error {
 	state := fmt.Sprintf("not running, %s waiting (go on with '%s')", count(waiting(st)), resumeCommand(ctx, l))
 	switch {
 	case st.Done:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/hardweb"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
@@ -12,7 +13,7 @@ import (
 
 // outcome is what a crawl has made of an address, for the site to judge.
 func outcome(ctx context.Context, store *queue.Store, url string) (o hardweb.Outcome, err error) {
-	e, err := crawler.Explain(ctx, store, url)
+	e, err := inspect.Explain(ctx, store, url, nil)
 	switch {
 	case err != nil:
 	case e.Page != nil:

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/stages/warc"
 )
 
@@ -23,7 +24,7 @@ func TestCrawlWithArchive(t *testing.T) {
 		t.Errorf("the crawl does not say how to go on with %q:\n%s", want, out)
 	}
 	captures := lines[crawler.Capture](t, must(t, "export", "--dir", dir, "captures"))
-	pages := lines[crawler.PageRow](t, must(t, "export", "--dir", dir, "pages"))
+	pages := lines[inspect.PageRow](t, must(t, "export", "--dir", dir, "pages"))
 	if len(captures) < len(pages) || len(pages) == 0 {
 		t.Errorf("%d captures of %d pages", len(captures), len(pages))
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/printable"
 )
 
@@ -31,13 +31,9 @@ robots.txt and the rules of the scope say about it.`,
 				return err
 			}
 			return a.withStore(cmd.Context(), dir, a.out, func(ctx context.Context, l *live, out io.Writer) error {
-				e, err := crawler.Explain(ctx, l.store, urls[0])
+				e, err := inspect.Explain(ctx, l.store, urls[0], &l.options)
 				if err != nil {
 					return l.noCrawl(err)
-				}
-				if s := l.options.Scope; s != nil { // the program's own
-					d := s.Decide(mustAddress(e.URL), 1)
-					e.Scope = crawler.ScopeDecision{Accepted: d.Accepted, Reason: d.String()}
 				}
 				if asJSON {
 					return writeJSON(out, e)
@@ -51,7 +47,7 @@ robots.txt and the rules of the scope say about it.`,
 	return cmd
 }
 
-func writeExplanation(out io.Writer, e *crawler.Explanation, running bool) error {
+func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error {
 	p := &printer{w: out}
 	p.printf("%s\n", e.URL)
 	line := func(name, format string, args ...any) {
@@ -59,11 +55,11 @@ func writeExplanation(out io.Writer, e *crawler.Explanation, running bool) error
 	}
 	verdict := e.State
 	switch e.State {
-	case crawler.StateUnknown:
+	case inspect.StateUnknown:
 		verdict = "never met: no page that was fetched links to it"
-	case crawler.StateSkipped:
+	case inspect.StateSkipped:
 		verdict = "skipped: a page links to it, and it was not followed"
-	case crawler.StateWaiting:
+	case inspect.StateWaiting:
 		if !running {
 			verdict += " (the crawl is not running)"
 		}
@@ -124,7 +120,7 @@ func writeExplanation(out io.Writer, e *crawler.Explanation, running bool) error
 	return p.err
 }
 
-func kept(e *crawler.Explanation) string {
+func kept(e *inspect.Explanation) string {
 	switch {
 	case e.Tags:
 		return "page, text and tags"
@@ -134,7 +130,7 @@ func kept(e *crawler.Explanation) string {
 	return "page"
 }
 
-func waitingText(w *crawler.WaitingRequest) string {
+func waitingText(w *inspect.WaitingRequest) string {
 	var parts []string
 	switch {
 	case w.State == "leased":
@@ -152,7 +148,7 @@ func waitingText(w *crawler.WaitingRequest) string {
 	return strings.Join(append(parts, "since "+localTime(w.Enqueued)), ", ")
 }
 
-func robotsText(r *crawler.RobotsDecision) string {
+func robotsText(r *inspect.RobotsDecision) string {
 	if r == nil {
 		return "robots.txt of this host has not been fetched"
 	}
@@ -170,7 +166,7 @@ func robotsText(r *crawler.RobotsDecision) string {
 	return text
 }
 
-func hostText(h crawler.HostPoliteness) string {
+func hostText(h inspect.HostPoliteness) string {
 	delay := "no delay"
 	if h.Delay > 0 {
 		delay = fmt.Sprintf("%s between requests (%s)", h.Delay.Round(time.Millisecond), h.DelayBy)

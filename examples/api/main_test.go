@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/killtest"
 )
 
@@ -57,7 +58,7 @@ func TestCrawlIsKilledAndResumed(t *testing.T) {
 	if n := len(killtest.Export[river](p, "items", "rivers")); n != pages*each {
 		t.Errorf("%d rivers, want %d", n, pages*each)
 	}
-	if rows := killtest.Export[crawler.PageRow](p, "pages"); len(rows) != pages {
+	if rows := killtest.Export[inspect.PageRow](p, "pages"); len(rows) != pages {
 		t.Errorf("%d pages, want %d", len(rows), pages)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/killtest"
 )
 
@@ -66,7 +67,7 @@ func TestCrawlIsKilledAndResumed(t *testing.T) {
 		t.Errorf("%d quotes, want %d", n, 10*pages)
 	}
 	tagged := 0
-	for _, row := range killtest.Export[crawler.PageRow](p, "pages") {
+	for _, row := range killtest.Export[inspect.PageRow](p, "pages") {
 		if len(row.Sentences) > 0 {
 			tagged++
 		}

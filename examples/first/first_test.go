@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/killtest"
 )
 
@@ -53,7 +53,7 @@ func TestQuotesAreKeptOnceWhateverKillsTheCrawl(t *testing.T) {
 	})
 	p := killtest.Build(t, "quotes")
 	check := func() {
-		fetched := killtest.Export[crawler.PageRow](p, "pages")
+		fetched := killtest.Export[inspect.PageRow](p, "pages")
 		quotes := killtest.Export[struct{ Author, Text string }](p, "items", "quotes")
 		seen := make(map[string]bool)
 		for _, q := range quotes {
@@ -65,7 +65,7 @@ func TestQuotesAreKeptOnceWhateverKillsTheCrawl(t *testing.T) {
 	}
 	p.Crawl(site, kills, atMost, check, site.URL+"/tag/humor/")
 	check()
-	if n := len(killtest.Export[crawler.PageRow](p, "pages")); n != pages {
+	if n := len(killtest.Export[inspect.PageRow](p, "pages")); n != pages {
 		t.Errorf("%d pages, want %d", n, pages)
 	}
 	if out := string(p.Run("status")); !strings.Contains(out, "items quotes: 900") {
@@ -82,7 +82,7 @@ func TestLinksAreVisitedWhateverKillsTheCrawl(t *testing.T) {
 	site := chain(t, "/", func(n int) string { return fmt.Sprintf("<p>Page %d. <a href=/page/%d/>back</a>", n, max(n-1, 1)) })
 	p := killtest.Build(t, "links")
 	p.Crawl(site, kills, atMost, nil, site.URL, "--stages", "crawl")
-	if n := len(killtest.Export[crawler.PageRow](p, "pages")); n != pages+1 { // page 1 has two addresses
+	if n := len(killtest.Export[inspect.PageRow](p, "pages")); n != pages+1 { // page 1 has two addresses
 		t.Errorf("%d pages, want %d", n, pages+1)
 	}
 }
@@ -92,7 +92,7 @@ func TestTitlesAreKeptOnceWhateverKillsTheCrawl(t *testing.T) {
 	site := chain(t, "/", func(n int) string { return fmt.Sprintf("<title>Page %d</title>", n) })
 	p := killtest.Build(t, "titles")
 	check := func() {
-		fetched := killtest.Export[crawler.PageRow](p, "pages")
+		fetched := killtest.Export[inspect.PageRow](p, "pages")
 		titles := killtest.Export[struct{ Title, URL string }](p, "items", "titles")
 		if len(titles) != len(fetched) {
 			t.Fatalf("%d titles from %d pages", len(titles), len(fetched))
@@ -105,7 +105,7 @@ func TestTitlesAreKeptOnceWhateverKillsTheCrawl(t *testing.T) {
 	}
 	p.Crawl(site, kills, atMost, check, site.URL, "--stages", "crawl")
 	check()
-	if n := len(killtest.Export[crawler.PageRow](p, "pages")); n != pages {
+	if n := len(killtest.Export[inspect.PageRow](p, "pages")); n != pages {
 		t.Errorf("%d pages, want %d", n, pages)
 	}
 }

@@ -1,40 +1,40 @@
-package crawler
+package inspect
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/seed-301537d8/weir/internal/codec"
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/queue"
 )
 
 // Result is all that a crawl has stored about an address that it fetched.
 type Result struct {
-	Page    Page
-	Text    *Text                      // nil if extract has not kept any
-	Tags    *Tags                      // nil if tag has not kept any
+	Page    crawler.Page
+	Text    *crawler.Text              // nil if extract has not kept any
+	Tags    *crawler.Tags              // nil if tag has not kept any
 	Results map[string]json.RawMessage // of other stages, by name
 }
 
 // WalkResults calls fn with each address that was fetched, in the order of the
-// addresses, until fn returns an error, which it then returns. It may be used
-// while the crawl runs: each address is read as it is at that moment, and
-// nothing is held up. Memory does not grow with the number of addresses.
+// addresses.
 func WalkResults(ctx context.Context, store *queue.Store, fn func(*Result) error) error {
-	stored, err := Load(ctx, store)
+	stored, err := crawler.Load(ctx, store)
 	if err != nil {
 		return fmt.Errorf("read results: %w", err)
 	}
 	var others []string
-	for _, st := range stored.Settings.stages() {
-		if !slices.Contains(BuiltinStages(), st.Name) {
+	for _, st := range stored.Settings.Stages {
+		if !slices.Contains(crawler.BuiltinStages(), st.Name) {
 			others = append(others, st.Name)
 		}
 	}
-	return walk(ctx, store, tablePages, func(page *Page) error {
+	return walk(ctx, store, tables.Pages, func(page *crawler.Page) error {
 		r, err := readResult(ctx, store, page, others)
 		if err != nil {
 			return err
@@ -44,24 +44,24 @@ func WalkResults(ctx context.Context, store *queue.Store, fn func(*Result) error
 }
 
 // readResult adds to a page what the stages have stored.
-func readResult(ctx context.Context, store *queue.Store, page *Page, others []string) (*Result, error) {
-	key := recordKey(page.URL)
+func readResult(ctx context.Context, store *queue.Store, page *crawler.Page, others []string) (*Result, error) {
+	key := tables.Key(page.URL)
 	r := &Result{Page: *page}
-	var text Text
-	if ok, err := get(ctx, store, tableTexts, key, &text); err != nil {
+	var text crawler.Text
+	if ok, err := tables.Get(ctx, store, tables.Texts, key, &text); err != nil {
 		return nil, err
 	} else if ok {
 		r.Text = &text
 	}
-	var tags Tags
-	if ok, err := get(ctx, store, tableTags, key, &tags); err != nil {
+	var tags crawler.Tags
+	if ok, err := tables.Get(ctx, store, tables.Tags, key, &tags); err != nil {
 		return nil, err
 	} else if ok {
 		r.Tags = &tags
 	}
 	for _, name := range others {
 		var result json.RawMessage
-		if ok, err := get(ctx, store, tableResults, name+"/"+key, &result); err != nil {
+		if ok, err := tables.Get(ctx, store, tables.Results, name+"/"+key, &result); err != nil {
 			return nil, err
 		} else if ok {
 			if r.Results == nil {
@@ -138,11 +138,11 @@ type LinkRow struct {
 	Generation int    `json:"generation"` // of the page that it is on
 }
 
-// WalkLinks calls fn with each link of each page; see WalkResults.
-func WalkLinks(ctx context.Context, store *queue.Store, fn func(LinkRow) error) error {
-	return walk(ctx, store, tablePages, func(p *Page) error {
+// WalkLinks calls fn with each link of each page.
+func WalkLinks(ctx context.Context, store *queue.Store, fn func(*LinkRow) error) error {
+	return walk(ctx, store, tables.Pages, func(p *crawler.Page) error {
 		for _, l := range p.Links {
-			if err := fn(LinkRow{From: p.URL, To: l.To, Anchor: l.Anchor, Generation: p.Generation}); err != nil {
+			if err := fn(&LinkRow{From: p.URL, To: l.To, Anchor: l.Anchor, Generation: p.Generation}); err != nil {
 				return err
 			}
 		}
@@ -150,39 +150,55 @@ func WalkLinks(ctx context.Context, store *queue.Store, fn func(LinkRow) error) 
 	})
 }
 
-// WalkFailures calls fn with each address that was given up; see WalkResults.
-func WalkFailures(ctx context.Context, store *queue.Store, fn func(*Failure) error) error {
-	return walk(ctx, store, tableFailures, fn)
+// WalkFailures calls fn with each address that was given up.
+func WalkFailures(ctx context.Context, store *queue.Store, fn func(*crawler.Failure) error) error {
+	return walk(ctx, store, tables.Failures, fn)
 }
 
-// WalkItems calls fn with each item of a name, in the order of their keys; see
-// WalkResults.
-func WalkItems(ctx context.Context, store *queue.Store, name string, fn func(*StoredItem) error) error {
-	return walk(ctx, store, itemTable(name), fn)
+// WalkItems calls fn with each item of a name, in the order of their keys.
+func WalkItems(ctx context.Context, store *queue.Store, name string, fn func(*crawler.StoredItem) error) error {
+	return walk(ctx, store, tables.Items(name), fn)
 }
 
-// walkPage is how many records are read at once.
-const walkPage = 32
+// WalkSeeds calls fn with each seed of the crawl, in the order of their addresses.
+func WalkSeeds(ctx context.Context, store *queue.Store, fn func(*crawler.Request) error) error {
+	return walk(ctx, store, tables.Seeds, fn)
+}
 
-// walk calls fn with each record of a table, a page of records at a time.
+// WalkNotices calls fn with each notice of a crawl, by kind and address.
+func WalkNotices(ctx context.Context, store *queue.Store, fn func(*crawler.Notice) error) error {
+	return walk(ctx, store, tables.Notices, fn)
+}
+
+// WalkCaptures calls fn with each answer in the archive. An address that was
+// fetched twice has the place of the last answer.
+func WalkCaptures(ctx context.Context, store *queue.Store, fn func(*crawler.Capture) error) error {
+	return walk(ctx, store, tables.Captures, fn)
+}
+
+// WalkSickHosts calls fn with each host that is left alone for a while, in the
+// order of their names.
+func WalkSickHosts(ctx context.Context, store *queue.Store, fn func(*crawler.SickHost) error) error {
+	return walk(ctx, store, tables.Sick, fn)
+}
+
+// HasSeed reports whether the crawl in a store has a seed.
+func HasSeed(ctx context.Context, store *queue.Store, seed crawler.Request) (bool, error) {
+	var r crawler.Request
+	return tables.Get(ctx, store, tables.Seeds, seed.Key(), &r)
+}
+
+// ErrStop is what a function returns to end a walk, which then returns nil.
+var ErrStop = errors.New("enough")
+
 func walk[T any](ctx context.Context, store *queue.Store, table string, fn func(*T) error) error {
-	for from := ""; ; {
-		records, err := store.Scan(ctx, table, from, "", walkPage)
-		if err != nil {
-			return err
-		}
-		for _, r := range records {
-			var v T
-			if err := codec.Decode(r.Value, &v); err != nil {
-				return fmt.Errorf("record %s/%s: %w: %w", table, r.Key, queue.ErrCorrupt, err)
-			}
-			if err := fn(&v); err != nil {
-				return err
-			}
-		}
-		if len(records) < walkPage {
-			return nil
-		}
-		from = records[len(records)-1].Key + "\x00"
+	return stopped(tables.Walk(ctx, store, table, fn))
+}
+
+// stopped is what a walk returns that ended with an error.
+func stopped(err error) error {
+	if errors.Is(err, ErrStop) {
+		return nil
 	}
+	return err
 }

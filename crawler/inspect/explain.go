@@ -1,4 +1,4 @@
-package crawler
+package inspect
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/crawler/weburl"
@@ -16,16 +18,16 @@ import (
 // Explanation is everything that is known about an address. Its JSON form is
 // stable.
 type Explanation struct {
-	URL   string `json:"url"`   // in canonical form
-	State string `json:"state"` // one of the States
-	Seed  bool   `json:"seed"`
-	Page  *Page  `json:"page,omitempty"`
-	Text  bool   `json:"text"` // whether extract has kept a text
-	Tags  bool   `json:"tags"` // whether tag has kept tags
+	URL   string        `json:"url"`   // in canonical form
+	State string        `json:"state"` // one of the States
+	Seed  bool          `json:"seed"`
+	Page  *crawler.Page `json:"page,omitempty"`
+	Text  bool          `json:"text"` // whether extract has kept a text
+	Tags  bool          `json:"tags"` // whether tag has kept tags
 
-	Failure *Failure `json:"failure,omitempty"`
-	Skip    *Skip    `json:"skip,omitempty"`
-	Notices []Notice `json:"notices,omitempty"`
+	Failure *crawler.Failure `json:"failure,omitempty"`
+	Skip    *crawler.Skip    `json:"skip,omitempty"`
+	Notices []crawler.Notice `json:"notices,omitempty"`
 
 	// Deferred says that it has left the frontier until its host is well again.
 	Deferred bool `json:"deferred,omitempty"`
@@ -56,39 +58,35 @@ const (
 
 // Variant is what came of a request with a method, a header or a body.
 type Variant struct {
-	Key     string   `json:"key"` // the address, "#METHOD-" and a digest of the rest
-	Page    *Page    `json:"page,omitempty"`
-	Failure *Failure `json:"failure,omitempty"`
+	Key     string           `json:"key"` // the address, "#METHOD-" and a digest of the rest
+	Page    *crawler.Page    `json:"page,omitempty"`
+	Failure *crawler.Failure `json:"failure,omitempty"`
 }
 
 // maxVariants is how many of them an Explanation has of pages and of failures.
 const maxVariants = 20
 
 func (e *Explanation) readVariants(ctx context.Context, store *queue.Store) error {
-	from, to := recordKey(e.URL)+"#", recordKey(e.URL)+"$" // the character behind '#'
-	pages, err := store.Scan(ctx, tablePages, from, to, maxVariants)
+	pages, err := variants(ctx, store, tables.Pages, e.URL, func(p *crawler.Page) Variant { return Variant{Page: p} })
 	if err != nil {
 		return err
 	}
-	for _, r := range pages {
-		v := Variant{Key: r.Key, Page: new(Page)}
-		if err := codec.Decode(r.Value, v.Page); err != nil {
-			return fmt.Errorf("record %s/%s: %w: %w", tablePages, r.Key, queue.ErrCorrupt, err)
+	failures, err := variants(ctx, store, tables.Failures, e.URL, func(f *crawler.Failure) Variant { return Variant{Failure: f} })
+	e.Others = append(pages, failures...)
+	return err
+}
+
+func variants[T any](ctx context.Context, store *queue.Store, table, url string, variant func(*T) Variant) (all []Variant, err error) {
+	from, to := tables.Key(url)+"#", tables.Key(url)+"$" // the character behind '#'
+	err = tables.WalkRange(ctx, store, table, from, to, func(key string, v *T) error {
+		it := variant(v)
+		it.Key = key
+		if all = append(all, it); len(all) == maxVariants {
+			return ErrStop
 		}
-		e.Others = append(e.Others, v)
-	}
-	failures, err := store.Scan(ctx, tableFailures, from, to, maxVariants)
-	if err != nil {
-		return err
-	}
-	for _, r := range failures {
-		v := Variant{Key: r.Key, Failure: new(Failure)}
-		if err := codec.Decode(r.Value, v.Failure); err != nil {
-			return fmt.Errorf("record %s/%s: %w: %w", tableFailures, r.Key, queue.ErrCorrupt, err)
-		}
-		e.Others = append(e.Others, v)
-	}
-	return nil
+		return nil
+	})
+	return all, stopped(err)
 }
 
 // WaitingRequest is a request as it waits in the frontier.
@@ -132,25 +130,31 @@ type ScopeDecision struct {
 }
 
 // Explain returns what is known about an address in any spelling. It may be
-// used while the crawl runs. An address that cannot be is a *weburl.Error.
-func Explain(ctx context.Context, store *queue.Store, address string) (*Explanation, error) {
+// used while the crawl runs. An address that cannot be is a *weburl.Error. Of the
+// options, which are the program's, it heeds the code that is not stored: Scope and
+// Identity. Nil options have none.
+func Explain(ctx context.Context, store *queue.Store, address string, o *crawler.Options) (*Explanation, error) {
 	u, err := weburl.Parse(address)
 	if err != nil {
 		return nil, err
 	}
-	e, err := explain(ctx, store, u)
+	var code crawler.Options
+	if o != nil {
+		code = *o
+	}
+	e, err := explain(ctx, store, u, &code)
 	if err != nil {
 		return nil, fmt.Errorf("explain %s: %w", u, err)
 	}
 	return e, nil
 }
 
-func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanation, error) {
-	stored, err := Load(ctx, store)
+func explain(ctx context.Context, store *queue.Store, u weburl.URL, o *crawler.Options) (*Explanation, error) {
+	stored, err := crawler.Load(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	settings := stored.Settings
+	o.Settings = stored.Settings
 	e := &Explanation{URL: u.String(), State: StateUnknown}
 	if err := e.readRecords(ctx, store); err != nil {
 		return nil, err
@@ -158,16 +162,16 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanatio
 	if err := e.readVariants(ctx, store); err != nil {
 		return nil, err
 	}
-	if err := e.readFrontier(ctx, store, u.Canonical(&settings.Identity).String()); err != nil {
+	if err := e.readFrontier(ctx, store, o); err != nil {
 		return nil, err
 	}
 	if err := e.readDead(ctx, store, stored.Queues()); err != nil {
 		return nil, err
 	}
-	if err := e.readHost(ctx, store, u, settings); err != nil {
+	if err := e.readHost(ctx, store, u, &o.Settings); err != nil {
 		return nil, err
 	}
-	if err := e.decideScope(ctx, store, u, settings); err != nil {
+	if err := e.decideScope(ctx, store, u, o); err != nil {
 		return nil, err
 	}
 	switch {
@@ -192,22 +196,22 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL) (*Explanatio
 }
 
 func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error {
-	key := recordKey(e.URL)
-	var page Page
-	var failure Failure
-	var skip Skip
-	var text Text
-	var tags Tags
+	key := tables.Key(e.URL)
+	var page crawler.Page
+	var failure crawler.Failure
+	var skip crawler.Skip
+	var text crawler.Text
+	var tags crawler.Tags
 	for _, r := range []struct {
 		table string
 		read  func(table string) (bool, error)
 		found func()
 	}{
-		{tablePages, func(t string) (bool, error) { return get(ctx, store, t, key, &page) }, func() { e.Page = &page }},
-		{tableFailures, func(t string) (bool, error) { return get(ctx, store, t, key, &failure) }, func() { e.Failure = &failure }},
-		{tableSkips, func(t string) (bool, error) { return get(ctx, store, t, key, &skip) }, func() { e.Skip = &skip }},
-		{tableTexts, func(t string) (bool, error) { return get(ctx, store, t, key, &text) }, func() { e.Text = true }},
-		{tableTags, func(t string) (bool, error) { return get(ctx, store, t, key, &tags) }, func() { e.Tags = true }},
+		{tables.Pages, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &page) }, func() { e.Page = &page }},
+		{tables.Failures, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &failure) }, func() { e.Failure = &failure }},
+		{tables.Skips, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &skip) }, func() { e.Skip = &skip }},
+		{tables.Texts, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &text) }, func() { e.Text = true }},
+		{tables.Tags, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &tags) }, func() { e.Tags = true }},
 	} {
 		ok, err := r.read(r.table)
 		if err != nil {
@@ -218,15 +222,15 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		}
 	}
 	if u, err := weburl.Parse(e.URL); err == nil {
-		_, err := store.Get(ctx, tableDeferred, u.Host()+" "+key)
+		_, err := store.Get(ctx, tables.Deferred, u.Host()+" "+key)
 		if err != nil && !errors.Is(err, queue.ErrNotFound) {
 			return err
 		}
 		e.Deferred = err == nil
 	}
-	for _, kind := range []string{NoticeSeedMoved, NoticeSitemap} {
-		var n Notice
-		if ok, err := get(ctx, store, tableNotices, kind+"/"+key, &n); err != nil {
+	for _, kind := range []string{crawler.NoticeSeedMoved, crawler.NoticeSitemap} {
+		var n crawler.Notice
+		if ok, err := tables.Get(ctx, store, tables.Notices, kind+"/"+key, &n); err != nil {
 			return err
 		} else if ok {
 			e.Notices = append(e.Notices, n)
@@ -235,20 +239,36 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 	return nil
 }
 
-// readFrontier looks for the request in the crawl queue.
-func (e *Explanation) readFrontier(ctx context.Context, store *queue.Store, identity string) error {
-	w, err := store.Find(ctx, StageCrawl, identity)
+// maxReturns is how often an address may have left the frontier and come back that
+// is still found there. Its host's waits double, so it is seldom.
+const maxReturns = 40
+
+// findRequest looks for the request in the crawl queue, under each key that it may
+// have. It returns queue.ErrNotFound if it does not wait there.
+func (e *Explanation) findRequest(ctx context.Context, store *queue.Store, o *crawler.Options) (w queue.Waiting, err error) {
+	for _, key := range []string{o.FrontierKey(crawler.Request{URL: e.URL}), tables.ExactKey(e.URL)} {
+		for n := range maxReturns + 1 {
+			if w, err = store.Find(ctx, crawler.StageCrawl, tables.BackKey(key, n)); !errors.Is(err, queue.ErrNotFound) {
+				return w, err
+			}
+		}
+	}
+	return w, err
+}
+
+func (e *Explanation) readFrontier(ctx context.Context, store *queue.Store, o *crawler.Options) error {
+	w, err := e.findRequest(ctx, store, o)
 	if errors.Is(err, queue.ErrNotFound) || errors.Is(err, queue.ErrUnknownQueue) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var r Request
+	var r crawler.Request
 	if err := codec.Decode(w.Item.Body, &r); err != nil {
 		return err
 	}
-	st, err := store.QueueStats(StageCrawl)
+	st, err := store.QueueStats(crawler.StageCrawl)
 	if err != nil {
 		return err
 	}
@@ -264,9 +284,9 @@ func (e *Explanation) readFrontier(ctx context.Context, store *queue.Store, iden
 
 func (e *Explanation) readDead(ctx context.Context, store *queue.Store, queues []string) error {
 	for _, name := range queues {
-		err := WalkDead(ctx, store, name, func(d DeadItem) error {
+		err := WalkDead(ctx, store, name, func(d *DeadItem) error {
 			if d.URL == e.URL {
-				e.Dead = append(e.Dead, d)
+				e.Dead = append(e.Dead, *d)
 			}
 			return nil
 		})
@@ -277,18 +297,18 @@ func (e *Explanation) readDead(ctx context.Context, store *queue.Store, queues [
 	return nil
 }
 
-func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl.URL, settings Settings) error {
+func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl.URL, settings *crawler.Settings) error {
 	h := &e.Host
 	h.Host = u.Host()
 	var state polite.HostState
-	if _, err := get(ctx, store, tableHosts, u.Host(), &state); err != nil {
+	if _, err := tables.Get(ctx, store, tables.Hosts, u.Host(), &state); err != nil {
 		return err
 	}
-	options := settings.politeness()
+	options := settings.Politeness()
 	h.Delay, h.DelayBy = state.Delay(&options)
 	h.Failures = state.Failures
 	until, reason := state.NotBefore, state.Reason
-	group, err := store.GroupSettings(ctx, StageCrawl, u.Host())
+	group, err := store.GroupSettings(ctx, crawler.StageCrawl, u.Host())
 	if err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
 		return err
 	}
@@ -298,7 +318,7 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	if until.After(time.Now()) {
 		h.NotBefore, h.Reason = &until, reason
 	}
-	b, err := store.Get(ctx, tableRobots, u.Origin())
+	b, err := store.Get(ctx, tables.Robots, u.Origin())
 	if errors.Is(err, queue.ErrNotFound) {
 		return nil
 	}
@@ -307,7 +327,7 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	}
 	var p robots.Policy
 	if err := p.UnmarshalBinary(b); err != nil {
-		return fmt.Errorf("record %s/%s: %w", tableRobots, u.Origin(), err)
+		return fmt.Errorf("record %s/%s: %w", tables.Robots, u.Origin(), err)
 	}
 	d := p.Decide(u.String())
 	e.Robots = &RobotsDecision{
@@ -317,17 +337,19 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	return nil
 }
 
-func (e *Explanation) decideScope(ctx context.Context, store *queue.Store, u weburl.URL, settings Settings) (err error) {
-	if e.Seed, err = HasSeed(ctx, store, Request{URL: e.URL}); err != nil {
+func (e *Explanation) decideScope(ctx context.Context, store *queue.Store, u weburl.URL, o *crawler.Options) (err error) {
+	if e.Seed, err = HasSeed(ctx, store, crawler.Request{URL: e.URL}); err != nil {
 		return err
 	}
-	origins, err := seedOrigins(ctx, store)
-	if err != nil {
-		return err
-	}
-	rules, err := settings.Scope.New(origins)
-	if err != nil {
-		return err
+	rules := o.Scope
+	if rules == nil {
+		origins, err := tables.SeedOrigins(ctx, store)
+		if err != nil {
+			return err
+		}
+		if rules, err = o.Settings.Scope.New(origins); err != nil {
+			return err
+		}
 	}
 	depth := 1
 	if e.Seed {
@@ -336,69 +358,4 @@ func (e *Explanation) decideScope(ctx context.Context, store *queue.Store, u web
 	d := rules.Decide(u, depth)
 	e.Scope = ScopeDecision{d.Accepted, d.String()}
 	return nil
-}
-
-// DeadItem is a dead letter of a crawl. Its JSON form is stable.
-type DeadItem struct {
-	ID         uint64    `json:"id"`
-	Queue      string    `json:"queue"`
-	URL        string    `json:"url,omitempty"` // empty if the item cannot be read
-	Generation int       `json:"generation"`
-	Attempts   int       `json:"attempts"`
-	Buried     time.Time `json:"buried"`
-	Reason     string    `json:"reason"`
-	Stack      string    `json:"stack,omitempty"`
-}
-
-// WalkDead calls fn with each dead letter of a stage, oldest first; see
-// WalkResults.
-func WalkDead(ctx context.Context, store *queue.Store, stage string, fn func(DeadItem) error) error {
-	const limit = 100
-	for after := uint64(0); ; {
-		letters, err := store.DeadLetters(ctx, stage, after, limit)
-		if err != nil {
-			return err
-		}
-		for _, l := range letters {
-			d := DeadItem{
-				ID: l.ID, Queue: l.Queue, Generation: int(l.Epoch), Attempts: l.Attempts,
-				Buried: l.Buried, Reason: l.Reason, Stack: l.Stack, URL: ItemURL(l.Queue, l.Item.Body),
-			}
-			if err := fn(d); err != nil {
-				return err
-			}
-			after = l.ID
-		}
-		if len(letters) < limit {
-			return nil
-		}
-	}
-}
-
-// ItemURL returns the address that an item of a stage's queue is about, or ""
-// if it is no item of a crawl.
-func ItemURL(stage string, body []byte) string {
-	switch stage {
-	case StageCrawl:
-		var r Request
-		if codec.Decode(body, &r) != nil {
-			return ""
-		}
-		return r.URL
-	case StageWARC:
-		var c Captured
-		if codec.Decode(body, &c) != nil {
-			return ""
-		}
-		return c.URL
-	}
-	var v Visit // of a function with a queue; its form is like no other
-	if codec.Decode(body, &v) == nil {
-		return v.URL
-	}
-	var d Doc
-	if codec.Decode(body, &d) != nil {
-		return ""
-	}
-	return d.URL
 }

@@ -1,58 +1,31 @@
-package crawler
+package inspect
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 )
 
-// The names of the crawl's counters.
-const (
-	counterPages    = "pages"
-	counterFailures = "failures"
-
-	counterRedirects = "redirects" // of the pages
-	counterLeftOut   = "left_out"  // addresses that were met and not fetched, by the crawl's own rules
-	counterMaxPages  = "max_pages" // of those, for Settings.MaxPages
-)
-
-func generationCounter(g int, name string) string {
-	return "generation/" + strconv.Itoa(g) + "/" + name
-}
-
-func counter(ctx context.Context, store *queue.Store, name string) (int64, error) {
-	return readCounter(ctx, store, tableCrawl, name)
-}
-
-func readCounter(ctx context.Context, store *queue.Store, table, key string) (int64, error) {
-	b, err := store.Get(ctx, table, key)
-	if errors.Is(err, queue.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return queue.ParseCounter(b)
-}
-
 // Status is how far a crawl has come. Its JSON form is stable.
 type Status struct {
-	Done       bool          `json:"done"`
-	Generation int           `json:"generation"` // that is being crawled, or the last one
-	Pages      int64         `json:"pages"`      // fetched, redirects among them
-	Redirects  int64         `json:"redirects"`  // of the pages
-	Failures   int64         `json:"failures"`
-	LeftOut    int64         `json:"left_out"`  // met and not fetched: for max_pages, or as a trap
-	MaxPages   int64         `json:"max_pages"` // of those, because so many pages had been fetched
-	Traps      []TrapStatus  `json:"traps,omitempty"`
-	Sick       []SickHost    `json:"sick_hosts,omitempty"` // 20 at most
-	Queues     []QueueStatus `json:"queues"`               // in the order of the stages
-	Items      []ItemStatus  `json:"items,omitempty"`
+	Done       bool               `json:"done"`
+	Generation int                `json:"generation"` // that is being crawled, or the last one
+	Pages      int64              `json:"pages"`      // fetched, redirects among them
+	Redirects  int64              `json:"redirects"`  // of the pages
+	Failures   int64              `json:"failures"`
+	LeftOut    int64              `json:"left_out"`  // met and not fetched: for max_pages, or as a trap
+	MaxPages   int64              `json:"max_pages"` // of those, because so many pages had been fetched
+	Traps      []TrapStatus       `json:"traps,omitempty"`
+	Sick       []crawler.SickHost `json:"sick_hosts,omitempty"` // 20 at most
+	Queues     []QueueStatus      `json:"queues"`               // in the order of the stages
+	Items      []ItemStatus       `json:"items,omitempty"`
 
 	// ClockBehind is by how much the clock of the machine was set back; waits go
 	// on as long as they were to be. See queue.QueueStats.
@@ -76,6 +49,12 @@ type QueueStatus struct {
 	Later   int64   `json:"later"` // of later generations
 	Dead    int64   `json:"dead"`
 	Rate    float64 `json:"rate"` // items done a second, lately
+}
+
+// TrapStatus is how many addresses a rule against traps has refused.
+type TrapStatus struct {
+	Rule string `json:"rule"`
+	Hits int64  `json:"hits"`
 }
 
 // GenerationStatus is how far a generation has come.
@@ -113,27 +92,27 @@ func ReadProgress(ctx context.Context, store *queue.Store) (Status, error) {
 // readProgress also returns the numbers of the frontier.
 func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier queue.QueueStats, err error) {
 	st = Status{Queues: []QueueStatus{}, Generations: []GenerationStatus{}}
-	stored, err := Load(ctx, store)
+	stored, err := crawler.Load(ctx, store)
 	if err != nil {
 		return st, frontier, err
 	}
-	if st.Pages, err = counter(ctx, store, counterPages); err != nil {
+	if st.Pages, err = tables.Counter(ctx, store, tables.Crawl, tables.CounterPages); err != nil {
 		return st, frontier, err
 	}
 	for name, n := range map[string]*int64{
-		counterFailures: &st.Failures, counterRedirects: &st.Redirects, counterLeftOut: &st.LeftOut, counterMaxPages: &st.MaxPages,
+		tables.CounterFailures: &st.Failures, tables.CounterRedirects: &st.Redirects, tables.CounterLeftOut: &st.LeftOut, tables.CounterMaxPages: &st.MaxPages,
 	} {
-		if *n, err = counter(ctx, store, name); err != nil {
+		if *n, err = tables.Counter(ctx, store, tables.Crawl, name); err != nil {
 			return st, frontier, err
 		}
 	}
 	if st.Traps, err = readTraps(ctx, store); err != nil {
 		return st, frontier, err
 	}
-	if st.Sick, err = ReadSickHosts(ctx, store, 20); err != nil {
+	if st.Sick, err = readSick(ctx, store); err != nil {
 		return st, frontier, err
 	}
-	if st.Done, err = isDone(ctx, store); err != nil {
+	if st.Done, err = tables.Done(ctx, store); err != nil {
 		return st, frontier, err
 	}
 	stats := make(map[string]queue.QueueStats)
@@ -149,13 +128,13 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 		})
 	}
 	for _, k := range stored.Items {
-		n, err := counter(ctx, store, itemCounter(k.Name))
+		n, err := tables.Counter(ctx, store, tables.Crawl, tables.ItemCounter(k.Name))
 		if err != nil {
 			return st, frontier, err
 		}
 		st.Items = append(st.Items, ItemStatus{k.Name, n})
 	}
-	return st, stats[StageCrawl], nil
+	return st, stats[crawler.StageCrawl], nil
 }
 
 func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
@@ -194,16 +173,16 @@ func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
 }
 
 func readOutcomes(ctx context.Context, store *queue.Store, row *GenerationStatus) (err error) {
-	if row.Fetched, err = counter(ctx, store, generationCounter(row.Number, counterPages)); err != nil {
+	if row.Fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.GenerationCounter(row.Number, tables.CounterPages)); err != nil {
 		return err
 	}
-	row.Failed, err = counter(ctx, store, generationCounter(row.Number, counterFailures))
+	row.Failed, err = tables.Counter(ctx, store, tables.Crawl, tables.GenerationCounter(row.Number, tables.CounterFailures))
 	return err
 }
 
 // openGenerations returns the generations from number from on that have begun.
 func openGenerations(ctx context.Context, store *queue.Store, from int, frontier queue.QueueStats) ([]GenerationStatus, error) {
-	barriers, err := store.Barriers(ctx, StageCrawl)
+	barriers, err := store.Barriers(ctx, crawler.StageCrawl)
 	if errors.Is(err, queue.ErrUnknownQueue) {
 		return nil, nil
 	}
@@ -225,5 +204,31 @@ func openGenerations(ctx context.Context, store *queue.Store, from int, frontier
 	return rows, nil
 }
 
-// Stages returns what the stages of a running crawl are doing.
-func (c *Crawler) Stages() []pipeline.StageStatus { return c.pipeline.Stages() }
+// readTraps returns the hits of each rule, by its name.
+func readTraps(ctx context.Context, store *queue.Store) (all []TrapStatus, err error) {
+	records, err := store.Scan(ctx, tables.Crawl, tables.CounterTrap, tables.CounterTrap+"\xff", 100)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		n, err := queue.ParseCounter(r.Value)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, TrapStatus{strings.TrimPrefix(r.Key, tables.CounterTrap), n})
+	}
+	return all, nil
+}
+
+// maxSick is how many hosts a Status names.
+const maxSick = 20
+
+func readSick(ctx context.Context, store *queue.Store) (all []crawler.SickHost, err error) {
+	err = WalkSickHosts(ctx, store, func(s *crawler.SickHost) error {
+		if all = append(all, *s); len(all) == maxSick {
+			return ErrStop
+		}
+		return nil
+	})
+	return all, err
+}

@@ -1,0 +1,66 @@
+package inspect_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// An address waits under the identity that the program gives it.
+func TestExplainKnowsTheProgramsIdentity(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	o := &crawler.Options{
+		Seeds:    crawler.Seeds("http://site.example/news/17"),
+		Identity: func(u weburl.URL) string { return "article " + u.String()[strings.LastIndex(u.String(), "/")+1:] },
+		Scope:    scope.Func(func(weburl.URL, int) (bool, string) { return false, "nothing belongs here" }),
+	}
+	c, err := crawler.New(store, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e, err := inspect.Explain(t.Context(), store, "http://site.example/news/17", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.State != inspect.StateWaiting || !e.Seed {
+		t.Errorf("state %q, seed %v; want waiting, a seed", e.State, e.Seed)
+	}
+	if e.Scope.Accepted || !strings.Contains(e.Scope.Reason, "nothing belongs here") {
+		t.Errorf("scope %+v, not what the program's says", e.Scope)
+	}
+}
+
+func TestStop(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	c, err := crawler.New(store, &crawler.Options{Seeds: crawler.Seeds("http://a.example/", "http://b.example/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var urls []string
+	err = inspect.WalkSeeds(t.Context(), store, func(r *crawler.Request) error {
+		urls = append(urls, r.URL)
+		return inspect.ErrStop
+	})
+	if err != nil || len(urls) != 1 || urls[0] != "http://a.example/" {
+		t.Errorf("walked %q, error %v; want the first seed and none", urls, err)
+	}
+}

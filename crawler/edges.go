@@ -58,8 +58,8 @@ func NewEdges(o *Options) *Edges {
 }
 
 // feeds are the edges that the crawl stage feeds.
-func (e *Edges) feeds(functions []Function) []pipeline.AnyEdge {
-	all := []pipeline.AnyEdge{e.Requests}
+func (e *Edges) feeds(functions []Function) pipeline.Edges {
+	all := pipeline.Edges{e.Requests}
 	if e.Captures != nil {
 		all = append(all, e.Captures)
 	}
@@ -81,21 +81,17 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 	v.once.Do(v.init)
 	o, e := v.Options, v.Edges
 	workers := o.Settings.workers()
-	pipeline.Handle(p, e.Requests, v.Visit,
-		pipeline.Feeds(e.feeds(o.Functions)...), pipeline.Workers(workers), pipeline.MinWorkers(min(workers, 8)))
+	pipeline.Handle(p, e.Requests, v.Visit, &pipeline.StageOptions{Feeds: e.feeds(o.Functions), Workers: workers, MinWorkers: min(workers, 8)})
 	for i := range o.Functions {
 		f := &o.Functions[i]
 		if f.Queue == "" {
 			continue
 		}
-		var options []pipeline.StageOption
-		if f.Workers > 0 {
-			options = append(options, pipeline.Workers(f.Workers))
-		}
+		options := &pipeline.StageOptions{Workers: f.Workers}
 		if f.Follows != nil {
-			options = append(options, pipeline.Feeds(e.Requests))
+			options.Feeds = pipeline.Edges{e.Requests}
 		}
-		pipeline.Handle(p, e.Functions[f.Queue], v.function(f), options...)
+		pipeline.Handle(p, e.Functions[f.Queue], v.function(f), options)
 	}
 	var children []*stages.Exec
 	i := 0
@@ -106,21 +102,21 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		}
 		later := behind[n+1:]
 		s := &docStage{Stage: st, v: v, keepPage: slices.ContainsFunc(later, func(st Stage) bool { return st.Name == StageExtract })}
-		var options []pipeline.StageOption
+		options := new(pipeline.StageOptions)
 		if i+1 < len(e.Docs) {
 			s.next = e.Docs[i+1]
-			options = append(options, pipeline.Feeds(s.next))
+			options.Feeds = pipeline.Edges{s.next}
 		}
 		if st.Command != nil {
 			s.exec = &stages.Exec{Command: st.Command, Logger: o.logger()}
 			children = append(children, s.exec)
-			options = append(options, pipeline.Unchained())
+			options.Unchained = true
 		}
-		pipeline.Handle(p, e.Docs[i], s.work, options...)
+		pipeline.Handle(p, e.Docs[i], s.work, options)
 		i++
 	}
 	if e.Captures != nil {
-		pipeline.HandleBatch(p, e.Captures, archiveBatch, v.Archive.Write, pipeline.Serial())
+		pipeline.HandleBatch(p, e.Captures, archiveBatch, v.Archive.Write, &pipeline.StageOptions{Serial: true})
 	}
 	return children
 }

@@ -175,8 +175,8 @@ func ExampleVisitor() {
 		return nil
 	}
 	p := pipeline.New(store, nil)
-	pipeline.Handle(p, edges.Requests, visitor.Visit, pipeline.Feeds(edges.Requests, edges.Docs[0]), pipeline.Workers(8))
-	pipeline.Handle(p, edges.Docs[0], titles)
+	pipeline.Handle(p, edges.Requests, visitor.Visit, &pipeline.StageOptions{Feeds: pipeline.Edges{edges.Requests, edges.Docs[0]}, Workers: 8})
+	pipeline.Handle(p, edges.Docs[0], titles, nil)
 	if err := pipeline.Seed(ctx, p, edges.Requests, crawler.Seeds(site.URL)...); err != nil {
 		log.Fatal(err)
 	}

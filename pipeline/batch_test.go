@@ -17,7 +17,7 @@ import (
 
 // batches runs a batch stage on the numbers below n, and returns what its calls
 // were given, in order.
-func batches(t *testing.T, store *queue.Store, n, size int, fn pipeline.BatchFunc[int], options ...pipeline.StageOption) (calls [][]int) {
+func batches(t *testing.T, store *queue.Store, n, size int, fn pipeline.BatchFunc[int]) (calls [][]int) {
 	t.Helper()
 	p := pipeline.New(store, nil)
 	edge := pipeline.NewEdge[int]("numbers")
@@ -25,7 +25,7 @@ func batches(t *testing.T, store *queue.Store, n, size int, fn pipeline.BatchFun
 	pipeline.HandleBatch(p, edge, size, func(ctx context.Context, in []int, out *pipeline.Out) error {
 		calls = append(calls, slices.Clone(in))
 		return fn(ctx, in, out)
-	}, append(options, pipeline.Serial())...)
+	}, &pipeline.StageOptions{Serial: true})
 	values := make([]int, n)
 	for i := range values {
 		values[i] = i
@@ -190,9 +190,9 @@ func TestWiringOfBatches(t *testing.T) {
 	defer check(t, store)
 	fn := func(context.Context, []int, *pipeline.Out) error { return nil }
 	for name, wire := range map[string]func(*pipeline.Pipeline){
-		"no values": func(p *pipeline.Pipeline) { pipeline.HandleBatch(p, pipeline.NewEdge[int]("a"), 0, fn) },
+		"no values": func(p *pipeline.Pipeline) { pipeline.HandleBatch(p, pipeline.NewEdge[int]("a"), 0, fn, nil) },
 		"serial with two workers": func(p *pipeline.Pipeline) {
-			pipeline.HandleBatch(p, pipeline.NewEdge[int]("a"), 5, fn, pipeline.Serial(), pipeline.Workers(2))
+			pipeline.HandleBatch(p, pipeline.NewEdge[int]("a"), 5, fn, &pipeline.StageOptions{Serial: true, Workers: 2})
 		},
 	} {
 		p := pipeline.New(store, nil)

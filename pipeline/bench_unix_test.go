@@ -84,7 +84,7 @@ func benchPipeline(b *testing.B, store *queue.Store, page []byte, parse, apart b
 		}
 		texts.Emit(out, pg)
 		return nil
-	}, pipeline.Feeds(texts))
+	}, &pipeline.StageOptions{Feeds: pipeline.Edges{texts}})
 	pipeline.Handle(p, texts, func(_ context.Context, pg benchPage, out *pipeline.Out) error {
 		if !parse {
 			tags.Emit(out, benchText{pg.N, string(pg.HTML[:4<<10])})
@@ -105,11 +105,11 @@ func benchPipeline(b *testing.B, store *queue.Store, page []byte, parse, apart b
 		}
 		tags.Emit(out, benchText{pg.N, text.String()})
 		return nil
-	}, pipeline.Feeds(tags))
+	}, &pipeline.StageOptions{Feeds: pipeline.Edges{tags}})
 	pipeline.Handle(p, tags, func(_ context.Context, t benchText, out *pipeline.Out) error {
 		out.Tx().Put("words", fmt.Sprint(t.N), fmt.Append(nil, len(strings.Fields(t.Text))))
 		return nil
-	})
+	}, nil)
 	return p, numbers
 }
 

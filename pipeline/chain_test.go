@@ -68,7 +68,7 @@ func chain(store *queue.Store, limit int, unit time.Duration, options *pipeline.
 		}
 		texts.Emit(out, liveDoc(n))
 		return nil
-	}, pipeline.Feeds(nodes, texts))
+	}, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, texts}})
 	pipeline.Handle(p, texts, func(_ context.Context, d doc, out *pipeline.Out) error {
 		seen.note("texts", d)
 		record(out, "texts", d.N)
@@ -86,7 +86,7 @@ func chain(store *queue.Store, limit int, unit time.Duration, options *pipeline.
 			out.Tx().Pause("nowhere") // which the store refuses
 		}
 		return nil
-	}, pipeline.Feeds(tags))
+	}, &pipeline.StageOptions{Feeds: pipeline.Edges{tags}})
 	pipeline.Handle(p, tags, func(_ context.Context, d doc, out *pipeline.Out) error {
 		seen.note("tags", d)
 		record(out, "tags", d.N)
@@ -94,7 +94,7 @@ func chain(store *queue.Store, limit int, unit time.Duration, options *pipeline.
 			return errors.New("once")
 		}
 		return nil
-	})
+	}, nil)
 	return p, nodes, seen
 }
 
@@ -187,7 +187,7 @@ func TestAChainedFailureCostsItsOwnAttempt(t *testing.T) {
 			out.OnCommit(func() { call("fetched") })
 			texts.Emit(out, liveDoc(n))
 			return nil
-		}, pipeline.Feeds(texts))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{texts}})
 		pipeline.Handle(p, texts, func(_ context.Context, d doc, out *pipeline.Out) error {
 			call(fmt.Sprint("extract ", out.Attempt(), d.tree != nil))
 			out.OnCommit(func() { call("extracted") })
@@ -195,7 +195,7 @@ func TestAChainedFailureCostsItsOwnAttempt(t *testing.T) {
 				return errors.New("not now")
 			}
 			return nil
-		})
+		}, nil)
 		if err := pipeline.Seed(t.Context(), p, pages, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -211,16 +211,16 @@ func TestWhatIsNotChained(t *testing.T) {
 	for name, tt := range map[string]struct {
 		want    int // of 20 values
 		edge    func(e *pipeline.Edge[doc])
-		options []pipeline.StageOption
+		options pipeline.StageOptions
 		batch   int
 		slow    time.Duration
 		before  func(tx *queue.Tx)
 	}{
 		"nothing in the way": {want: 20},
-		"a slow stage":       {want: 1, slow: time.Second, options: []pipeline.StageOption{pipeline.Workers(1)}}, // before it is known to be one
-		"a serial stage":     {options: []pipeline.StageOption{pipeline.Serial()}},
+		"a slow stage":       {want: 1, slow: time.Second, options: pipeline.StageOptions{Workers: 1}}, // before it is known to be one
+		"a serial stage":     {options: pipeline.StageOptions{Serial: true}},
 		"a stage of batches": {batch: 4},
-		"an unchained stage": {options: []pipeline.StageOption{pipeline.Unchained()}},
+		"an unchained stage": {options: pipeline.StageOptions{Unchained: true}},
 		"values with keys":   {edge: func(e *pipeline.Edge[doc]) { e.Key = func(d doc) string { return fmt.Sprint(d.N) } }},
 		"values with groups": {edge: func(e *pipeline.Edge[doc]) { e.Group = func(doc) string { return "g" } }},
 		"a limit":            {edge: func(e *pipeline.Edge[doc]) { e.Config.MaxInFlight = 1000 }},
@@ -258,14 +258,14 @@ func TestWhatIsNotChained(t *testing.T) {
 				pipeline.Handle(p, pages, func(_ context.Context, n int, out *pipeline.Out) error {
 					texts.Emit(out, liveDoc(n))
 					return nil
-				}, pipeline.Feeds(texts), pipeline.Workers(1))
+				}, &pipeline.StageOptions{Feeds: pipeline.Edges{texts}, Workers: 1})
 				pipeline.HandleBatch(p, texts, max(tt.batch, 1), func(_ context.Context, in []doc, _ *pipeline.Out) error {
 					for _, d := range in {
 						seen.note("texts", d)
 					}
 					time.Sleep(tt.slow)
 					return nil
-				}, tt.options...)
+				}, &tt.options)
 				for n := range 20 {
 					if err := pipeline.Seed(t.Context(), p, pages, n); err != nil {
 						t.Fatal(err)
@@ -308,16 +308,16 @@ func TestNothingIsChainedBeforeAFullQueue(t *testing.T) {
 		pipeline.Handle(p, pages, func(_ context.Context, n int, out *pipeline.Out) error {
 			texts.Emit(out, liveDoc(n))
 			return nil
-		}, pipeline.Feeds(texts))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{texts}})
 		pipeline.Handle(p, texts, func(_ context.Context, d doc, _ *pipeline.Out) error {
 			seen.note("texts", d)
 			return nil
-		}, pipeline.Feeds(tags))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{tags}})
 		pipeline.Handle(p, tags, func(context.Context, int, *pipeline.Out) error {
 			time.Sleep(time.Minute)
 			done++
 			return nil
-		})
+		}, nil)
 		if err := pipeline.Seed(t.Context(), p, pages, 1, 2, 3); err != nil {
 			t.Fatal(err)
 		}
@@ -348,7 +348,7 @@ func TestNothingIsChainedOverABarrier(t *testing.T) {
 			texts.Emit(out, liveDoc(n))
 			texts.Emit(out, liveDoc(n))
 			return nil
-		}, pipeline.Feeds(nodes, texts))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, texts}})
 		pipeline.Handle(p, texts, func(_ context.Context, d doc, out *pipeline.Out) error {
 			seen.note("texts", d)
 			for g, left := range maps.All(open) {
@@ -362,7 +362,7 @@ func TestNothingIsChainedOverABarrier(t *testing.T) {
 			}
 			open[out.Generation()]--
 			return nil
-		}, pipeline.Workers(1))
+		}, &pipeline.StageOptions{Workers: 1})
 		if err := pipeline.Seed(t.Context(), p, nodes, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -398,14 +398,14 @@ func TestAKillerInAChainIsFound(t *testing.T) {
 				fetched++
 				texts.Emit(out, liveDoc(n))
 				return nil
-			}, pipeline.Feeds(texts))
+			}, &pipeline.StageOptions{Feeds: pipeline.Edges{texts}})
 			pipeline.Handle(p, texts, func(ctx context.Context, d doc, _ *pipeline.Out) error {
 				killed++
 				copied = disk.Clone() // what a death at this moment leaves
 				die()
 				<-ctx.Done()
 				return ctx.Err()
-			})
+			}, nil)
 			if life == 0 {
 				if err := pipeline.Seed(ctx, p, pages, 1); err != nil {
 					t.Fatal(err)

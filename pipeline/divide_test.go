@@ -82,11 +82,11 @@ func runLarge(t *testing.T, disk *memqueue.Disk, links int, fault queuetest.Faul
 		}
 		out.Tx().Add("visits", fmt.Sprintf("%d in %d", n, out.Generation()), 1)
 		return nil
-	}, pipeline.Feeds(pages, texts))
+	}, &pipeline.StageOptions{Feeds: pipeline.Edges{pages, texts}})
 	pipeline.Handle(p, texts, func(_ context.Context, n int, out *pipeline.Out) error {
 		out.Tx().Add("texts", fmt.Sprint(n), 1)
 		return nil
-	})
+	}, nil)
 	err = pipeline.Seed(t.Context(), p, pages, 0)
 	if err == nil {
 		err = p.Run(t.Context())
@@ -164,8 +164,8 @@ func TestASuccessThatCannotBeDividedIsBuried(t *testing.T) {
 				pipeline.Handle(p, first, func(_ context.Context, _ int, out *pipeline.Out) error {
 					emit(second, out)
 					return nil
-				}, pipeline.Feeds(second))
-				pipeline.Handle(p, second, func(context.Context, string, *pipeline.Out) error { return nil })
+				}, &pipeline.StageOptions{Feeds: pipeline.Edges{second}})
+				pipeline.Handle(p, second, func(context.Context, string, *pipeline.Out) error { return nil }, nil)
 				if err := pipeline.Seed(t.Context(), p, first, 1); err != nil {
 					t.Fatal(err)
 				}

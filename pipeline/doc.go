@@ -20,8 +20,8 @@
 // back. [Handle] wires stages to edges and [Pipeline.Run] runs them:
 //
 //	p := pipeline.New(store, nil)
-//	pipeline.Handle(p, lines, split, pipeline.Feeds(words))
-//	pipeline.Handle(p, words, count)
+//	pipeline.Handle(p, lines, split, &pipeline.StageOptions{Feeds: pipeline.Edges{words}})
+//	pipeline.Handle(p, words, count, nil)
 //	err := pipeline.Seed(ctx, p, lines, "to be", "or not to be")
 //	err = p.Run(ctx)
 //

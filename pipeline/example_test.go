@@ -37,8 +37,8 @@ func Example() {
 	}
 
 	p := pipeline.New(store, nil)
-	pipeline.Handle(p, lines, split, pipeline.Feeds(words))
-	pipeline.Handle(p, words, count)
+	pipeline.Handle(p, lines, split, &pipeline.StageOptions{Feeds: pipeline.Edges{words}})
+	pipeline.Handle(p, words, count, nil)
 	if err := pipeline.Seed(ctx, p, lines, "to be or", "not to be"); err != nil {
 		log.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func Example_generations() {
 			return nil
 		},
 	})
-	pipeline.Handle(p, numbers, step, pipeline.Feeds(numbers))
+	pipeline.Handle(p, numbers, step, &pipeline.StageOptions{Feeds: pipeline.Edges{numbers}})
 	if err := pipeline.Seed(ctx, p, numbers, 1); err != nil {
 		log.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func ExampleHandleBatch() {
 		return nil
 	}
 	p := pipeline.New(store, nil)
-	pipeline.HandleBatch(p, rows, 100, insert, pipeline.Serial())
+	pipeline.HandleBatch(p, rows, 100, insert, &pipeline.StageOptions{Serial: true})
 	if err := pipeline.Seed(ctx, p, rows, "Ada", "Grace", "Barbara"); err != nil {
 		log.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestSeedsBeforeARunThatKeepsRunning(t *testing.T) {
 		defer cancel()
 		edge := pipeline.NewEdge[int]("values")
 		p := pipeline.New(store, &pipeline.Options{KeepRunning: true})
-		pipeline.Handle(p, edge, nothing)
+		pipeline.Handle(p, edge, nothing, nil)
 		if err := pipeline.Seed(ctx, p, edge, 1, 2, 3); err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestSeedWaitsForSpaceThatTheCoordinatorMakes(t *testing.T) {
 			time.Sleep(time.Second)
 			done.Add(1)
 			return nil
-		})
+		}, nil)
 		ended := make(chan error)
 		go func() { ended <- p.Run(ctx) }()
 		for i := range 10 {
@@ -138,7 +138,7 @@ func TestAFullDiskEndsNoRun(t *testing.T) {
 			time.AfterFunc(5*time.Second, func() { d.free.Store(enough) })
 			time.Sleep(time.Second)
 			return nil
-		})
+		}, nil)
 		for want := range 2 {
 			if err := pipeline.Seed(t.Context(), p, edge, want); err != nil {
 				t.Fatal(err)
@@ -191,7 +191,7 @@ func TestWhatTheStoreRefusesIsBuried(t *testing.T) {
 							}
 						}
 						return nil
-					})
+					}, nil)
 					if err := pipeline.Seed(t.Context(), p, edge, 1, 2, 3); err != nil {
 						t.Fatal(err)
 					}
@@ -221,7 +221,7 @@ func TestStagesWhileARunBegins(t *testing.T) {
 	defer check(t, store)
 	edge := pipeline.NewEdge[int]("values")
 	p := pipeline.New(store, nil)
-	pipeline.Handle(p, edge, nothing)
+	pipeline.Handle(p, edge, nothing, nil)
 	for i := range 20 {
 		if err := pipeline.Seed(t.Context(), p, edge, i); err != nil {
 			t.Fatal(err)
@@ -248,12 +248,12 @@ func TestTimeLimit(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		options pipeline.Options
-		stage   []pipeline.StageOption
+		stage   pipeline.StageOptions
 		want    time.Duration
 	}{
 		"by default":      {want: 10 * time.Minute},
 		"of the pipeline": {options: pipeline.Options{TimeLimit: time.Second}, want: time.Second},
-		"of the stage":    {options: pipeline.Options{TimeLimit: -1}, stage: []pipeline.StageOption{pipeline.TimeLimit(time.Minute)}, want: time.Minute},
+		"of the stage":    {options: pipeline.Options{TimeLimit: -1}, stage: pipeline.StageOptions{TimeLimit: time.Minute}, want: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestTimeLimit(t *testing.T) {
 				edge := pipeline.NewEdge[int]("values")
 				edge.Config.MaxAttempts = 1
 				p := pipeline.New(store, &tt.options)
-				pipeline.Handle(p, edge, hang, tt.stage...)
+				pipeline.Handle(p, edge, hang, &tt.stage)
 				if err := pipeline.Seed(t.Context(), p, edge, 1); err != nil {
 					t.Fatal(err)
 				}
@@ -298,7 +298,7 @@ func TestNothingFailsOrWaitsInSilence(t *testing.T) {
 		edge.Config.MaxAttempts = 20
 		edge.Config.Backoff = queue.Backoff{Max: 10 * time.Minute, Jitter: -1}
 		p := pipeline.New(store, &pipeline.Options{Logger: log})
-		pipeline.Handle(p, edge, func(context.Context, int, *pipeline.Out) error { panic("out of ideas") })
+		pipeline.Handle(p, edge, func(context.Context, int, *pipeline.Out) error { panic("out of ideas") }, nil)
 		if err := pipeline.Seed(t.Context(), p, edge, 1, 2); err != nil {
 			t.Fatal(err)
 		}

@@ -74,7 +74,7 @@ func TestFanOutAndFanIn(t *testing.T) {
 			left.Emit(out, n)
 			right.Emit(out, n)
 			return nil
-		}, pipeline.Feeds(nodes, left, right))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, left, right}})
 		branch := func(name string, d time.Duration) pipeline.Func[int] {
 			return func(ctx context.Context, n int, out *pipeline.Out) error {
 				rec.visit(name, n, out)
@@ -83,8 +83,8 @@ func TestFanOutAndFanIn(t *testing.T) {
 				return nil
 			}
 		}
-		pipeline.Handle(p, left, branch("left", time.Millisecond), pipeline.Feeds(joined))
-		pipeline.Handle(p, right, branch("right", time.Second), pipeline.Feeds(joined), pipeline.Workers(1))
+		pipeline.Handle(p, left, branch("left", time.Millisecond), &pipeline.StageOptions{Feeds: pipeline.Edges{joined}})
+		pipeline.Handle(p, right, branch("right", time.Second), &pipeline.StageOptions{Feeds: pipeline.Edges{joined}, Workers: 1})
 		var count [8]atomic.Int64
 		pipeline.Handle(p, joined, func(_ context.Context, n int, out *pipeline.Out) error {
 			rec.visit("joined", n, out)
@@ -93,7 +93,7 @@ func TestFanOutAndFanIn(t *testing.T) {
 			}
 			count[out.Generation()].Add(1)
 			return nil
-		})
+		}, nil)
 		if err := pipeline.Seed(ctx, p, nodes, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestLoopOverTwoStages(t *testing.T) {
 			rec.visit("fetch", n, out)
 			parse.Emit(out, n)
 			return nil
-		}, pipeline.Feeds(parse))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{parse}})
 		pipeline.Handle(p, parse, func(_ context.Context, n int, out *pipeline.Out) error {
 			rec.visit("parse", n, out)
 			time.Sleep(time.Duration(n%3) * time.Millisecond)
@@ -133,7 +133,7 @@ func TestLoopOverTwoStages(t *testing.T) {
 				fetch.Emit(out, 2*n+1)
 			}
 			return nil
-		}, pipeline.Feeds(fetch))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{fetch}})
 		if err := pipeline.Seed(ctx, p, fetch, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -240,11 +240,11 @@ func crashRun(t *testing.T, disk *memqueue.Disk, k int, after, chain bool, limit
 			return nil
 		},
 	})
-	pipeline.Handle(p, nodes, visit, pipeline.Feeds(nodes, pages))
+	pipeline.Handle(p, nodes, visit, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, pages}})
 	pipeline.Handle(p, pages, func(_ context.Context, n int, out *pipeline.Out) error {
 		out.Tx().Add("pages", fmt.Sprint(n), 1)
 		return nil
-	})
+	}, nil)
 	err = pipeline.Seed(ctx, p, nodes, 1)
 	if err == nil {
 		err = p.Run(ctx)
@@ -329,8 +329,8 @@ func TestStopWhileAGenerationCompletes(t *testing.T) {
 		pipeline.Handle(p, first, func(_ context.Context, n int, out *pipeline.Out) error {
 			second.Emit(out, n)
 			return nil
-		}, pipeline.Feeds(second))
-		pipeline.Handle(p, second, func(context.Context, int, *pipeline.Out) error { return nil })
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{second}})
+		pipeline.Handle(p, second, func(context.Context, int, *pipeline.Out) error { return nil }, nil)
 		if err := pipeline.Seed(ctx, p, first, 1, 2, 3); err != nil {
 			t.Fatal(err)
 		}

@@ -159,70 +159,71 @@ type stage struct {
 	}
 }
 
-// StageOption is a setting of one stage.
-type StageOption func(*stage)
+// Edges is a list of edges.
+type Edges []AnyEdge
 
-// Feeds declares the edges that the stage emits to, its own among them if it
-// feeds itself.
-func Feeds(edges ...AnyEdge) StageOption {
-	return func(s *stage) {
-		for _, e := range edges {
-			s.feeds = append(s.feeds, e.Name())
-		}
-	}
+// StageOptions are what a stage may have of its own. Nil and zero fields mean the
+// defaults given.
+type StageOptions struct {
+	// Feeds are the edges that the stage emits to, its own among them if it feeds
+	// itself. Default: none.
+	Feeds Edges
+
+	// Workers bounds how many values the stage works on at once. Default: four for
+	// each processor. Between MinWorkers and this bound the number follows the
+	// need: it grows while the stage has a backlog and the processors are not the
+	// bottleneck, and shrinks when they are.
+	Workers int
+
+	// MinWorkers is the least number of values that the stage works on at once, if
+	// there are that many. Default 1.
+	MinWorkers int
+
+	// Serial makes the stage work on one value, or one batch, at a time, and begin
+	// with the next only when the transaction of the one before has been committed.
+	// Each call then finds in the store what the one before has left there.
+	Serial bool
+
+	// Unchained makes the stage take all its values from its queue; see
+	// [Options].NoChaining. It is for stages that are better off with workers of
+	// their own, such as those that wait for another process.
+	Unchained bool
+
+	// TimeLimit bounds the time of each call of the stage. When it has passed the
+	// call's context ends, with [ErrTimeLimit] as its cause; what the stage then
+	// returns is a failed attempt, as ever. A stage that does not look at its
+	// context is not stopped. Default: [Options].TimeLimit. Negative means none.
+	TimeLimit time.Duration
 }
 
-// Workers bounds how many values the stage works on at once. Default: four for
-// each processor. Between MinWorkers and this bound the number follows the
-// need: it grows while the stage has a backlog and the processors are not the
-// bottleneck, and shrinks when they are.
-func Workers(n int) StageOption { return func(s *stage) { s.maxWorkers = n } }
-
-// MinWorkers is the least number of values that the stage works on at once, if
-// there are that many. Default 1.
-func MinWorkers(n int) StageOption { return func(s *stage) { s.minWorkers = n } }
-
-// Serial makes the stage work on one value, or one batch, at a time, and begin
-// with the next only when the transaction of the one before has been committed.
-// Each call then finds in the store what the one before has left there.
-func Serial() StageOption {
-	return func(s *stage) { s.serial, s.minWorkers, s.maxWorkers = true, 1, 1 }
-}
-
-// Unchained makes the stage take all its values from its queue; see
-// [Options].NoChaining. It is for stages that are better off with workers of their
-// own, such as those that wait for another process.
-func Unchained() StageOption { return func(s *stage) { s.unchained = true } }
-
-// TimeLimit bounds the time of each call of the stage. When it has passed the
-// call's context ends, with [ErrTimeLimit] as its cause; what the stage then returns
-// is a failed attempt, as ever. A stage that does not look at its context is not
-// stopped. Default: [Options].TimeLimit. Negative means none.
-func TimeLimit(d time.Duration) StageOption { return func(s *stage) { s.timeLimit = d } }
-
-// Handle makes fn the stage that works on an edge. Mistakes are reported by
-// Run.
-func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options ...StageOption) {
+// Handle makes fn the stage that works on an edge. Nil options mean the defaults.
+// Mistakes are reported by Run.
+func Handle[In any](p *Pipeline, edge *Edge[In], fn Func[In], options *StageOptions) {
 	var batch BatchFunc[In]
 	if fn != nil {
 		batch = func(ctx context.Context, in []In, out *Out) error { return fn(ctx, in[0], out) }
 	}
-	HandleBatch(p, edge, 1, batch, options...)
+	HandleBatch(p, edge, 1, batch, options)
 }
 
 // HandleBatch makes fn the stage that works on an edge, with up to n values in
 // each call. A call does not wait for n values: it gets those that are there, so
 // batches grow with the backlog. Mistakes are reported by Run.
-func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], options ...StageOption) {
+func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], options *StageOptions) {
+	var o StageOptions
+	if options != nil {
+		o = *options
+	}
 	s := &stage{
-		p: p, name: edge.name, config: edge.Config, batch: n,
-		minWorkers: 1, maxWorkers: 4 * runtime.GOMAXPROCS(0),
+		p: p, name: edge.name, config: edge.Config, batch: n, serial: o.Serial, unchained: o.Unchained,
+		minWorkers: cmp.Or(o.MinWorkers, 1), maxWorkers: cmp.Or(o.Workers, 4*runtime.GOMAXPROCS(0)),
+		timeLimit: cmp.Or(o.TimeLimit, p.opts.TimeLimit),
 	}
-	for _, o := range options {
-		o(s)
+	if o.Serial {
+		s.maxWorkers = cmp.Or(o.Workers, 1)
 	}
-	if s.timeLimit == 0 {
-		s.timeLimit = p.opts.TimeLimit
+	for _, e := range o.Feeds {
+		s.feeds = append(s.feeds, e.Name())
 	}
 	slices.Sort(s.feeds)
 	s.feeds = slices.Compact(s.feeds)

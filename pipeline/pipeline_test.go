@@ -65,13 +65,13 @@ func TestGenerationsAreDepths(t *testing.T) {
 						return nil
 					},
 				})
-				pipeline.Handle(p, nodes, visit, pipeline.Feeds(nodes, pages))
+				pipeline.Handle(p, nodes, visit, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, pages}})
 				pipeline.Handle(p, pages, func(_ context.Context, n int, out *pipeline.Out) error {
 					mu.Lock()
 					defer mu.Unlock()
 					order = append(order, out.Generation())
 					return nil
-				})
+				}, nil)
 				if err := pipeline.Seed(ctx, p, nodes, 1); err != nil {
 					t.Fatal(err)
 				}
@@ -132,8 +132,8 @@ func TestSeedingADonePipelineAddsAGeneration(t *testing.T) {
 			defer check(t, store)
 			nodes, pages, visit := tree(8)
 			p := pipeline.New(store, nil)
-			pipeline.Handle(p, nodes, visit, pipeline.Feeds(nodes, pages))
-			pipeline.Handle(p, pages, func(context.Context, int, *pipeline.Out) error { return nil })
+			pipeline.Handle(p, nodes, visit, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, pages}})
+			pipeline.Handle(p, pages, func(context.Context, int, *pipeline.Out) error { return nil }, nil)
 			if err := pipeline.Seed(ctx, p, nodes, seeds...); err != nil {
 				t.Fatal(err)
 			}
@@ -183,7 +183,7 @@ func TestFailuresPanicsAndPermanentErrors(t *testing.T) {
 				in.Emit(out, "x")
 			}
 			return nil
-		})
+		}, nil)
 		if err := pipeline.Seed(ctx, p, in, "permanent", "panics", "fails", "fails once", "undeclared", "fine"); err != nil {
 			t.Fatal(err)
 		}

@@ -25,13 +25,13 @@ func TestRetriedDeadLettersOfALaterStageComeToAnEnd(t *testing.T) {
 				t.Helper()
 				nodes, pages, visit := tree(8)
 				p := pipeline.New(store, &pipeline.Options{Strict: strict})
-				pipeline.Handle(p, nodes, visit, pipeline.Feeds(nodes, pages))
+				pipeline.Handle(p, nodes, visit, &pipeline.StageOptions{Feeds: pipeline.Edges{nodes, pages}})
 				pipeline.Handle(p, pages, func(_ context.Context, n int, _ *pipeline.Out) error {
 					if failing && n == 3 {
 						return pipeline.Permanent(errors.New("no"))
 					}
 					return nil
-				})
+				}, nil)
 				if err := pipeline.Seed(ctx, p, nodes, 1); err != nil {
 					t.Fatal(err)
 				}

@@ -31,11 +31,13 @@ func TestWiringMistakesAreNamed(t *testing.T) {
 		want string
 	}{
 		{"no stages", func(*pipeline.Pipeline) {}, "there are no stages"},
-		{"unhandled feed", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing, pipeline.Feeds(b)) }, "a feeds b, which no stage handles"},
-		{"two handlers", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing); pipeline.Handle(p, a, nothing) }, "two stages handle a"},
-		{"no function", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nil) }, "the stage of a is nil"},
-		{"no name", func(p *pipeline.Pipeline) { pipeline.Handle(p, pipeline.NewEdge[int](""), nothing) }, "no name"},
-		{"workers", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing, pipeline.Workers(0)) }, "between 1 and 0 workers"},
+		{"unhandled feed", func(p *pipeline.Pipeline) {
+			pipeline.Handle(p, a, nothing, &pipeline.StageOptions{Feeds: pipeline.Edges{b}})
+		}, "a feeds b, which no stage handles"},
+		{"two handlers", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing, nil); pipeline.Handle(p, a, nothing, nil) }, "two stages handle a"},
+		{"no function", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nil, nil) }, "the stage of a is nil"},
+		{"no name", func(p *pipeline.Pipeline) { pipeline.Handle(p, pipeline.NewEdge[int](""), nothing, nil) }, "no name"},
+		{"workers", func(p *pipeline.Pipeline) { pipeline.Handle(p, a, nothing, &pipeline.StageOptions{Workers: -1}) }, "between 1 and -1 workers"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := pipeline.New(store, nil)
@@ -62,7 +64,7 @@ func TestUnfinishedWorkOfAnotherPipelineIsRefused(t *testing.T) {
 			cancel()
 			<-ctx.Done()
 			return ctx.Err()
-		})
+		}, nil)
 		if err := pipeline.Seed(ctx, p, a, 1, 2); err != nil {
 			t.Fatal(err)
 		}
@@ -73,8 +75,8 @@ func TestUnfinishedWorkOfAnotherPipelineIsRefused(t *testing.T) {
 			t.Errorf("Done = %v, %v for a stopped pipeline", done, err)
 		}
 		other := pipeline.New(store, nil)
-		pipeline.Handle(other, a, nothing, pipeline.Feeds(b))
-		pipeline.Handle(other, b, nothing)
+		pipeline.Handle(other, a, nothing, &pipeline.StageOptions{Feeds: pipeline.Edges{b}})
+		pipeline.Handle(other, b, nothing, nil)
 		if err := other.Check(t.Context()); !errors.Is(err, pipeline.ErrTopology) {
 			t.Errorf("Check of another pipeline: %v, want ErrTopology", err)
 		}
@@ -114,7 +116,7 @@ func TestStop(t *testing.T) {
 					given.Add(1)
 					return ctx.Err()
 				}
-			}, pipeline.MinWorkers(4))
+			}, &pipeline.StageOptions{MinWorkers: 4})
 			return p
 		}
 		p := wire()
@@ -157,7 +159,7 @@ func TestBackPressure(t *testing.T) {
 		pipeline.Handle(p, in, func(_ context.Context, n int, out *pipeline.Out) error {
 			slow.Emit(out, n)
 			return nil
-		}, pipeline.Feeds(slow), pipeline.Workers(4))
+		}, &pipeline.StageOptions{Feeds: pipeline.Edges{slow}, Workers: 4})
 		pipeline.Handle(p, slow, func(_ context.Context, n int, out *pipeline.Out) error {
 			st, err := store.QueueStats("slow")
 			if err != nil {
@@ -166,7 +168,7 @@ func TestBackPressure(t *testing.T) {
 			most = max(most, st.Ready+st.Delayed+st.Leased+st.Later)
 			time.Sleep(100 * time.Millisecond)
 			return nil
-		}, pipeline.Workers(1))
+		}, &pipeline.StageOptions{Workers: 1})
 		values := make([]int, 1000)
 		for i := range values {
 			values[i] = i
@@ -192,7 +194,7 @@ func TestRunRefusesASecondRun(t *testing.T) {
 		defer check(t, store)
 		edge := pipeline.NewEdge[int]("a")
 		p := pipeline.New(store, &pipeline.Options{KeepRunning: true})
-		pipeline.Handle(p, edge, nothing)
+		pipeline.Handle(p, edge, nothing, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- p.Run(ctx) }()
@@ -251,7 +253,7 @@ func TestOnCommit(t *testing.T) {
 				out.Tx().Put("done", "", nil) // cannot be stored
 			}
 			return nil
-		}, pipeline.Workers(1))
+		}, &pipeline.StageOptions{Workers: 1})
 		if err := pipeline.Seed(ctx, p, numbers, 0, 1, 2, 3); err != nil {
 			t.Fatal(err)
 		}

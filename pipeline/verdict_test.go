@@ -57,7 +57,7 @@ func TestVerdicts(t *testing.T) {
 					}
 					failed = time.Now()
 					return tt.err(failed)
-				})
+				}, nil)
 				if err := pipeline.Seed(t.Context(), p, edge, 1); err != nil {
 					t.Fatal(err)
 				}

@@ -143,8 +143,8 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 			}
 		})
 	}
-	inChild := []pipeline.StageOption{pipeline.Workers(4 * j.children), pipeline.MinWorkers(4 * j.children)}
-	feedsTexts := pipeline.Feeds(toPython, toTag, toNode)
+	inChild := &pipeline.StageOptions{Workers: 4 * j.children, MinWorkers: 4 * j.children}
+	texts := pipeline.Edges{toPython, toTag, toNode}
 
 	p := pipeline.New(store, nil)
 	pipeline.Handle(p, names, func(_ context.Context, name string, out *pipeline.Out) error {
@@ -157,7 +157,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		toWeir.Emit(out, page)
 		out.Tx().Add(tableTotals, "pages", 1)
 		return nil
-	}, pipeline.Feeds(toJava, toWeir))
+	}, &pipeline.StageOptions{Feeds: pipeline.Edges{toJava, toWeir}})
 
 	pipeline.Handle(p, toJava, func(ctx context.Context, page Page, out *pipeline.Out) error {
 		t, err := ask[Text](ctx, execs["boilerpipe"], page, "text", &c)
@@ -167,7 +167,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		t.Key = page.Name + "/boilerpipe"
 		emitText(t, out)
 		return keepText(out, "boilerpipe", t)
-	}, append(inChild, feedsTexts)...)
+	}, &pipeline.StageOptions{Workers: inChild.Workers, MinWorkers: inChild.MinWorkers, Feeds: texts})
 
 	extractor := &extract.Extractor{Timeout: time.Minute}
 	pipeline.Handle(p, toWeir, func(ctx context.Context, page Page, out *pipeline.Out) error {
@@ -179,7 +179,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		t := Text{Key: page.Name + "/weir", Title: found.Title, Text: found.Text}
 		emitText(t, out)
 		return keepText(out, "weir", t)
-	}, feedsTexts)
+	}, &pipeline.StageOptions{Feeds: texts})
 
 	pipeline.Handle(p, toPython, func(ctx context.Context, t Text, out *pipeline.Out) error {
 		words, err := ask[[]Word](ctx, execs["python"], t, "tags", &c)
@@ -187,11 +187,11 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 			return err
 		}
 		return keepTags(out, "python", t, Tags{Words: words})
-	}, inChild...)
+	}, inChild)
 
 	pipeline.Handle(p, toTag, func(_ context.Context, t Text, out *pipeline.Out) error {
 		return keepTags(out, "weir", t, tagText(t.Text))
-	})
+	}, nil)
 
 	pipeline.Handle(p, toNode, func(ctx context.Context, t Text, out *pipeline.Out) error {
 		scores, err := ask[Scores](ctx, execs["node"], t, "scores", &c)
@@ -201,7 +201,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		out.Tx().Add(tableTotals, "scored/node/texts", 1)
 		out.Tx().Add(tableTotals, "scored/node/words", int64(scores.Words))
 		return put(out, tableScores, t.Key, scores)
-	}, inChild...)
+	}, inChild)
 
 	var seeds []string
 	for i := range j.copies {

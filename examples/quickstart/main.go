@@ -38,8 +38,8 @@ func main() {
 	defer store.Close()
 	lines.Key = func(line string) string { return line } // each line once, however often we start
 	p := pipeline.New(store, nil)
-	pipeline.Handle(p, lines, split, pipeline.Feeds(words))
-	pipeline.Handle(p, words, count)
+	pipeline.Handle(p, lines, split, &pipeline.StageOptions{Feeds: pipeline.Edges{words}})
+	pipeline.Handle(p, words, count, nil)
 	if err := pipeline.Seed(ctx, p, lines, "To be or not to be", "That is the question"); err != nil {
 		log.Fatal(err)
 	}

@@ -7,7 +7,17 @@ import "fmt"
 
 // add checks a transaction and plans it.
 func (p *plan) add(r *request) error {
-	r.conflict = nil
+	r.conflict, r.repeated = nil, false
+	if r.named {
+		known, err := p.outcome(r.id, &r.result)
+		if err != nil {
+			return p.s.fail(err)
+		}
+		if known {
+			r.repeated = true
+			return nil
+		}
+	}
 	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || !r.onlyReleases()) {
 		return err
 	}
@@ -20,6 +30,9 @@ func (p *plan) add(r *request) error {
 		if err := p.apply(&r.ops[i], r); err != nil {
 			return p.s.fail(err)
 		}
+	}
+	if r.named {
+		p.remember(r.id, r.result)
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ func (s *Store) Check(ctx context.Context) error {
 				return fmt.Errorf("queue %s: %w", q.name, err)
 			}
 		}
+		if err := c.outcomes(); err != nil {
+			return err
+		}
 		return c.strays()
 	})
 	if err == nil && len(c.findings) > 0 {

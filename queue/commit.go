@@ -12,6 +12,9 @@ import (
 // request is a transaction on its way through the committer.
 type request struct {
 	ops      []op
+	id       hash128 // of Tx.ID,
+	named    bool    // if it has one,
+	repeated bool    // and its transaction has happened already, with this
 	result   Result
 	done     chan error // capacity 1; answered exactly once per submit
 	settles  bool

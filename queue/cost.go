@@ -66,8 +66,11 @@ func (s *Store) Size(ctx context.Context, tx *Tx) (Size, error) {
 	if err := s.err(); err != nil {
 		return Size{}, fmt.Errorf("size of transaction: %w", err)
 	}
-	r := &request{ops: append([]op(nil), tx.ops...), done: make(chan error, 1)}
-	err := s.prepare(ctx, r)
+	r, err := s.request(tx)
+	if err == nil {
+		r.ops = append([]op(nil), tx.ops...)
+		err = s.prepare(ctx, r)
+	}
 	size := r.size
 	if err == nil && r.depends {
 		err = s.alone(ctx, func() error {
@@ -112,6 +115,7 @@ func markLen(group string) int       { return 2 + 3*varintLen + shortLen + len(g
 // sizer adds up what the changes of a transaction may write, in their order.
 type sizer struct {
 	overhead int
+	named    bool // it has an id, and its result is stored
 	total    Size
 	queues   [8]string // whose counts are in total
 	known    int
@@ -218,7 +222,7 @@ func (z *sizer) add(o *op) {
 	case opEnqueue:
 		z.enqueue(o)
 	case opBarrier:
-		z.barrier(len(o.value), nil)
+		z.barrier(o.name, len(o.value), nil)
 	case opSetGroup, opDelayGroup:
 		z.write(queueKeyLen+len(o.key), groupLen)
 	case opDeferGroup, opRejoinGroup:
@@ -242,7 +246,10 @@ func (z *sizer) add(o *op) {
 }
 
 // barrier adds a barrier that is placed, with the epoch that begins behind it.
-func (z *sizer) barrier(body int, headers map[string]string) {
+func (z *sizer) barrier(queue string, body int, headers map[string]string) {
+	if z.named {
+		z.total.Bytes += outcomeBarrierLen(queue)
+	}
 	z.write(epochKeyLen, placedLen(body, headers))
 	z.write(epochKeyLen, epochLen)
 	z.laneOf = "" // items behind it share nothing with those before
@@ -399,7 +406,7 @@ func (o *op) dependent() bool {
 // depends bounds what the transaction may write besides what a sizer knows of, by
 // the state in which it would be planned.
 func (p *plan) depends(r *request) (Size, error) {
-	z := sizer{overhead: p.s.limits.Overhead}
+	z := sizer{overhead: p.s.limits.Overhead, named: r.named}
 	var configs map[string]*Config // as the transaction's own changes leave them
 	passed := false                // an item has become a barrier since the last enqueue
 	for i := range r.ops {
@@ -415,7 +422,7 @@ func (p *plan) depends(r *request) (Size, error) {
 		switch {
 		case o.kind == opEnqueue:
 			if config.makesBarrier(o.item) {
-				z.barrier(len(o.item.Body), o.item.Headers)
+				z.barrier(o.name, len(o.item.Body), o.item.Headers)
 				passed = true
 				continue
 			}
@@ -482,7 +489,10 @@ func (r *request) gives(id uint64, n int) *Delivery {
 
 // measure finds the size of a request that has been prepared but for that.
 func (s *Store) measure(r *request) {
-	z := sizer{overhead: s.limits.Overhead}
+	z := sizer{overhead: s.limits.Overhead, named: r.named}
+	if r.named {
+		z.write(outcomeKeyLen, outcomeLen)
+	}
 	for i := range r.ops {
 		o := &r.ops[i]
 		before := z.total

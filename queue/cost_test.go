@@ -320,6 +320,9 @@ func (h *history) run(kinds []string) {
 		for range 1 + h.rnd.IntN(6) {
 			changes[kinds[h.rnd.IntN(len(kinds))]](h, &tx)
 		}
+		if h.rnd.IntN(2) == 0 {
+			tx.ID = h.text(1 + h.rnd.IntN(queue.MaxTxID))
+		}
 		tx.Put("t", "turn", nil) // Release writes nothing, and the first batch would be housekeeping's
 		h.commit(&tx)
 		h.turn()

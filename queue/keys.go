@@ -32,7 +32,8 @@ const (
 	kindDeferral = 'g' // g queue group                         deferral
 	kindReason   = 'r' // r queue id                            deferReason
 
-	kindDoom = 'w' // w 0 table, or w 1 queue                nothing
+	kindDoom    = 'w' // w 0 table, or w 1 queue                nothing
+	kindOutcome = 'o' // o slot                                 outcomeRecord
 )
 
 // deferredEpoch is the epoch of items that were deferred: it never opens. There

@@ -45,6 +45,7 @@ type plan struct {
 	dooms       []*doom                  // what of them, and of tables, is to be swept
 	swept       []*doom                  // what has been
 	records     recordIndex              // of writes
+	outcomes    map[uint32][]byte        // records of transactions with an id, by slot
 	events      []Event
 	result      *Result // of the transaction being planned
 }
@@ -150,6 +151,7 @@ func (p *plan) reset() {
 	p.settlings.reset()
 	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
 	p.gone, p.buried, p.movedBlocks = emptied(p.gone), emptied(p.buried), emptied(p.movedBlocks)
+	p.outcomes = emptied(p.outcomes)
 }
 
 // emptied returns an empty map: the given one, unless it has grown so large that

@@ -60,6 +60,9 @@ func (s *Store) recover(ctx context.Context) error {
 	}
 	s.clock.begin(s.opts.WallClock, last)
 	s.recent.since, s.settled.since = s.sequence.Load(), s.sequence.Load()
+	if err := s.recoverOutcomes(ctx); err != nil {
+		return err
+	}
 	if err := s.recoverQueues(ctx); err != nil {
 		return err
 	}

@@ -68,6 +68,7 @@ type Store struct {
 	landed      chan error // from the writer
 	recent      recent[markID, markState]
 	settled     recent[uint64, uint64] // items of blocks, by the block's id
+	outcomes    outcomes
 	counters    counterCache
 	freeChecked time.Time
 	freeBytes   int64
@@ -176,8 +177,11 @@ func (s *Store) fail(cause error) error {
 // After an error there has been no effect, and the same transaction may be
 // committed again, with two exceptions. If ctx ends while the transaction is
 // being written, Commit returns the context's error and the transaction may
-// still happen; it cannot be committed again. If the backend fails, the error
+// still happen; this Tx cannot be committed again. If the backend fails, the error
 // wraps ErrFailed and the transaction is whole or absent after the next open.
+// A transaction with an ID ([Tx].ID) leaves no doubt: [Store.Outcome] says whether it
+// has happened, and another Tx with the same ID may be committed in its place, which
+// does nothing if it has.
 //
 // Transactions that are committed at the same time by different goroutines
 // share one write to the disk, so many committers are as cheap as one.
@@ -195,13 +199,16 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 	if tx.committed {
 		return invalidf("transaction was committed already, or given up; use Reset")
 	}
-	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
-	if err := s.prepare(ctx, r); err != nil {
+	r, err := s.request(tx)
+	if err == nil {
+		err = s.prepare(ctx, r)
+	}
+	if err != nil {
 		return err
 	}
 	for {
 		err := error(nil)
-		if len(r.ops) > 0 {
+		if len(r.ops) > 0 || r.named {
 			err = s.submit(ctx, r)
 		}
 		switch {
@@ -223,6 +230,15 @@ func (s *Store) commit(ctx context.Context, tx *Tx) error {
 			return err
 		}
 	}
+}
+
+// request returns the request for a transaction.
+func (s *Store) request(tx *Tx) (*request, error) {
+	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
+	if tx.ID != "" {
+		r.id, r.named = s.secret.hash(tx.ID), true
+	}
+	return r, validTxID(tx.ID)
 }
 
 // submit hands a request to the committer and waits for its answer.

@@ -85,6 +85,9 @@ func (s *Store) takeBack(plans []*plan) error {
 	s.recent.forget(published)
 	s.settled.forget(published)
 	s.counters = counterCache{}
+	if err := s.recoverOutcomes(context.Background()); err != nil {
+		return err
+	}
 	for _, d := range s.doomed {
 		d.begin()
 	}
@@ -193,7 +196,7 @@ func (p *part) clear(q *queueState) {
 
 // unclaim undoes check for a request that is not to be.
 func (r *request) unclaim() {
-	if r.conflict != nil {
+	if r.conflict != nil || r.repeated {
 		return // it has claimed nothing
 	}
 	for i := range r.ops {

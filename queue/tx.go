@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +20,16 @@ import (
 // enqueued before a call of Barrier lies before the barrier, and what is
 // enqueued after it lies behind.
 type Tx struct {
+	// ID makes it happen once. A transaction with the id of one that was committed
+	// changes nothing: its Commit returns nil, and its Result is that of the first, even
+	// after a crash, whatever else it holds. So one whose outcome is unknown is built
+	// again with the same id and committed again; or [Store.Outcome] is asked. Ids are
+	// chosen by callers, who see to it that no two transactions share one: a random
+	// UUID, say. An id has up to [MaxTxID] bytes and is compared by a 128-bit keyed hash.
+	// The store remembers the last [RememberedTxs]; a transaction with an older id would
+	// happen again. Empty means none, which spares a write.
+	ID string
+
 	ops       []op
 	wait      bool
 	committed bool
@@ -312,8 +323,10 @@ func (tx *Tx) Result() Result { return tx.result }
 func (tx *Tx) Len() int { return len(tx.ops) }
 
 // Append adds the changes of another transaction behind those of tx, and leaves
-// the other as it is. Only one of the two may then be committed.
+// the other as it is. Only one of the two may then be committed. The id is that of tx
+// if it has one.
 func (tx *Tx) Append(other *Tx) {
+	tx.ID = cmp.Or(tx.ID, other.ID)
 	tx.ops = append(tx.ops, other.ops...)
 	tx.wait = tx.wait || other.wait
 }

@@ -60,7 +60,10 @@ func Kill(t *testing.T, kills int, open func(dir string) (*queue.Store, error)) 
 		}
 		p.rounds++
 	}
-	t.Logf("%d deaths, %d of them by an item's own hand, in %d rounds", p.deaths, p.suicides, p.rounds)
+	t.Logf("%d deaths, %d of them by an item's own hand, in %d rounds; %d transactions with ids", p.deaths, p.suicides, p.rounds, p.steps)
+	if p.steps == 0 {
+		t.Error("no transaction with an id was committed: the test shows nothing of them")
+	}
 }
 
 type killer struct {
@@ -71,6 +74,7 @@ type killer struct {
 	deaths   int
 	suicides int
 	rounds   int
+	steps    int // most of repeatKill
 }
 
 // life runs the child until it dies or is done. Without mayKill it dies by its
@@ -120,6 +124,7 @@ const (
 	killGenerations = 4
 	killItems       = 40
 	killDeaths      = 6
+	killSteps       = 2000 // of repeatKill, at most
 )
 
 var killQueues = []string{"k0", "k1", "k2"}
@@ -163,11 +168,44 @@ func victim(open func(dir string) (*queue.Store, error), dir string) error {
 			}
 		})
 	}
+	workers.Go(func() {
+		if err := repeatKill(ctx, s); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	})
 	workers.Wait()
 	if err := context.Cause(ctx); err != done {
 		return err
 	}
 	return s.Close()
+}
+
+// repeatKill commits numbered transactions until ctx ends. It begins with some that its
+// predecessor may have committed: they have ids, and happen once.
+func repeatKill(ctx context.Context, s *queue.Store) error {
+	value, err := s.Get(ctx, "repeated", "n")
+	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return err
+	}
+	done, err := queue.ParseCounter(value)
+	if err != nil {
+		return err
+	}
+	for i := max(0, done-4); ; i++ {
+		tx := queue.Tx{ID: fmt.Sprint("step ", i)}
+		tx.Add("repeated", "n", 1)
+		tx.Enqueue("repeated", queue.Item{Body: strconv.AppendInt(nil, i, 10)})
+		tx.Barrier("repeated", nil)
+		if err := s.Commit(ctx, &tx); err != nil {
+			return err
+		}
+		if b := tx.Result().Barriers; len(b) != 1 || int64(b[0].Epoch) != i {
+			return fmt.Errorf("step %d, begun with %d, has placed the barriers %v", i, done, b)
+		}
+		if i == killSteps {
+			return nil
+		}
+	}
 }
 
 // plantKill puts in the first generation, once.
@@ -290,9 +328,32 @@ func (p *killer) inspect(done bool) {
 			p.Errorf("%s was acknowledged %s times (%v)", r.Key, r.Value, err)
 		}
 	}
+	p.auditSteps(s)
 	if done {
 		p.audit(s)
 	}
+}
+
+// auditSteps checks that each transaction of repeatKill has happened once.
+func (p *killer) auditSteps(s *queue.Store) {
+	p.Helper()
+	page, err := s.Browse(p.Context(), "repeated", nil, killSteps+2)
+	if errors.Is(err, queue.ErrUnknownQueue) {
+		return // the child has not come that far
+	}
+	if err != nil {
+		p.Fatal(err)
+	}
+	for i, w := range page {
+		if string(w.Item.Body) != strconv.Itoa(i) || int(w.Epoch) != i {
+			p.Fatalf("item %d of the repeated transactions is %q of epoch %d", i, w.Item.Body, w.Epoch)
+		}
+	}
+	value, err := s.Get(p.Context(), "repeated", "n")
+	if n, parsed := queue.ParseCounter(value); err != nil || parsed != nil || int(n) != len(page) {
+		p.Fatalf("%d items were counted, %v, and there are %d", n, err, len(page))
+	}
+	p.steps = max(p.steps, len(page))
 }
 
 // audit checks that each item of each generation went exactly as far as its

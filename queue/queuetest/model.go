@@ -99,6 +99,7 @@ type model struct {
 	several  bool // the transaction in the making is one of several
 	queues   []*refQueue
 	table    map[string]string
+	done     []refTx // transactions with an id
 	lost     []*queue.Delivery
 	history  []string
 	serial   int

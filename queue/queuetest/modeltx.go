@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ func (m *model) transactions() {
 		n, changes = 2+m.rnd.IntN(3), 2
 	}
 	m.several, m.deferred = n > 1, false
-	txs := make([]queue.Tx, n)
+	txs := make([]queue.Tx, n, n+1) // with room for a repeated one
 	var words []string
 	var effects []func(now time.Time)
 	used := make(map[*queue.Delivery]bool)
@@ -31,14 +32,57 @@ func (m *model) transactions() {
 				words, effects = append(words, word), append(effects, effect)
 			}
 		}
+		if m.rnd.IntN(2) == 0 {
+			txs[i].ID = fmt.Sprint("tx ", len(m.done))
+			m.done = append(m.done, refTx{&txs[i], nil})
+			words = append(words, "as "+txs[i].ID)
+		}
+	}
+	if len(m.done) > 0 && m.rnd.IntN(3) == 0 {
+		txs = txs[:n+1]
+		words = append(words, "and again "+m.repeat(&txs[n], used))
 	}
 	m.log("commit %s", strings.Join(words, "; "))
 	m.commitAll(txs)
+	m.compareResults()
 	for _, effect := range effects {
 		effect(time.Now())
 	}
 	if all := strings.Join(words, "; "); strings.Contains(all, "configure") || strings.Contains(all, "set g") {
 		m.loosen()
+	}
+}
+
+// refTx is a transaction that was committed with an id.
+type refTx struct {
+	tx   *queue.Tx
+	same *queue.Tx // committed later with the same id, or nil
+}
+
+// repeat makes a transaction with an id that is taken, and some changes that are not to
+// happen. It may be committed together with the one whose id it has.
+func (m *model) repeat(tx *queue.Tx, used map[*queue.Delivery]bool) string {
+	done := &m.done[len(m.done)-1-m.rnd.IntN(min(3, len(m.done)))]
+	done.same = tx
+	m.several = true // what is read now may be another's
+	for range m.rnd.IntN(3) {
+		m.change(tx, pick(m.rnd, m.queues), used)
+	}
+	tx.ID = done.tx.ID
+	return tx.ID
+}
+
+// compareResults compares the results of transactions with one id.
+func (m *model) compareResults() {
+	for i := range m.done {
+		done := &m.done[i]
+		if done.same == nil {
+			continue
+		}
+		if got, want := done.same.Result(), done.tx.Result(); !reflect.DeepEqual(got, want) {
+			m.fail("%s did %+v, and then %+v", done.tx.ID, want, got)
+		}
+		done.same = nil
 	}
 }
 

@@ -376,6 +376,7 @@ func Run(t *testing.T, h Harness) {
 	}{
 		{"Transaction", transactionPromises},
 		{"Require", requirePromises},
+		{"Outcome", outcomePromises},
 		{"Identity", identityPromises},
 		{"Order", orderPromises},
 		{"Group", groupPromises},

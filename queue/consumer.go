@@ -255,9 +255,6 @@ func (c *Consumer) tryReceive(max int, w *waiter) (ds []*Delivery, more bool, er
 	}
 	room := min(max, c.opts.Prefetch-c.holding)
 	ds, more, err = q.takeLocked(c, room)
-	if err == nil && len(ds) > 0 {
-		err = q.noteTakenLocked(ds)
-	}
 	if err != nil {
 		q.mu.Unlock()
 		return nil, false, c.s.fail(err)
@@ -271,8 +268,15 @@ func (c *Consumer) tryReceive(max int, w *waiter) (ds []*Delivery, more bool, er
 	if len(ds) == 0 && w != nil {
 		q.waiters = append(q.waiters, w)
 	}
+	var noted noteTicket
+	if len(ds) > 0 {
+		noted = q.noteTakenLocked(ds)
+	}
 	q.armLocked(woken)
 	q.mu.Unlock()
+	if err := c.s.notes.wait(noted); err != nil {
+		return nil, false, c.s.fail(err)
+	}
 	// Decoding needs no lock: what it reads does not change.
 	for _, d := range ds {
 		item, err := decodeItem(d.at(), d.ref.value)
@@ -319,9 +323,12 @@ func (c *Consumer) Holding() int {
 // ErrLeaseLost. A second Close does nothing. Close never blocks for long.
 func (c *Consumer) Close() error {
 	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
 	if c.ended == nil {
 		c.endLocked(ErrClosed)
+	}
+	c.q.mu.Unlock()
+	if err := c.s.notes.flush(); err != nil {
+		c.s.log.Warn("attempts of items given back will be counted if the process dies", "queue", c.q.name, "err", err)
 	}
 	return nil
 }
@@ -342,9 +349,7 @@ func (c *Consumer) endLocked(cause error) {
 			back = append(back, d)
 		}
 	}
-	if err := q.noteReleasedLocked(back); err != nil {
-		c.s.log.Warn("attempts of items given back will be counted if the process dies", "queue", q.name, "err", err)
-	}
+	q.noteReleasedLocked(back)
 	for _, d := range back {
 		if d.Barrier != nil {
 			d.state = leaseLost

@@ -193,9 +193,7 @@ func (p *plan) publishDeletes() {
 	}
 	if len(p.swept) > 0 {
 		// Nor may the notes say anything of the next queue with such a number.
-		s.notesMu.Lock()
-		s.noteBytes = s.noteLimit + 1
-		s.notesMu.Unlock()
+		s.notes.renew()
 		s.nudge()
 	}
 	if len(p.dooms) > 0 {

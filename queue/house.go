@@ -61,9 +61,7 @@ func (p *plan) housekeep() error {
 
 // housekeepingDue reports whether housekeep would find something to do.
 func (s *Store) housekeepingDue() bool {
-	s.notesMu.Lock()
-	due := s.noteBytes > s.noteLimit
-	s.notesMu.Unlock()
+	due := s.notes.due()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return due || len(s.flagged)+len(s.doomed) > 0

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/seed-301537d8/weir/internal/wire"
+	"github.com/seed-301537d8/weir/queue/driver"
 	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
@@ -18,9 +20,9 @@ const (
 	noteDelay    = 'D'
 )
 
-// noteTakenLocked writes down that items are about to be delivered, so that an
-// item that kills the process has been counted.
-func (q *queueState) noteTakenLocked(ds []*Delivery) error {
+// noteTakenLocked notes that items are about to be delivered, so that an item that
+// kills the process has been counted. Whoever delivers them waits for the ticket.
+func (q *queueState) noteTakenLocked(ds []*Delivery) noteTicket {
 	b := make([]byte, 0, 64*len(ds))
 	for _, d := range ds {
 		b = append(b, noteTaken)
@@ -28,7 +30,7 @@ func (q *queueState) noteTakenLocked(ds []*Delivery) error {
 		b = appendNotedKey(b, d.at())
 		b = q.appendDelayLocked(b, d)
 	}
-	return q.s.appendNote(b)
+	return q.s.notes.add(b)
 }
 
 // appendDelayLocked notes until when the group of a delivery waits, if it does.
@@ -54,7 +56,8 @@ func (q *queueState) delayNotesLocked() [][]byte {
 	return notes
 }
 
-func (q *queueState) noteReleasedLocked(ds []*Delivery) error {
+// noteReleasedLocked notes that items have been given back.
+func (q *queueState) noteReleasedLocked(ds []*Delivery) noteTicket {
 	b := make([]byte, 0, 64*len(ds))
 	for _, d := range ds {
 		if d.Barrier == nil {
@@ -66,9 +69,9 @@ func (q *queueState) noteReleasedLocked(ds []*Delivery) error {
 		}
 	}
 	if len(b) == 0 {
-		return nil
+		return 0
 	}
-	return q.s.appendNote(b)
+	return q.s.notes.add(b)
 }
 
 func appendNotedKey(b []byte, at loc) []byte {
@@ -83,53 +86,146 @@ func appendNotedKey(b []byte, at loc) []byte {
 // costs a part of appending however much is in flight.
 const spareNotes = 1 << 20
 
-func (s *Store) appendNote(b []byte) error {
-	s.notesMu.Lock()
-	defer s.notesMu.Unlock()
-	s.noteBytes += len(b)
-	if s.noteBytes > s.noteLimit {
-		select {
-		case s.kick <- struct{}{}:
-		default:
+// noteWriter writes notes in the order in which they arose. They are added under
+// the lock of their queue, so that of one item the order is that of its history,
+// and written without it: whoever waits for a ticket first writes all that there
+// are, in one call of the driver, for all who wait. So one slow write of a remote
+// store serves every receiver, and holds up nobody who takes or settles.
+type noteWriter struct {
+	db   driver.Store
+	kick func() // tells the committer that the notes are to be rewritten
+
+	mu      sync.Mutex
+	waiting []byte        // added and not written
+	spare   []byte        // the buffer that waiting was, or nil
+	added   noteTicket    // the last one
+	written noteTicket    // all up to this one are
+	turn    chan struct{} // closed when the write that is under way ends, or nil
+	err     error         // the first; nothing is written after it
+	bytes   int           // written since the last reset
+	limit   int           // rewrite them beyond it
+}
+
+// noteTicket is the place of a note among all; 0 is that of none.
+type noteTicket uint64
+
+func (w *noteWriter) add(b []byte) noteTicket {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = append(w.waiting, b...)
+	w.added++
+	return w.added
+}
+
+// wait returns when the note of a ticket has been written, or cannot be.
+func (w *noteWriter) wait(t noteTicket) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.written < t && w.err == nil {
+		if w.turn != nil {
+			turn := w.turn
+			w.mu.Unlock()
+			<-turn
+			w.mu.Lock()
+			continue
 		}
+		w.writeLocked()
 	}
-	if err := s.db.AppendNotes(context.Background(), b); err != nil {
-		return fmt.Errorf("note deliveries: %w", err)
+	if w.written < t {
+		return w.err
 	}
+	return nil
+}
+
+// flush writes what has been added.
+func (w *noteWriter) flush() error {
+	w.mu.Lock()
+	t := w.added
+	w.mu.Unlock()
+	return w.wait(t)
+}
+
+// writeLocked writes all that waits. It lets go of the lock meanwhile.
+func (w *noteWriter) writeLocked() {
+	b, last := w.waiting, w.added
+	turn := make(chan struct{})
+	w.waiting, w.spare, w.turn = w.spare, nil, turn
+	if w.bytes += len(b); w.bytes > w.limit {
+		w.kick()
+	}
+	w.mu.Unlock()
+	err := w.db.AppendNotes(context.Background(), b)
+	w.mu.Lock()
+	if err != nil {
+		w.err = fmt.Errorf("note deliveries: %w", err)
+	} else {
+		w.written = last
+	}
+	if cap(b) <= spareNotes {
+		w.spare = b[:0]
+	}
+	w.turn = nil
+	close(turn)
+}
+
+// due reports whether the notes have grown so much that they are to be rewritten.
+func (w *noteWriter) due() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.bytes > w.limit
+}
+
+// renew makes rewriting due.
+func (w *noteWriter) renew() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bytes = w.limit + 1
+}
+
+// reset puts notes in the place of all there are, those that wait included: the
+// caller keeps new ones out meanwhile.
+func (w *noteWriter) reset(notes [][]byte) error {
+	kept := 0
+	for _, b := range notes {
+		kept += len(b)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.turn != nil {
+		turn := w.turn
+		w.mu.Unlock()
+		<-turn
+		w.mu.Lock()
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if err := w.db.ResetNotes(context.Background(), notes); err != nil {
+		w.err = fmt.Errorf("rewrite notes: %w", err)
+		return w.err
+	}
+	w.waiting, w.written = w.waiting[:0], w.added
+	w.bytes, w.limit = 0, spareNotes+4*kept
 	return nil
 }
 
 // rewriteNotes keeps only the notes of what is in flight. The committer calls
 // it; taking every queue's lock keeps new notes out meanwhile.
 func (s *Store) rewriteNotes() error {
-	s.notesMu.Lock()
-	due := s.noteBytes > s.noteLimit
-	s.notesMu.Unlock()
-	if !due {
+	if !s.notes.due() {
 		return nil
 	}
-	queues := s.all()
 	var notes [][]byte
-	kept := 0
-	for _, q := range queues {
+	for _, q := range s.all() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		for _, d := range q.inflight {
 			b := binary.AppendUvarint([]byte{noteTaken}, uint64(d.ref.attempts)+1)
-			b = appendNotedKey(b, d.at())
-			notes, kept = append(notes, b), kept+len(b)
+			notes = append(notes, appendNotedKey(b, d.at()))
 		}
-		for _, b := range q.delayNotesLocked() {
-			notes, kept = append(notes, b), kept+len(b)
-		}
+		notes = append(notes, q.delayNotesLocked()...)
 	}
-	s.notesMu.Lock()
-	defer s.notesMu.Unlock()
-	s.noteBytes, s.noteLimit = 0, spareNotes+4*kept
-	if err := s.db.ResetNotes(context.Background(), notes); err != nil {
-		return fmt.Errorf("rewrite notes: %w", err)
-	}
-	return nil
+	return s.notes.reset(notes)
 }
 
 // recoverDelays stores until when groups wait whose deliveries a crash cut short,

@@ -47,7 +47,8 @@ type plan struct {
 	records     recordIndex              // of writes
 	outcomes    map[uint32][]byte        // records of transactions with an id, by slot
 	events      []Event
-	result      *Result // of the transaction being planned
+	noted       noteTicket // the last note of what it gives back
+	result      *Result    // of the transaction being planned
 }
 
 type groupID struct {
@@ -139,7 +140,7 @@ func (p *plan) reset() {
 	if f := p.s.flying; f != nil {
 		p.number = f.number + 1
 	}
-	p.owed, p.sealed = Size{}, false
+	p.owed, p.sealed, p.noted = Size{}, false, 0
 	clear(p.writes)
 	clear(p.requests)
 	p.writes, p.requests, p.queues = p.writes[:0], p.requests[:0], p.queues[:0]

@@ -21,6 +21,9 @@ func (p *plan) publish() {
 			p.s.fail(err)
 		}
 	}
+	if err := p.s.notes.wait(p.noted); err != nil {
+		p.s.fail(err)
+	}
 	p.publishDeletes()
 	for _, e := range p.events {
 		p.s.emit(e)
@@ -34,7 +37,7 @@ func (p *plan) publishQueue(q *queueState) error {
 	part := p.part(q)
 	now := p.s.now()
 	for i := range part.effects {
-		if err := q.applyLocked(&part.effects[i], now); err != nil {
+		if err := p.applyLocked(q, &part.effects[i], now); err != nil {
 			return err
 		}
 	}
@@ -102,7 +105,7 @@ func (q *queueState) snapshot() shownCounts {
 	return shown
 }
 
-func (q *queueState) applyLocked(e *effect, now int64) error {
+func (p *plan) applyLocked(q *queueState, e *effect, now int64) error {
 	switch e.kind {
 	case effectEnd:
 		if e.flag {
@@ -115,17 +118,13 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 		q.endLocked(e.d, now)
 	case effectEndUncounted:
-		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
-			return err
-		}
+		p.noted = max(p.noted, q.noteReleasedLocked([]*Delivery{e.d}))
 		if e.delay > 0 {
 			q.sched.Hold(e.d.lease, sched.Later(now, int64(e.delay)))
 		}
 		q.endLocked(e.d, now)
 	case effectRelease:
-		if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
-			return err
-		}
+		p.noted = max(p.noted, q.noteReleasedLocked([]*Delivery{e.d}))
 		q.giveBackLocked(e.d, leaseSettled)
 	case effectReady:
 		if e.at.epoch != q.open || q.inflight[e.r.id] != nil {
@@ -147,9 +146,7 @@ func (q *queueState) applyLocked(e *effect, now int64) error {
 		}
 	case effectBack:
 		if e.flag {
-			if err := q.noteReleasedLocked([]*Delivery{e.d}); err != nil {
-				return err
-			}
+			p.noted = max(p.noted, q.noteReleasedLocked([]*Delivery{e.d}))
 		}
 		q.doneLocked(e.d, leaseSettled)
 		notBefore := int64(0)

@@ -52,10 +52,8 @@ type Store struct {
 	itemMemory sched.Memory // waiting items in memory
 	dooms      atomic.Int32 // length of doomed
 
-	eventMu   sync.Mutex // one call of Options.OnEvent at a time
-	notesMu   sync.Mutex
-	noteBytes int // appended since the last reset
-	noteLimit int // rewrite them beyond it
+	eventMu sync.Mutex // one call of Options.OnEvent at a time
+	notes   noteWriter
 
 	// Owned by the committer.
 	nextID      uint64
@@ -94,9 +92,8 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 		landed:   make(chan error),
 		queues:   make(map[string]*queueState),
 		flagged:  make(map[*queueState]bool),
-
-		noteLimit: spareNotes,
 	}
+	s.notes = noteWriter{db: db, kick: s.nudge, limit: spareNotes}
 	s.log = s.opts.Logger
 	s.itemMemory.Limit = int64(s.opts.ItemMemory)
 	s.filter = newMarkFilter(s.opts.SeenMemory)
@@ -135,7 +132,7 @@ func (s *Store) Close() error {
 	}
 	var errs []error
 	if s.failure.Load() == nil {
-		errs = append(errs, s.db.ResetNotes(context.Background(), notes))
+		errs = append(errs, s.notes.reset(notes))
 	}
 	errs = append(errs, s.db.Close())
 	if err := errors.Join(errs...); err != nil {

@@ -89,7 +89,7 @@ func (q *queueState) releaseLocked(b *Barrier) {
 // joinLocked makes a session part of the audience of the released barrier, if
 // it is entitled to it: it was there at the release, or nobody else is left to
 // ack it, or it holds a durable name that has not acked it.
-func (q *queueState) joinLocked(c *Consumer) {
+func (q *queueState) joinLocked(c *session) {
 	if q.released == nil || c.opts.Barriers == NoBarriers || c.barrier != barrierNone {
 		return
 	}
@@ -99,7 +99,7 @@ func (q *queueState) joinLocked(c *Consumer) {
 }
 
 // arriveLocked is joinLocked for a session that came after the release.
-func (q *queueState) arriveLocked(c *Consumer) {
+func (q *queueState) arriveLocked(c *session) {
 	if q.released == nil {
 		return
 	}
@@ -111,7 +111,7 @@ func (q *queueState) arriveLocked(c *Consumer) {
 
 // departLocked takes an ended session out of the audience. If that leaves
 // nobody, and nobody has acked, those who came later take its place.
-func (q *queueState) departLocked(c *Consumer) {
+func (q *queueState) departLocked(c *session) {
 	phase := c.barrier
 	c.barrier = barrierNone
 	if q.released == nil || phase != barrierPending && phase != barrierDelivered {
@@ -127,7 +127,7 @@ func (q *queueState) departLocked(c *Consumer) {
 }
 
 // deliverBarrierLocked hands the released barrier to a session.
-func (q *queueState) deliverBarrierLocked(c *Consumer) *Delivery {
+func (q *queueState) deliverBarrierLocked(c *session) *Delivery {
 	c.barrier = barrierDelivered
 	c.tries++
 	d := &Delivery{
@@ -161,10 +161,7 @@ func (q *queueState) returnBarrierLocked(d *Delivery, delay time.Duration, count
 	})
 }
 
-// WaitBarrier returns nil when a barrier has been released, at once if that
-// was long ago. It returns an error that wraps ErrNotFound for a barrier that
-// has not been placed.
-func (s *Store) WaitBarrier(ctx context.Context, id BarrierID) error {
+func (s *leader) WaitBarrier(ctx context.Context, id BarrierID) error {
 	q, err := s.existing("wait for barrier "+id.String(), id.Queue)
 	if err != nil {
 		return err
@@ -203,9 +200,7 @@ func (s *Store) WaitBarrier(ctx context.Context, id BarrierID) error {
 	}
 }
 
-// Barriers returns the barriers of a queue in order: those that wait, the
-// released one among them, and the last 1,000 that have passed.
-func (s *Store) Barriers(ctx context.Context, queue string) ([]Barrier, error) {
+func (s *leader) Barriers(ctx context.Context, queue string) ([]Barrier, error) {
 	q, err := s.existing("barriers", queue)
 	if err != nil {
 		return nil, err
@@ -235,10 +230,7 @@ func (s *Store) Barriers(ctx context.Context, queue string) ([]Barrier, error) {
 	return barriers, nil
 }
 
-// Unsubscribe removes a durable name, so that barriers no longer wait for it.
-// It returns an error that wraps ErrNameInUse while a session holds it, and
-// ErrNotFound if there is no such name.
-func (s *Store) Unsubscribe(ctx context.Context, queue, name string) error {
+func (s *leader) Unsubscribe(ctx context.Context, queue, name string) error {
 	_, err := s.existing("unsubscribe", queue)
 	if err != nil {
 		return err
@@ -253,8 +245,7 @@ func (s *Store) Unsubscribe(ctx context.Context, queue, name string) error {
 	return nil
 }
 
-// Subscriptions returns the durable names of a queue.
-func (s *Store) Subscriptions(ctx context.Context, queue string) ([]string, error) {
+func (s *leader) Subscriptions(ctx context.Context, queue string) ([]string, error) {
 	q, err := s.existing("subscriptions", queue)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (e *entry) each(fn func(at loc, r ref) error) error {
 
 // scanEntries calls fn for the records of ready items with keys in [start, end).
 // An entry is valid until fn returns. errStop ends the scan.
-func (s *Store) scanEntries(ctx context.Context, start, end []byte, fn func(*entry) error) error {
+func (s *leader) scanEntries(ctx context.Context, start, end []byte, fn func(*entry) error) error {
 	return s.readEntries(s.scan, ctx, start, end, fn)
 }
 
@@ -133,7 +133,7 @@ func (s *Store) scanEntries(ctx context.Context, start, end []byte, fn func(*ent
 type scanFunc func(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error
 
 // readEntries is scanEntries by a scan of the caller's choice.
-func (s *Store) readEntries(scan scanFunc, ctx context.Context, start, end []byte, fn func(*entry) error) error {
+func (s *leader) readEntries(scan scanFunc, ctx context.Context, start, end []byte, fn func(*entry) error) error {
 	var e entry
 	var settledOf, settled uint64 // the set that was read and waits for its block
 	stray := func() error {
@@ -173,7 +173,7 @@ func (s *Store) readEntries(scan scanFunc, ctx context.Context, start, end []byt
 
 // readItem returns the unsettled item at a place, as it is stored. Its bytes
 // are the caller's.
-func (s *Store) readItem(ctx context.Context, at loc) (r ref, found bool, err error) {
+func (s *leader) readItem(ctx context.Context, at loc) (r ref, found bool, err error) {
 	if at.block == 0 {
 		value, found, err := s.lookUp(at.appendKey(nil))
 		if err != nil || !found {

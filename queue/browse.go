@@ -53,11 +53,7 @@ type Waiting struct {
 	at loc
 }
 
-// Browse returns up to limit unsettled items of a queue without leasing them,
-// first the ready and leased ones, then the delayed ones, each in the order of
-// their epochs, and then the deferred ones. after is the last item of the page before, or nil for the
-// first page. Each page is read as the queue is at that moment.
-func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit int) ([]Waiting, error) {
+func (s *leader) Browse(ctx context.Context, queue string, after *Waiting, limit int) ([]Waiting, error) {
 	q, err := s.existing("browse", queue)
 	if err != nil {
 		return nil, err
@@ -93,10 +89,7 @@ func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit 
 	return page, nil
 }
 
-// Find returns the unsettled item of a queue that has a key. It returns an
-// error that wraps ErrNotFound if there is none, be it that it is done or that
-// it was never enqueued; Seen tells the two apart for keys of mode Once.
-func (s *Store) Find(ctx context.Context, queue, key string) (Waiting, error) {
+func (s *leader) Find(ctx context.Context, queue, key string) (Waiting, error) {
 	q, err := s.existing("find", queue)
 	if err != nil {
 		return Waiting{}, err
@@ -261,8 +254,7 @@ type Held struct {
 	Oldest []Waiting
 }
 
-// Holding returns what holds the present barrier of a queue.
-func (s *Store) Holding(ctx context.Context, queue string) (Held, error) {
+func (s *leader) Holding(ctx context.Context, queue string) (Held, error) {
 	q, err := s.existing("holding", queue)
 	if err != nil {
 		return Held{}, err

@@ -11,12 +11,7 @@ import (
 	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
-// Check verifies everything against everything: the backend's own checksums,
-// every count against the items, every index against what it points to, and
-// what is in memory against what is stored. It returns an error that wraps
-// ErrCorrupt and names up to 20 findings. Transactions wait while it runs,
-// which takes some seconds per million items.
-func (s *Store) Check(ctx context.Context) error {
+func (s *leader) Check(ctx context.Context) error {
 	c := &checker{s: s, ctx: ctx}
 	err := s.alone(ctx, func() error {
 		if err := s.db.Verify(ctx); err != nil {
@@ -42,7 +37,7 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 type checker struct {
-	s        *Store
+	s        *leader
 	ctx      context.Context
 	findings []error
 	q        *queueState
@@ -98,7 +93,7 @@ const (
 // scanPages is scan for a function that calls the driver, which one that the driver
 // calls must not: it copies the records page by page. It is for the committer, when
 // nothing changes between two pages.
-func (s *Store) scanPages(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error {
+func (s *leader) scanPages(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error {
 	type record struct{ key, value []byte }
 	var page []record
 	for start != nil {

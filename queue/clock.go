@@ -65,13 +65,13 @@ func lag(now, wall int64) time.Duration {
 }
 
 // now is the store's time in Unix nanoseconds.
-func (s *Store) now() int64 {
+func (s *leader) now() int64 {
 	now, _ := s.clock.read()
 	return now
 }
 
 // wallMS is the wall clock's time in Unix milliseconds.
-func (s *Store) wallMS() int64 {
+func (s *leader) wallMS() int64 {
 	_, wall := s.clock.read()
 	return wall / 1e6
 }

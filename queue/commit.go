@@ -39,7 +39,7 @@ type request struct {
 // While a batch is on its way to the disk the next one is planned, as far as
 // that can be done without what the batch is about to change; see planAhead.
 // So batches grow with the load, and a single caller never waits for company.
-func (s *Store) commitLoop() {
+func (s *leader) commitLoop() {
 	defer close(s.done)
 	go s.writeLoop()
 	defer func() {
@@ -76,7 +76,7 @@ func (s *Store) commitLoop() {
 }
 
 // refuseWaiting answers what has been submitted and not begun.
-func (s *Store) refuseWaiting() {
+func (s *leader) refuseWaiting() {
 	for {
 		select {
 		case r := <-s.requests:
@@ -88,7 +88,7 @@ func (s *Store) refuseWaiting() {
 }
 
 // begin begins a plan with the housekeeping that is due.
-func (s *Store) begin() {
+func (s *leader) begin() {
 	s.plan.reset()
 	if s.crowdedOut || s.failure.Load() != nil {
 		s.crowdedOut = false
@@ -101,7 +101,7 @@ func (s *Store) begin() {
 
 // fill adds the requests that wait to the plan, first among them, which may be
 // nil. It returns one that it took and that must wait for the next batch.
-func (s *Store) fill(first *request) (held *request) {
+func (s *leader) fill(first *request) (held *request) {
 	for r := first; ; r = nil {
 		if r == nil {
 			select {
@@ -117,7 +117,7 @@ func (s *Store) fill(first *request) (held *request) {
 }
 
 // delay is for how long Options.CommitDelay keeps the plan from leaving.
-func (s *Store) delay() time.Duration {
+func (s *leader) delay() time.Duration {
 	if len(s.plan.requests) == 0 || len(s.plan.requests)+s.passengers <= 2 {
 		return 0
 	}
@@ -126,7 +126,7 @@ func (s *Store) delay() time.Duration {
 
 // gather adds requests to the plan until it leaves. It returns one that must
 // wait for the next batch.
-func (s *Store) gather(held *request) *request {
+func (s *leader) gather(held *request) *request {
 	wait := s.delay()
 	if held != nil || wait <= 0 {
 		return held
@@ -149,7 +149,7 @@ func (s *Store) gather(held *request) *request {
 
 // admit adds a request to the plan, or answers it if it cannot be. It reports
 // false if the request must wait for the next batch.
-func (s *Store) admit(r *request) bool {
+func (s *leader) admit(r *request) bool {
 	if r.call != nil {
 		return false
 	}
@@ -204,7 +204,7 @@ func (s *Store) admit(r *request) bool {
 
 // launch sends the plan on its way to the disk, or publishes it at once if
 // there is nothing to write.
-func (s *Store) launch() {
+func (s *leader) launch() {
 	p := s.plan
 	if s.failure.Load() != nil || !p.durable() {
 		p.show()
@@ -215,7 +215,7 @@ func (s *Store) launch() {
 }
 
 // takeOff hands the plan to the writer.
-func (s *Store) takeOff() {
+func (s *leader) takeOff() {
 	p := s.plan
 	p.finish()
 	s.departed, s.passengers = time.Now(), len(p.requests)
@@ -224,7 +224,7 @@ func (s *Store) takeOff() {
 }
 
 // writeLoop is a goroutine that makes plans durable.
-func (s *Store) writeLoop() {
+func (s *leader) writeLoop() {
 	defer close(s.landed)
 	for p := range s.launched {
 		s.landed <- s.db.Commit(context.Background(), p.writes)
@@ -233,7 +233,7 @@ func (s *Store) writeLoop() {
 
 // whileFlying plans ahead, if it may, until the batch that is being written has
 // landed. It returns a request that must wait until then.
-func (s *Store) whileFlying(held *request) *request {
+func (s *leader) whileFlying(held *request) *request {
 	for flying := s.flying; flying == s.flying; {
 		var requests <-chan *request // nil if nothing may be planned
 		if held == nil && s.mayPlanAhead() {
@@ -260,14 +260,14 @@ func (s *Store) whileFlying(held *request) *request {
 // mayPlanAhead reports whether the next batch may be planned while one is being
 // written, as far as these two are concerned. Housekeeping comes first in a
 // batch and is never planned ahead.
-func (s *Store) mayPlanAhead() bool {
+func (s *leader) mayPlanAhead() bool {
 	return s.flying.plain && (s.plan.number > 0 || !s.crowdedOut && !s.housekeepingDue())
 }
 
 // land ends the flight of a batch. If the next one has been planned it leaves
 // first, and is written while the effects of this one are published; unless it
 // has yet to wait, or to take on the request that is held.
-func (s *Store) land(err error, held *request) {
+func (s *leader) land(err error, held *request) {
 	p := s.flying
 	s.flying, s.spare = nil, p
 	if errors.Is(err, driver.ErrTooLarge) {
@@ -289,7 +289,7 @@ func (s *Store) land(err error, held *request) {
 
 // answer publishes a plan whose writes are durable, unless the store has failed,
 // and answers its callers.
-func (s *Store) answer(p *plan) {
+func (s *leader) answer(p *plan) {
 	err := error(nil)
 	if failed := s.failure.Load(); failed != nil {
 		err = *failed
@@ -307,7 +307,7 @@ func (s *Store) answer(p *plan) {
 }
 
 // writeNow makes a plan durable and visible while there is no committer yet.
-func (s *Store) writeNow(p *plan) error {
+func (s *leader) writeNow(p *plan) error {
 	if p.durable() {
 		p.finish()
 		if err := s.db.Commit(context.Background(), p.writes); err != nil {
@@ -324,7 +324,7 @@ func (s *Store) writeNow(p *plan) error {
 
 // alone runs fn in the committer, between two batches, so that nothing
 // durable changes while it runs.
-func (s *Store) alone(ctx context.Context, fn func() error) error {
+func (s *leader) alone(ctx context.Context, fn func() error) error {
 	if err := s.err(); err != nil {
 		return err
 	}
@@ -333,7 +333,7 @@ func (s *Store) alone(ctx context.Context, fn func() error) error {
 
 // space returns ErrDiskFull if a transaction must be refused for lack of free
 // space. It asks the backend at most every 100 ms, or after 4 MiB.
-func (s *Store) space(now time.Time, grows bool) error {
+func (s *leader) space(now time.Time, grows bool) error {
 	if s.opts.MinFree < 0 {
 		return nil
 	}

@@ -46,8 +46,7 @@ func (z Size) larger(other Size) Size {
 // batchSize is the record of the batch's number and time, which every batch has.
 const batchSize = 6 + 3*10
 
-// MaxTx returns the largest size that a transaction may have.
-func (s *Store) MaxTx() Size { return s.limits.maxTx() }
+func (s *leader) MaxTx() Size { return s.limits.maxTx() }
 
 // limits are the driver's.
 type limits struct{ driver.Limits }
@@ -56,13 +55,7 @@ func (l limits) maxTx() Size {
 	return Size{l.Writes - 1, l.Bytes - batchSize - l.Overhead}
 }
 
-// Size returns a bound on what a transaction would take of a batch if it were
-// committed now; one that exceeds [Store.MaxTx] is refused with ErrTooLarge. It
-// returns the error with which Commit would refuse an invalid transaction. The
-// bound depends on what is stored for few changes only: items that become barriers,
-// dead letters that are retried, settings. Size does not change the transaction and
-// takes about as long as Commit without the disk.
-func (s *Store) Size(ctx context.Context, tx *Tx) (Size, error) {
+func (s *leader) Size(ctx context.Context, tx *Tx) (Size, error) {
 	if err := s.err(); err != nil {
 		return Size{}, fmt.Errorf("size of transaction: %w", err)
 	}
@@ -488,7 +481,7 @@ func (r *request) gives(id uint64, n int) *Delivery {
 }
 
 // measure finds the size of a request that has been prepared but for that.
-func (s *Store) measure(r *request) {
+func (s *leader) measure(r *request) {
 	z := sizer{overhead: s.limits.Overhead, named: r.named}
 	if r.named {
 		z.write(outcomeKeyLen, outcomeLen)
@@ -506,7 +499,7 @@ func (s *Store) measure(r *request) {
 }
 
 // tooLarge returns the error for a request of a size.
-func (s *Store) tooLarge(r *request, size Size) error {
+func (s *leader) tooLarge(r *request, size Size) error {
 	return fmt.Errorf("%w: transaction of %d changes may take %v, the backend takes %v; the largest is change %d: %v",
 		ErrTooLarge, len(r.ops), size, s.MaxTx(), r.largest, &r.ops[r.largest])
 }

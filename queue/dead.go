@@ -155,9 +155,7 @@ func (p *plan) retryDead(q *queueState, id uint64) error {
 	return p.insert(q, at, r)
 }
 
-// DeadLetters returns up to limit dead letters of a queue whose ids are above
-// after, in order of their ids. The first page begins with after = 0.
-func (s *Store) DeadLetters(ctx context.Context, queue string, after uint64, limit int) ([]DeadLetter, error) {
+func (s *leader) DeadLetters(ctx context.Context, queue string, after uint64, limit int) ([]DeadLetter, error) {
 	q, err := s.existing("dead letters", queue)
 	if err != nil {
 		return nil, err

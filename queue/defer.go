@@ -416,9 +416,7 @@ type Deferral struct {
 	Returning bool
 }
 
-// Deferrals returns up to limit deferred groups of a queue whose names are after a
-// given one, in the order of their names. The first page begins after "".
-func (s *Store) Deferrals(ctx context.Context, queue, after string, limit int) ([]Deferral, error) {
+func (s *leader) Deferrals(ctx context.Context, queue, after string, limit int) ([]Deferral, error) {
 	q, err := s.existing("deferrals", queue)
 	if err != nil {
 		return nil, err

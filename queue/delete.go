@@ -205,7 +205,7 @@ func (p *plan) publishDeletes() {
 }
 
 // doomedTable returns the doom of a table, or nil.
-func (s *Store) doomedTable(table string) *doom {
+func (s *leader) doomedTable(table string) *doom {
 	if s.dooms.Load() == 0 {
 		return nil
 	}
@@ -265,7 +265,7 @@ func (p *plan) sweep() error {
 }
 
 // recoverDoomed reads what is deleted and not swept yet.
-func (s *Store) recoverDoomed() error {
+func (s *leader) recoverDoomed() error {
 	return s.scan(context.Background(), []byte{kindDoom}, []byte{kindDoom + 1}, func(key, _ []byte) error {
 		d, err := parseDoom(key)
 		if err != nil {
@@ -289,7 +289,7 @@ func (p *plan) queueNumber() int {
 }
 
 // enterLocked makes a new queue known. The caller holds s.mu.
-func (s *Store) enterLocked(q *queueState) {
+func (s *leader) enterLocked(q *queueState) {
 	s.queues[q.name] = q
 	for int(q.id) > len(s.byID) {
 		s.byID = append(s.byID, nil)
@@ -300,7 +300,7 @@ func (s *Store) enterLocked(q *queueState) {
 
 // recoverFree finds the numbers that no queue has, and nothing of one that was
 // deleted.
-func (s *Store) recoverFree() {
+func (s *leader) recoverFree() {
 	doomed := make(map[uint16]bool)
 	for _, d := range s.doomed {
 		doomed[d.queue] = true
@@ -316,7 +316,7 @@ func (s *Store) recoverFree() {
 }
 
 // all returns the queues in order of their numbers.
-func (s *Store) all() []*queueState {
+func (s *leader) all() []*queueState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	queues := make([]*queueState, 0, len(s.byID))
@@ -329,7 +329,7 @@ func (s *Store) all() []*queueState {
 }
 
 // numbered returns the queue with a number, or nil.
-func (s *Store) numbered(n uint16) *queueState {
+func (s *leader) numbered(n uint16) *queueState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if n == 0 || int(n) > len(s.byID) {
@@ -339,7 +339,7 @@ func (s *Store) numbered(n uint16) *queueState {
 }
 
 // numbers is how many queues there are, and numbers that are not free yet.
-func (s *Store) numbers() int {
+func (s *leader) numbers() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.byID) - len(s.free)
@@ -349,7 +349,7 @@ func (s *Store) numbers() int {
 var errSweeping = errors.New("the table is being deleted")
 
 // waitSwept waits until a table has been swept.
-func (s *Store) waitSwept(ctx context.Context, d *doom) error {
+func (s *leader) waitSwept(ctx context.Context, d *doom) error {
 	select {
 	case <-d.swept:
 		return nil

@@ -18,17 +18,7 @@ import (
 //   - what is not acked is enqueued by the same transaction, as an item that has
 //     been delivered and has failed.
 
-// Direct returns a delivery of an item of a queue that is yet to be enqueued, if such
-// an item, without a group, could be delivered at once, and no more than backlog
-// items wait before it. The transaction that settles it enqueues it first: with Ack
-// nothing is left of it but the counts, with Retry, Release and Bury it is stored as
-// they say. Only one transaction may settle it; it is refused with ErrNotDirect if
-// the item could not be delivered any more, because of a barrier say. A delivery that
-// is not settled leaves nothing.
-//
-// The caller sets the delivery's Item, which must have no key, group, delay or
-// expiry, before it hands it to anything but Ack. The delivery has no ID.
-func (s *Store) Direct(queue string, backlog int) (d *Delivery, ok bool) {
+func (s *leader) Direct(queue string, backlog int) (d *Delivery, ok bool) {
 	q := s.queue(queue)
 	if q == nil || s.err() != nil {
 		return nil, false
@@ -66,7 +56,7 @@ func (tx *Tx) settleDirect(o op) {
 }
 
 // validateDirect is validate for the settlement of a direct delivery.
-func (o *op) validateDirect(s *Store) error {
+func (o *op) validateDirect(s *leader) error {
 	it := o.item
 	switch {
 	case o.d.direct != s:

@@ -5,22 +5,18 @@ import (
 	"fmt"
 )
 
-// Drain pauses a queue and returns when no consumer holds any of its items, or
-// when ctx ends; the queue stays paused either way.
-func (s *Store) Drain(ctx context.Context, queue string) error {
+func (s *leader) Drain(ctx context.Context, queue string) error {
 	return s.drain(ctx, queue, "")
 }
 
-// DrainGroup pauses a group and returns when no consumer holds any of its
-// items, or when ctx ends; the group stays paused either way.
-func (s *Store) DrainGroup(ctx context.Context, queue, group string) error {
+func (s *leader) DrainGroup(ctx context.Context, queue, group string) error {
 	if group == "" {
 		return fmt.Errorf("drain group of %s: %w", queue, invalidf("group name is empty"))
 	}
 	return s.drain(ctx, queue, group)
 }
 
-func (s *Store) drain(ctx context.Context, queue, group string) error {
+func (s *leader) drain(ctx context.Context, queue, group string) error {
 	q, err := s.existing("drain", queue)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ type Event struct {
 }
 
 // emit calls the user's hook. A hook that panics is not the store's end.
-func (s *Store) emit(e Event) {
+func (s *leader) emit(e Event) {
 	if s.opts.OnEvent == nil {
 		return
 	}

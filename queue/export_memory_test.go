@@ -19,7 +19,8 @@ const (
 func (m *recent[K, V]) size() int { return len(m.young) + len(m.old) }
 
 // Remembered counts what the committer remembers between two batches.
-func (s *Store) Remembered(ctx context.Context) (r Remembered, err error) {
+func (store *Store) Remembered(ctx context.Context) (r Remembered, err error) {
+	s := store.engine.(*leader)
 	err = s.alone(ctx, func() error {
 		r = Remembered{Marks: s.recent.size(), Settled: s.settled.size(), Counters: len(s.counters.values)}
 		for _, q := range s.all() {

@@ -2,7 +2,8 @@ package queue
 
 // FireLate runs what the timer of a session's lease runs when it fires, as it
 // goes if the lease is extended while that waits for the queue's lock.
-func FireLate(c *Consumer) {
+func FireLate(consumer *Consumer) {
+	c := consumer.session.(*session)
 	fired := make(chan struct{})
 	c.q.mu.Lock()
 	go func() {
@@ -16,4 +17,4 @@ func FireLate(c *Consumer) {
 
 // Windows returns the bytes of waiting items in memory, as they count for
 // Options.ItemMemory.
-func Windows(s *Store) int64 { return s.itemMemory.Used() }
+func Windows(s *Store) int64 { return s.engine.(*leader).itemMemory.Used() }

@@ -76,7 +76,7 @@ func (f *markFilter) lacks(id markID) bool {
 }
 
 // begin has the stored marks read, if nobody has yet.
-func (f *markFilter) begin(s *Store) {
+func (f *markFilter) begin(s *leader) {
 	if f == nil || f.began.Load() || !f.began.CompareAndSwap(false, true) {
 		return
 	}
@@ -97,7 +97,7 @@ const filterPage = 4096
 
 // read adds the marks that are stored. It gives up if there may be so many that
 // the filter would be of no use.
-func (f *markFilter) read(s *Store) error {
+func (f *markFilter) read(s *leader) error {
 	var seen int64
 	queues := s.all()
 	for _, q := range queues {

@@ -60,7 +60,7 @@ func (p *plan) housekeep() error {
 }
 
 // housekeepingDue reports whether housekeep would find something to do.
-func (s *Store) housekeepingDue() bool {
+func (s *leader) housekeepingDue() bool {
 	due := s.notes.due()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -146,7 +146,7 @@ func (p *plan) touchTimer(q *queueState) {
 }
 
 // scan is Store.Scan with a function that can fail. errStop ends it.
-func (s *Store) scan(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error {
+func (s *leader) scan(ctx context.Context, start, end []byte, fn func(key, value []byte) error) error {
 	var failed error
 	err := s.db.Scan(ctx, start, end, func(key, value []byte) bool {
 		failed = fn(key, value)

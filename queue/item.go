@@ -104,8 +104,8 @@ type Delivery struct {
 	// Enqueued is when the item was committed.
 	Enqueued time.Time
 
-	direct *Store // that has made it, if the item is not enqueued yet
-	c      *Consumer
+	direct *leader // that has made it, if the item is not enqueued yet
+	c      *session
 	lease  sched.Lease[ref]
 	ref    ref
 	state  leaseState // guarded by c.q.mu

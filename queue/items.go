@@ -146,7 +146,7 @@ func (p *plan) pointer(q *queueState, k laneKey) (*pointer, error) {
 
 // readPointer returns a lane's pointer as it is stored, or nil if there is no
 // such lane.
-func (s *Store) readPointer(queue uint16, k laneKey) (*pointer, error) {
+func (s *leader) readPointer(queue uint16, k laneKey) (*pointer, error) {
 	value, found, err := s.lookUp(appendLaneKey(nil, queue, k))
 	if err != nil || !found {
 		return nil, err

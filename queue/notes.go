@@ -211,7 +211,7 @@ func (w *noteWriter) reset(notes [][]byte) error {
 
 // rewriteNotes keeps only the notes of what is in flight. The committer calls
 // it; taking every queue's lock keeps new notes out meanwhile.
-func (s *Store) rewriteNotes() error {
+func (s *leader) rewriteNotes() error {
 	if !s.notes.due() {
 		return nil
 	}
@@ -230,7 +230,7 @@ func (s *Store) rewriteNotes() error {
 
 // recoverDelays stores until when groups wait whose deliveries a crash cut short,
 // or the end of their session.
-func (s *Store) recoverDelays(until map[string]int64) error {
+func (s *leader) recoverDelays(until map[string]int64) error {
 	for key, nextDue := range until {
 		q, group, ok := s.notedGroup([]byte(key))
 		if !ok || nextDue <= s.now() {
@@ -263,7 +263,7 @@ func (s *Store) recoverDelays(until map[string]int64) error {
 }
 
 // notedGroup returns what a group's key names.
-func (s *Store) notedGroup(key []byte) (q *queueState, group string, ok bool) {
+func (s *leader) notedGroup(key []byte) (q *queueState, group string, ok bool) {
 	if len(key) < 4 || key[0] != kindGroup {
 		return nil, "", false
 	}

@@ -27,12 +27,7 @@ const MaxTxID = 255
 // RememberedTxs is how many transactions with an id a store remembers: the last ones.
 const RememberedTxs = 16 << 10
 
-// Outcome returns the Result of the transaction that was committed with an id, or an
-// error that wraps ErrNotFound if there is none among the last [RememberedTxs] that had
-// one. It is answered in turn with transactions: when the Commit of a transaction has
-// returned, also with the error of its context, Outcome says for good whether it has
-// happened.
-func (s *Store) Outcome(ctx context.Context, id string) (Result, error) {
+func (s *leader) Outcome(ctx context.Context, id string) (Result, error) {
 	var result Result
 	found, err := false, s.err()
 	if err == nil {
@@ -126,7 +121,7 @@ func (p *plan) remember(id hash128, result Result) {
 }
 
 // recoverOutcomes reads which ids are stored.
-func (s *Store) recoverOutcomes(ctx context.Context) error {
+func (s *leader) recoverOutcomes(ctx context.Context) error {
 	s.outcomes = outcomes{}
 	return s.scan(ctx, []byte{kindOutcome}, []byte{kindOutcome + 1}, func(key, value []byte) error {
 		rec, err := decodeOutcome(value)

@@ -16,7 +16,7 @@ import (
 // store. A transaction is checked whole before its first op is planned, so that
 // one that is refused leaves no trace.
 type plan struct {
-	s        *Store
+	s        *leader
 	now      time.Time     // by the store's clock
 	wall     int64         // by the wall clock, Unix milliseconds
 	behind   time.Duration // that the wall clock is
@@ -116,7 +116,7 @@ type effect struct {
 	ptr   *pointer // effectPointer, and effectReady and effectReturn if the lane is new
 }
 
-func newPlan(s *Store, slot int) *plan {
+func newPlan(s *leader, slot int) *plan {
 	return &plan{
 		s:           s,
 		slot:        slot,
@@ -271,7 +271,7 @@ func (p *plan) touchEpoch(e *epochCounts) {
 }
 
 // lookUp reads a key that may be absent.
-func (s *Store) lookUp(key []byte) (value []byte, found bool, err error) {
+func (s *leader) lookUp(key []byte) (value []byte, found bool, err error) {
 	value, err = s.db.Get(context.Background(), key)
 	if errors.Is(err, ErrNotFound) {
 		return nil, false, nil

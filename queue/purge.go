@@ -8,14 +8,7 @@ import (
 // purgePage is how many items or dead letters a transaction of Purge removes.
 const purgePage = 256
 
-// Purge drops the items of a queue that wait, in every epoch, and returns how many
-// there were. Those that a consumer holds are left alone, and so is what is enqueued
-// after the call; barriers, dead letters, settings and the memory of keys stay.
-//
-// It removes them in many small transactions, each of which is whole, so others go
-// on meanwhile. After an error, or a crash, some are gone and the others are as they
-// were; calling Purge again goes on.
-func (s *Store) Purge(ctx context.Context, queue string) (int, error) {
+func (s *leader) Purge(ctx context.Context, queue string) (int, error) {
 	var end uint64
 	err := s.alone(ctx, func() error {
 		end = s.nextID
@@ -48,9 +41,7 @@ func (s *Store) Purge(ctx context.Context, queue string) (int, error) {
 	}
 }
 
-// PurgeDead drops the dead letters of a queue, but not those that come after the
-// call, and returns how many there were. It works as Purge does.
-func (s *Store) PurgeDead(ctx context.Context, queue string) (int, error) {
+func (s *leader) PurgeDead(ctx context.Context, queue string) (int, error) {
 	q, err := s.existing("purge dead letters", queue)
 	if err != nil {
 		return 0, err
@@ -79,7 +70,7 @@ func (s *Store) PurgeDead(ctx context.Context, queue string) (int, error) {
 }
 
 // deadIDs returns the ids of up to limit dead letters above after.
-func (s *Store) deadIDs(ctx context.Context, q *queueState, after uint64, limit int) (ids []uint64, err error) {
+func (s *leader) deadIDs(ctx context.Context, q *queueState, after uint64, limit int) (ids []uint64, err error) {
 	err = s.scan(ctx, appendDeadKey(nil, q.id, after+1), prefixEnd(appendQueue(nil, kindDead, q.id)), func(key, _ []byte) error {
 		if ids = append(ids, deadID(key)); len(ids) == limit {
 			return errStop

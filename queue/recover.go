@@ -18,7 +18,7 @@ const formatVersion = 3
 
 // recover reads the durable state, or makes it if the store is new. Items are
 // not read: their number does not matter.
-func (s *Store) recover(ctx context.Context) error {
+func (s *leader) recover(ctx context.Context) error {
 	s.nextID = 1
 	value, found, err := s.lookUp(metaKey("format"))
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) recover(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) create(ctx context.Context) error {
+func (s *leader) create(ctx context.Context) error {
 	key := make([]byte, 16)
 	if _, err := rand.Read(key); err != nil {
 		return err
@@ -94,7 +94,7 @@ func formatWrite() driver.Write {
 }
 
 // recoverQueues reads the queues with their counts and durable names.
-func (s *Store) recoverQueues(ctx context.Context) error {
+func (s *leader) recoverQueues(ctx context.Context) error {
 	err := s.scan(ctx, []byte{kindQueue}, []byte{kindQueue + 1}, func(key, value []byte) error {
 		if len(key) != 3 {
 			return fmt.Errorf("%w: queue record %q", ErrCorrupt, key)
@@ -126,7 +126,7 @@ func (s *Store) recoverQueues(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) recoverCounts(ctx context.Context, q *queueState) error {
+func (s *leader) recoverCounts(ctx context.Context, q *queueState) error {
 	value, found, err := s.lookUp(appendQueue(nil, kindCounts, q.id))
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (s *Store) recoverCounts(ctx context.Context, q *queueState) error {
 }
 
 // recoverDeferrals reads which groups are deferred.
-func (s *Store) recoverDeferrals(ctx context.Context, q *queueState) error {
+func (s *leader) recoverDeferrals(ctx context.Context, q *queueState) error {
 	q.deferring = deferring{}
 	prefix := appendQueue(nil, kindDeferral, q.id)
 	return s.scan(ctx, prefix, prefixEnd(prefix), func(key, value []byte) error {
@@ -186,7 +186,7 @@ func (s *Store) recoverDeferrals(ctx context.Context, q *queueState) error {
 }
 
 // recoverSchedule finds the lanes of the open epoch, and what else is there.
-func (s *Store) recoverSchedule(q *queueState) error {
+func (s *leader) recoverSchedule(q *queueState) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	any := func(start, end []byte) (found bool, err error) {
@@ -214,7 +214,7 @@ func (s *Store) recoverSchedule(q *queueState) error {
 }
 
 // recoverNotes counts the deliveries that a crash has interrupted; see casualty.
-func (s *Store) recoverNotes(ctx context.Context) error {
+func (s *leader) recoverNotes(ctx context.Context) error {
 	taken := make(map[string]int)
 	delays := make(map[string]int64) // of groups
 	err := s.db.ReadNotes(ctx, func(note []byte) {

@@ -17,7 +17,7 @@ import (
 // committer changes when it publishes a batch and consumers change when they
 // take and give back items.
 type queueState struct {
-	s    *Store
+	s    *leader
 	id   uint16
 	name string
 
@@ -52,7 +52,7 @@ type queueState struct {
 	away     map[string]bool // deferred groups
 	strayed  []string        // deferred groups of which items were given back
 
-	consumers map[*Consumer]bool
+	consumers map[*session]bool
 	waiters   []*waiter // receivers, longest waiting first
 	space     signal    // the queue is not full any more
 	changed   signal    // something was settled or given back
@@ -71,7 +71,7 @@ type queueState struct {
 	timerAt int64 // Unix nanoseconds, 0 if not running
 }
 
-func newQueueState(s *Store, id uint16, name string) *queueState {
+func newQueueState(s *leader, id uint16, name string) *queueState {
 	q := &queueState{
 		s: s, id: id, name: name,
 		config:    &Config{},
@@ -80,7 +80,7 @@ func newQueueState(s *Store, id uint16, name string) *queueState {
 		names:     make(map[string]nameRecord),
 		inflight:  make(map[uint64]*Delivery),
 		claimed:   make(map[uint64]bool),
-		consumers: make(map[*Consumer]bool),
+		consumers: make(map[*session]bool),
 		barriers:  make(map[uint32][]chan struct{}),
 		nextDue:   math.MaxInt64,
 		nextEnd:   math.MaxInt64,
@@ -94,7 +94,7 @@ func newQueueState(s *Store, id uint16, name string) *queueState {
 
 // takeLocked leases up to n items to a consumer. If more is set there may be more
 // for it to take, which it has not been looked for yet.
-func (q *queueState) takeLocked(c *Consumer, n int) (out []*Delivery, more bool, err error) {
+func (q *queueState) takeLocked(c *session, n int) (out []*Delivery, more bool, err error) {
 	if q.paused || c.opts.Barriers == OnlyBarriers {
 		return nil, false, nil
 	}
@@ -252,7 +252,7 @@ func (q *queueState) tick() {
 
 // waiter is a Receive that found nothing.
 type waiter struct {
-	c    *Consumer
+	c    *session
 	wake chan struct{} // capacity 1
 }
 
@@ -360,9 +360,7 @@ func (q *queueState) waitSpace(ctx context.Context) error {
 	}
 }
 
-// Full reports whether a queue is at or above one of its high-water marks. A
-// queue that does not exist is not.
-func (s *Store) Full(name string) bool {
+func (s *leader) Full(name string) bool {
 	q := s.queue(name)
 	if q == nil {
 		return false
@@ -372,9 +370,7 @@ func (s *Store) Full(name string) bool {
 	return q.fullNowLocked()
 }
 
-// WaitSpace returns nil when a queue is below its high-water marks. It is for
-// those who would rather not begin work whose output has no room.
-func (s *Store) WaitSpace(ctx context.Context, name string) error {
+func (s *leader) WaitSpace(ctx context.Context, name string) error {
 	q := s.queue(name)
 	if q == nil {
 		return s.err()

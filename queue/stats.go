@@ -62,8 +62,7 @@ type rateSample struct {
 	acked    int64
 }
 
-// Stats returns the numbers of all queues, ordered by name.
-func (s *Store) Stats() []QueueStats {
+func (s *leader) Stats() []QueueStats {
 	queues := s.all()
 	stats := make([]QueueStats, len(queues))
 	for i, q := range queues {
@@ -73,8 +72,7 @@ func (s *Store) Stats() []QueueStats {
 	return stats
 }
 
-// QueueStats returns the numbers of one queue.
-func (s *Store) QueueStats(name string) (QueueStats, error) {
+func (s *leader) QueueStats(name string) (QueueStats, error) {
 	q, err := s.existing("stats", name)
 	if err != nil {
 		return QueueStats{}, err
@@ -139,8 +137,7 @@ func enqueuedAt(value []byte) time.Time {
 	return time.UnixMilli(int64(r.Uvarint()))
 }
 
-// GroupSettings returns the stored settings of a group, zero if there are none.
-func (s *Store) GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error) {
+func (s *leader) GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error) {
 	q, err := s.existing("group settings", queue)
 	if err != nil {
 		return GroupSettings{}, err
@@ -161,8 +158,7 @@ func (s *Store) GroupSettings(ctx context.Context, queue, group string) (GroupSe
 	return GroupSettings{}, nil
 }
 
-// Config returns the settings of a queue.
-func (s *Store) Config(queue string) (Config, error) {
+func (s *leader) Config(queue string) (Config, error) {
 	q, err := s.existing("config", queue)
 	if err != nil {
 		return Config{}, err
@@ -172,9 +168,7 @@ func (s *Store) Config(queue string) (Config, error) {
 	return *q.config, nil
 }
 
-// Seen reports whether a key is in the queue's seen-set: whether an item with
-// it was enqueued with mode Once, and not forgotten, or is live.
-func (s *Store) Seen(ctx context.Context, queue, key string) (bool, error) {
+func (s *leader) Seen(ctx context.Context, queue, key string) (bool, error) {
 	q, err := s.existing("seen", queue)
 	if err != nil {
 		return false, err

@@ -1,171 +1,23 @@
 package queue
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/seed-301537d8/weir/queue/driver"
-	"github.com/seed-301537d8/weir/queue/internal/sched"
-)
+import "context"
 
 // Store holds queues, tables and everything about them. It is safe for
 // concurrent use. A backend's Open returns one, for example
 // badgerqueue.Open.
 //
-// One goroutine, the committer, owns all durable state: it takes the
-// transactions that wait, plans them into one batch, has the batch written, and
-// publishes the effects in memory when the batch is durable. No effect is
-// visible before, and a crash between any two lines leaves what the last batch
-// left. At the start of a plan memory and disk agree, or differ by one batch
-// that is being written and that the plan does not depend on; see foresees.
-type Store struct {
-	db     driver.Store
-	opts   Options
-	log    *slog.Logger
-	secret secret
-	limits limits
+// It is here, on a driver, or at the other end of a network: what it promises is the
+// same.
+type Store struct{ engine Engine }
 
-	requests chan *request // to the committer
-	kick     chan struct{} // tells the committer that some queue is flagged
-	stop     chan struct{} // closed by Close
-	done     chan struct{} // closed when the committer has returned
-	failed   chan struct{} // closed by fail
+// NewStore returns a store on an engine. It is for package remote; users call a
+// backend's Open, or remote.Open.
+func NewStore(e Engine) *Store { return &Store{e} }
 
-	mu      sync.RWMutex
-	queues  map[string]*queueState
-	byID    []*queueState        // index is the queue's number less one; nil where there is none
-	free    []uint16             // numbers of byID that may be given to new queues
-	doomed  []*doom              // what is deleted and not swept yet
-	flagged map[*queueState]bool // queues that want housekeeping
-	closing bool
-
-	failure  atomic.Pointer[error] // set once; makes the store refuse everything
-	sequence atomic.Uint64         // number of the last published batch
-	clock    clock
-	filter   *markFilter // nil if there is none
-
-	itemMemory sched.Memory // waiting items in memory
-	dooms      atomic.Int32 // length of doomed
-
-	eventMu sync.Mutex // one call of Options.OnEvent at a time
-	notes   noteWriter
-
-	// Owned by the committer.
-	nextID      uint64
-	plan        *plan      // in the making; nothing but housekeeping has begun if number is 0
-	flying      *plan      // being written, or nil
-	spare       *plan      // the one of the two plans that is neither
-	departed    time.Time  // when the last batch was launched
-	passengers  int        // how many requests it had
-	launched    chan *plan // to the writer
-	landed      chan error // from the writer
-	recent      recent[markID, markState]
-	settled     recent[uint64, uint64] // items of blocks, by the block's id
-	outcomes    outcomes
-	counters    counterCache
-	freeChecked time.Time
-	freeBytes   int64
-	written     int64 // bytes since freeChecked
-	refusals    int   // batches of housekeeping alone that were refused, one after the other
-	crowdedOut  bool  // housekeeping left no room for the first transaction
-}
-
-// New returns a store on a driver, which it owns from then on, and recovers
-// it: what was being worked on when the last process died is ready again, with
-// a death counted (see Config.MaxDeaths). Backends call New; users call a backend's Open.
-func New(ctx context.Context, db driver.Store, options *Options) (*Store, error) {
-	s := &Store{
-		db:       db,
-		opts:     options.withDefaults(),
-		limits:   limits{db.Limits()},
-		requests: make(chan *request, 1024),
-		kick:     make(chan struct{}, 1),
-		stop:     make(chan struct{}),
-		done:     make(chan struct{}),
-		failed:   make(chan struct{}),
-		launched: make(chan *plan),
-		landed:   make(chan error),
-		queues:   make(map[string]*queueState),
-		flagged:  make(map[*queueState]bool),
-	}
-	s.notes = noteWriter{db: db, kick: s.nudge, limit: spareNotes}
-	s.log = s.opts.Logger
-	s.itemMemory.Limit = int64(s.opts.ItemMemory)
-	s.filter = newMarkFilter(s.opts.SeenMemory)
-	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
-		s.opts.MaxItem = limit
-	}
-	s.recent.max, s.settled.max = recentMarksMax, settledBlocksMax
-	s.plan, s.spare = newPlan(s, 0), newPlan(s, 1)
-	if err := s.recover(ctx); err != nil {
-		return nil, fmt.Errorf("recover store: %w", err)
-	}
-	go s.commitLoop()
-	return s, nil
-}
-
-// Close ends every session, gives back what they hold without counting the
-// attempt, waits for transactions in progress and closes the backend.
-// Transactions not begun return ErrClosed. A second Close returns ErrClosed.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return fmt.Errorf("close store: %w", ErrClosed)
-	}
-	s.closing = true
-	s.mu.Unlock()
-	queues := s.all()
-	close(s.stop)
-	<-s.done
-	if s.filter != nil {
-		s.filter.done.Wait()
-	}
-	var notes [][]byte
-	for _, q := range queues {
-		notes = append(notes, q.close()...)
-	}
-	var errs []error
-	if s.failure.Load() == nil {
-		errs = append(errs, s.notes.reset(notes))
-	}
-	errs = append(errs, s.db.Close())
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("close store: %w", err)
-	}
-	return nil
-}
-
-// err returns why the store cannot be used, or nil.
-func (s *Store) err() error {
-	if err := s.failure.Load(); err != nil {
-		return *err
-	}
-	select {
-	case <-s.stop:
-		return ErrClosed
-	default:
-		return nil
-	}
-}
-
-// fail makes the store refuse everything from now on.
-func (s *Store) fail(cause error) error {
-	err := fmt.Errorf("%w: %w", ErrFailed, cause)
-	if s.failure.CompareAndSwap(nil, &err) {
-		close(s.failed)
-		s.log.Error("store failed", "err", cause)
-		s.emit(Event{Kind: EventFailed, Err: cause})
-		for _, q := range s.all() {
-			q.wakeAll()
-		}
-	}
-	return *s.failure.Load()
+// Record is a key of a table with its value.
+type Record struct {
+	Key   string
+	Value []byte
 }
 
 // Commit applies the transaction: all of it or nothing. When it returns nil,
@@ -183,213 +35,22 @@ func (s *Store) fail(cause error) error {
 // Transactions that are committed at the same time by different goroutines
 // share one write to the disk, so many committers are as cheap as one.
 func (s *Store) Commit(ctx context.Context, tx *Tx) error {
-	if err := s.commit(ctx, tx); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
+	return s.engine.Commit(ctx, tx)
 }
 
-func (s *Store) commit(ctx context.Context, tx *Tx) error {
-	if err := s.err(); err != nil {
-		return err
-	}
-	if tx.committed {
-		return invalidf("transaction was committed already, or given up; use Reset")
-	}
-	r, err := s.request(tx)
-	if err == nil {
-		err = s.prepare(ctx, r)
-	}
-	if err != nil {
-		return err
-	}
-	for {
-		err := error(nil)
-		if len(r.ops) > 0 || r.named {
-			err = s.submit(ctx, r)
-		}
-		switch {
-		case err == nil:
-			tx.committed, tx.result = true, r.result
-			return nil
-		case r.abandoned:
-			tx.ops, tx.committed = nil, true // the committer may still be reading them
-			return err
-		case err == errSweeping:
-			if err := s.waitSwept(ctx, r.sweeping); err != nil {
-				return err
-			}
-			continue
-		case !tx.wait || !errors.Is(err, ErrQueueFull):
-			return err
-		}
-		if err := r.full.waitSpace(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// request returns the request for a transaction.
-func (s *Store) request(tx *Tx) (*request, error) {
-	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
-	if tx.ID != "" {
-		r.id, r.named = s.secret.hash(tx.ID), true
-	}
-	return r, validTxID(tx.ID)
-}
-
-// submit hands a request to the committer and waits for its answer.
-func (s *Store) submit(ctx context.Context, r *request) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	select {
-	case s.requests <- r:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-s.stop:
-		return ErrClosed
-	}
-	select {
-	case err := <-r.done:
-		return err
-	case <-ctx.Done():
-		r.abandoned = true
-		return context.Cause(ctx)
-	case <-s.done:
-		// The committer answers whatever it has taken before it returns.
-		select {
-		case err := <-r.done:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
-}
-
-// prepare does what needs no order: it checks the transaction, encodes items,
-// and looks up the marks of keys, in the caller's goroutine.
-func (s *Store) prepare(ctx context.Context, r *request) error {
-	r.sequence = s.sequence.Load()
-	now := s.wallMS()
-	var q *queueState // that of the last keyed item
-	for i := range r.ops {
-		o := &r.ops[i]
-		if err := o.validate(s); err != nil {
-			return err
-		}
-		switch o.kind {
-		case opEnqueue:
-			if o.value == nil {
-				b := make([]byte, 0, encodedItemSize(o.item))
-				o.value = appendItem(b, o.item, 0, now)
-			}
-			if o.item.Key != "" {
-				o.hash = s.secret.hash(o.item.Key)
-				if q == nil || q.name != o.name {
-					q = s.queue(o.name)
-				}
-				if err := s.lookUpMark(ctx, q, o); err != nil {
-					return err
-				}
-			}
-		case opDirectRetry, opDirectBury:
-			if o.value == nil {
-				o.value = appendItem(nil, o.item, 0, now)
-			}
-		case opForget:
-			o.hash = s.secret.hash(o.key)
-		case opRetry, opDefer, opBury:
-			o.value = appendReason(o.value[:0], o.err)
-		}
-		r.grows = r.grows || o.grows()
-		r.alone = r.alone || o.kind == opDeleteQueue || o.kind == opDeleteTable
-	}
-	s.measure(r)
-	return nil
-}
-
-// MaxItem returns how large an item's body or a record's value may be, in
-// bytes: Options.MaxItem, or less if that is all the backend takes.
-func (s *Store) MaxItem() int { return s.opts.MaxItem }
-
-// lookUpMark reads what is stored under the key of an item that is enqueued to q.
-// The committer uses it if nothing has changed it since.
-func (s *Store) lookUpMark(ctx context.Context, q *queueState, o *op) error {
-	if q == nil {
-		return nil // the transaction makes it
-	}
-	if s.filter.begin(s); s.filter.lacks(markID{q.id, o.hash}) {
-		o.markKnown = true
-		return nil
-	}
-	var buf [32]byte
-	value, err := s.db.Get(ctx, appendMarkKey(buf[:0], q.id, o.hash))
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	o.mark, o.markKnown = value, true
-	return nil
-}
-
-// queue returns a queue's state, or nil if there is none of that name.
-func (s *Store) queue(name string) *queueState {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.queues[name]
-}
-
-// existing returns a queue's state, or an error that names the queue.
-func (s *Store) existing(op, name string) (*queueState, error) {
-	if err := s.err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	if q := s.queue(name); q != nil {
-		return q, nil
-	}
-	return nil, fmt.Errorf("%s: %w %q", op, ErrUnknownQueue, name)
-}
-
-// flag asks the committer to look after a queue.
-func (s *Store) flag(q *queueState) {
-	s.mu.Lock()
-	s.flagged[q] = true
-	s.mu.Unlock()
-	s.nudge()
-}
-
-// nudge makes the committer take a turn.
-func (s *Store) nudge() {
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
+// Outcome returns the Result of the transaction that was committed with an id, or an
+// error that wraps ErrNotFound if there is none among the last [RememberedTxs] that had
+// one. It is answered in turn with transactions: when the Commit of a transaction has
+// returned, also with the error of its context, Outcome says for good whether it has
+// happened.
+func (s *Store) Outcome(ctx context.Context, id string) (Result, error) {
+	return s.engine.Outcome(ctx, id)
 }
 
 // Get returns a record of a table. It returns an error that wraps ErrNotFound
 // if there is none. The caller owns the slice.
 func (s *Store) Get(ctx context.Context, table, key string) ([]byte, error) {
-	if err := s.err(); err != nil {
-		return nil, fmt.Errorf("get %s/%s: %w", table, key, err)
-	}
-	if err := validName("table", table); err != nil {
-		return nil, fmt.Errorf("get: %w", err)
-	}
-	var value []byte
-	err := ErrNotFound
-	if s.doomedTable(table) == nil {
-		value, err = s.db.Get(ctx, appendTableKey(nil, table, []byte(key)))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("get %s/%s: %w", table, key, err)
-	}
-	return value, nil
-}
-
-// Record is a key of a table with its value.
-type Record struct {
-	Key   string
-	Value []byte
+	return s.engine.Get(ctx, table, key)
 }
 
 // Scan returns up to limit records of a table whose keys lie in [from, to), in
@@ -397,30 +58,183 @@ type Record struct {
 // at the last key with a zero byte appended; each page sees the table as it
 // is when the page is read, so that a slow reader holds nothing up.
 func (s *Store) Scan(ctx context.Context, table, from, to string, limit int) ([]Record, error) {
-	if err := s.err(); err != nil {
-		return nil, fmt.Errorf("scan %s: %w", table, err)
-	}
-	if err := validName("table", table); err != nil {
-		return nil, fmt.Errorf("scan: %w", err)
-	}
-	if limit <= 0 {
-		return nil, fmt.Errorf("scan %s: %w", table, invalidf("limit %d", limit))
-	}
-	if s.doomedTable(table) != nil {
-		return nil, nil
-	}
-	prefix := appendTableKey(nil, table, nil)
-	start, end := appendTableKey(nil, table, []byte(from)), prefixEnd(prefix)
-	if to != "" {
-		end = appendTableKey(nil, table, []byte(to))
-	}
-	var records []Record
-	err := s.db.Scan(ctx, start, end, func(key, value []byte) bool {
-		records = append(records, Record{string(key[len(prefix):]), append([]byte{}, value...)})
-		return len(records) < limit
-	})
-	if err != nil {
-		return nil, fmt.Errorf("scan %s: %w", table, err)
-	}
-	return records, nil
+	return s.engine.Scan(ctx, table, from, to, limit)
 }
+
+// Subscribe starts a session on a queue, which comes into being with the
+// default Config if it does not exist. It returns an error that wraps
+// ErrNameInUse if another session holds the durable name.
+//
+// The session lasts until Close; ctx is for the call alone.
+func (s *Store) Subscribe(ctx context.Context, queue string, options *SubscribeOptions) (*Consumer, error) {
+	session, err := s.engine.Subscribe(ctx, queue, options)
+	if err != nil {
+		return nil, err
+	}
+	return &Consumer{session}, nil
+}
+
+// Unsubscribe removes a durable name, so that barriers no longer wait for it.
+// It returns an error that wraps ErrNameInUse while a session holds it, and
+// ErrNotFound if there is no such name.
+func (s *Store) Unsubscribe(ctx context.Context, queue, name string) error {
+	return s.engine.Unsubscribe(ctx, queue, name)
+}
+
+// Subscriptions returns the durable names of a queue.
+func (s *Store) Subscriptions(ctx context.Context, queue string) ([]string, error) {
+	return s.engine.Subscriptions(ctx, queue)
+}
+
+// Direct returns a delivery of an item of a queue that is yet to be enqueued, if such
+// an item, without a group, could be delivered at once, and no more than backlog
+// items wait before it. The transaction that settles it enqueues it first: with Ack
+// nothing is left of it but the counts, with Retry, Release and Bury it is stored as
+// they say. Only one transaction may settle it; it is refused with ErrNotDirect if
+// the item could not be delivered any more, because of a barrier say. A delivery that
+// is not settled leaves nothing.
+//
+// The caller sets the delivery's Item, which must have no key, group, delay or
+// expiry, before it hands it to anything but Ack. The delivery has no ID.
+func (s *Store) Direct(queue string, backlog int) (d *Delivery, ok bool) {
+	return s.engine.Direct(queue, backlog)
+}
+
+// WaitBarrier returns nil when a barrier has been released, at once if that
+// was long ago. It returns an error that wraps ErrNotFound for a barrier that
+// has not been placed.
+func (s *Store) WaitBarrier(ctx context.Context, id BarrierID) error {
+	return s.engine.WaitBarrier(ctx, id)
+}
+
+// Barriers returns the barriers of a queue in order: those that wait, the
+// released one among them, and the last 1,000 that have passed.
+func (s *Store) Barriers(ctx context.Context, queue string) ([]Barrier, error) {
+	return s.engine.Barriers(ctx, queue)
+}
+
+// Holding returns what holds the present barrier of a queue.
+func (s *Store) Holding(ctx context.Context, queue string) (Held, error) {
+	return s.engine.Holding(ctx, queue)
+}
+
+// Browse returns up to limit unsettled items of a queue without leasing them,
+// first the ready and leased ones, then the delayed ones, each in the order of
+// their epochs, and then the deferred ones. after is the last item of the page before, or nil for the
+// first page. Each page is read as the queue is at that moment.
+func (s *Store) Browse(ctx context.Context, queue string, after *Waiting, limit int) ([]Waiting, error) {
+	return s.engine.Browse(ctx, queue, after, limit)
+}
+
+// Find returns the unsettled item of a queue that has a key. It returns an
+// error that wraps ErrNotFound if there is none, be it that it is done or that
+// it was never enqueued; Seen tells the two apart for keys of mode Once.
+func (s *Store) Find(ctx context.Context, queue, key string) (Waiting, error) {
+	return s.engine.Find(ctx, queue, key)
+}
+
+// Seen reports whether a key is in the queue's seen-set: whether an item with
+// it was enqueued with mode Once, and not forgotten, or is live.
+func (s *Store) Seen(ctx context.Context, queue, key string) (bool, error) {
+	return s.engine.Seen(ctx, queue, key)
+}
+
+// DeadLetters returns up to limit dead letters of a queue whose ids are above
+// after, in order of their ids. The first page begins with after = 0.
+func (s *Store) DeadLetters(ctx context.Context, queue string, after uint64, limit int) ([]DeadLetter, error) {
+	return s.engine.DeadLetters(ctx, queue, after, limit)
+}
+
+// Deferrals returns up to limit deferred groups of a queue whose names are after a
+// given one, in the order of their names. The first page begins after "".
+func (s *Store) Deferrals(ctx context.Context, queue, after string, limit int) ([]Deferral, error) {
+	return s.engine.Deferrals(ctx, queue, after, limit)
+}
+
+// Stats returns the numbers of all queues, ordered by name.
+func (s *Store) Stats() []QueueStats { return s.engine.Stats() }
+
+// QueueStats returns the numbers of one queue.
+func (s *Store) QueueStats(name string) (QueueStats, error) {
+	return s.engine.QueueStats(name)
+}
+
+// Config returns the settings of a queue.
+func (s *Store) Config(queue string) (Config, error) {
+	return s.engine.Config(queue)
+}
+
+// GroupSettings returns the stored settings of a group, zero if there are none.
+func (s *Store) GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error) {
+	return s.engine.GroupSettings(ctx, queue, group)
+}
+
+// Full reports whether a queue is at or above one of its high-water marks. A
+// queue that does not exist is not.
+func (s *Store) Full(name string) bool { return s.engine.Full(name) }
+
+// WaitSpace returns nil when a queue is below its high-water marks. It is for
+// those who would rather not begin work whose output has no room.
+func (s *Store) WaitSpace(ctx context.Context, name string) error {
+	return s.engine.WaitSpace(ctx, name)
+}
+
+// Drain pauses a queue and returns when no consumer holds any of its items, or
+// when ctx ends; the queue stays paused either way.
+func (s *Store) Drain(ctx context.Context, queue string) error {
+	return s.engine.Drain(ctx, queue)
+}
+
+// DrainGroup pauses a group and returns when no consumer holds any of its
+// items, or when ctx ends; the group stays paused either way.
+func (s *Store) DrainGroup(ctx context.Context, queue, group string) error {
+	return s.engine.DrainGroup(ctx, queue, group)
+}
+
+// Purge drops the items of a queue that wait, in every epoch, and returns how many
+// there were. Those that a consumer holds are left alone, and so is what is enqueued
+// after the call; barriers, dead letters, settings and the memory of keys stay.
+//
+// It removes them in many small transactions, each of which is whole, so others go
+// on meanwhile. After an error, or a crash, some are gone and the others are as they
+// were; calling Purge again goes on.
+func (s *Store) Purge(ctx context.Context, queue string) (int, error) {
+	return s.engine.Purge(ctx, queue)
+}
+
+// PurgeDead drops the dead letters of a queue, but not those that come after the
+// call, and returns how many there were. It works as Purge does.
+func (s *Store) PurgeDead(ctx context.Context, queue string) (int, error) {
+	return s.engine.PurgeDead(ctx, queue)
+}
+
+// MaxItem returns how large an item's body or a record's value may be, in
+// bytes: Options.MaxItem, or less if that is all the backend takes.
+func (s *Store) MaxItem() int { return s.engine.MaxItem() }
+
+// MaxTx returns the largest size that a transaction may have.
+func (s *Store) MaxTx() Size { return s.engine.MaxTx() }
+
+// Size returns a bound on what a transaction would take of a batch if it were
+// committed now; one that exceeds [Store.MaxTx] is refused with ErrTooLarge. It
+// returns the error with which Commit would refuse an invalid transaction. The
+// bound depends on what is stored for few changes only: items that become barriers,
+// dead letters that are retried, settings. Size does not change the transaction and
+// takes about as long as Commit without the disk.
+func (s *Store) Size(ctx context.Context, tx *Tx) (Size, error) {
+	return s.engine.Size(ctx, tx)
+}
+
+// Check verifies everything against everything: the backend's own checksums,
+// every count against the items, every index against what it points to, and
+// what is in memory against what is stored. It returns an error that wraps
+// ErrCorrupt and names up to 20 findings. Transactions wait while it runs,
+// which takes some seconds per million items.
+func (s *Store) Check(ctx context.Context) error {
+	return s.engine.Check(ctx)
+}
+
+// Close ends every session, gives back what they hold without counting the
+// attempt, waits for transactions in progress and closes the backend.
+// Transactions not begun return ErrClosed. A second Close returns ErrClosed.
+func (s *Store) Close() error { return s.engine.Close() }

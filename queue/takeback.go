@@ -20,7 +20,7 @@ import (
 
 // refused is called when the driver has refused the batch p as too large, and no
 // other is being written. next is the plan that was made ahead of it, if any.
-func (s *Store) refused(p, next *plan, cause error) {
+func (s *leader) refused(p, next *plan, cause error) {
 	requests := append([]*request(nil), p.requests...)
 	plans := []*plan{p}
 	if next.number > 0 {
@@ -44,7 +44,7 @@ func (s *Store) refused(p, next *plan, cause error) {
 }
 
 // tryAlone plans and writes a request in a batch of its own, and answers it.
-func (s *Store) tryAlone(r *request) {
+func (s *leader) tryAlone(r *request) {
 	if err := s.failure.Load(); err != nil {
 		r.done <- *err
 		return
@@ -80,7 +80,7 @@ func (s *Store) tryAlone(r *request) {
 }
 
 // takeBack undoes what has been planned and not written. No batch is on its way.
-func (s *Store) takeBack(plans []*plan) error {
+func (s *leader) takeBack(plans []*plan) error {
 	published := s.sequence.Load()
 	s.recent.forget(published)
 	s.settled.forget(published)
@@ -134,7 +134,7 @@ func (s *Store) takeBack(plans []*plan) error {
 }
 
 // rereadQueue reads again what planning may have changed of a queue.
-func (s *Store) rereadQueue(q *queueState, plans []*plan) error {
+func (s *leader) rereadQueue(q *queueState, plans []*plan) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	value, err := s.db.Get(context.Background(), appendQueue(nil, kindQueue, q.id))

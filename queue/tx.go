@@ -387,7 +387,7 @@ func validItem(it *Item, maxItem int) error {
 }
 
 // validate checks everything about an op that needs no state.
-func (o *op) validate(s *Store) error {
+func (o *op) validate(s *leader) error {
 	switch o.kind {
 	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		switch {

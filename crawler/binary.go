@@ -18,6 +18,8 @@ func (d Doc) MarshalBinary() ([]byte, error) {
 	b.text(d.URL)
 	b.text(d.Key)
 	b.text(d.Label)
+	b.number(d.Depth)
+	b.flag(d.NoFollow)
 	b.text(d.ContentType)
 	b.text(d.Language)
 	b.text(d.Title)
@@ -29,7 +31,10 @@ func (d Doc) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (d *Doc) UnmarshalBinary(b []byte) error {
 	u := unpack(b)
-	*d = Doc{URL: u.Text(), Key: u.Text(), Label: u.Text(), ContentType: u.Text(), Language: u.Text(), Title: u.Text(), Text: u.Text()}
+	*d = Doc{
+		URL: u.Text(), Key: u.Text(), Label: u.Text(), Depth: u.Int(), NoFollow: u.Bool(),
+		ContentType: u.Text(), Language: u.Text(), Title: u.Text(), Text: u.Text(),
+	}
 	if results := u.Text(); results != "" {
 		d.Results = json.RawMessage(results)
 	}

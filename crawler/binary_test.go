@@ -52,7 +52,7 @@ func TestRequestRoundTrip(t *testing.T) {
 
 func TestDocRoundTrip(t *testing.T) {
 	roundTrip(t, true, Doc{HTML: []byte{}}, Doc{URL: "http://a/", ContentType: "text/html", HTML: []byte("<p>\xff")},
-		Doc{Key: "http://a/#POST-1", Label: "x", Language: "de", Title: "T", Text: "Ein Satz.", Results: []byte(`{"a":1}`), HTML: []byte{}})
+		Doc{Key: "http://a/#POST-1", Label: "x", Depth: 3, NoFollow: true, Language: "de", Title: "T", Text: "Ein Satz.", Results: []byte(`{"a":1}`), HTML: []byte{}})
 }
 
 func TestTagsRoundTrip(t *testing.T) {

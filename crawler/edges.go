@@ -1,10 +1,13 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
+	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
@@ -27,9 +30,6 @@ type Edges struct {
 	items itemWriter
 }
 
-// stageAttempts is how often a stage behind crawl tries a page.
-const stageAttempts = 20
-
 // NewEdges returns the edges that a crawl has. Nil options mean the defaults.
 func NewEdges(o *Options) *Edges {
 	if o == nil {
@@ -41,7 +41,7 @@ func NewEdges(o *Options) *Edges {
 			continue
 		}
 		edge := pipeline.NewEdge[Visit](f.Queue)
-		edge.Config.MaxAttempts, edge.Config.MaxDeaths = o.Settings.maxAttempts(), maxDeaths
+		edge.Config = o.Settings.stageConfig()
 		e.Functions[f.Queue] = edge
 	}
 	for _, st := range o.Settings.stages()[1:] {
@@ -51,10 +51,19 @@ func NewEdges(o *Options) *Edges {
 			continue
 		}
 		edge := pipeline.NewEdge[Doc](st.Name)
-		edge.Config.MaxAttempts, edge.Config.MaxDeaths = stageAttempts, maxDeaths
+		edge.Config = o.Settings.stageConfig()
 		e.Docs = append(e.Docs, edge)
 	}
 	return e
+}
+
+// stageConfig is that of the queues behind the frontier.
+func (s *Settings) stageConfig() queue.Config {
+	first := cmp.Or(s.StageBackoff, DefaultStageBackoff)
+	return queue.Config{
+		MaxAttempts: cmp.Or(s.StageAttempts, DefaultStageAttempts), MaxDeaths: maxDeaths,
+		Backoff: queue.Backoff{Min: first, Max: max(first, 10*time.Minute)},
+	}
 }
 
 // feeds are the edges that the crawl stage feeds.
@@ -105,7 +114,10 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		options := new(pipeline.StageOptions)
 		if i+1 < len(e.Docs) {
 			s.next = e.Docs[i+1]
-			options.Feeds = pipeline.Edges{s.next}
+			options.Feeds = append(options.Feeds, s.next)
+		}
+		if st.Follows != nil {
+			options.Feeds = append(options.Feeds, e.Requests)
 		}
 		if st.Command != nil {
 			s.exec = &stages.Exec{Command: st.Command, Logger: o.logger()}
@@ -132,18 +144,44 @@ func (v *Visitor) function(f *Function) pipeline.Func[Visit] {
 		if decided.verdict != nil {
 			return pipeline.Permanent(errLateVerdict)
 		}
-		undo, err := v.putItems(ctx, out, visit.Request.Key(), visit.URL, decided.items)
-		if err != nil {
-			return err
-		}
-		o := &offers{v: v, out: out, from: &visit, queued: make(map[string]bool), skipped: make(map[string]bool)}
-		if err := o.addDecided(decided); err != nil {
-			undo()
-			return err
-		}
-		o.done()
-		return nil
+		nofollow := len(decided.requests) > 0 && v.nofollow(&visit)
+		return v.carryOut(ctx, out, decided, visit.Request.Key(), nofollow)
 	}
+}
+
+// carryOut adds what a function behind the crawl has decided about a page to the
+// transaction of its stage. What it follows is offered as a link of the page is, of
+// one generation and one link more.
+func (v *Visitor) carryOut(ctx context.Context, out *pipeline.Out, decided *Out, key string, nofollow bool) error {
+	undo, err := v.putItems(ctx, out, key, decided.visit.URL, decided.items)
+	if err != nil {
+		return err
+	}
+	o := &offers{
+		v: v, out: out, from: decided.visit, nofollow: nofollow,
+		queued: make(map[string]bool), skipped: make(map[string]bool),
+	}
+	if err := o.addDecided(decided); err != nil {
+		undo()
+		return err
+	}
+	o.done()
+	return nil
+}
+
+// nofollow reports whether a page asks that its links are not followed, and the
+// crawl heeds it.
+func (v *Visitor) nofollow(visit *Visit) bool {
+	return !v.Options.Settings.IgnoreRobots && v.directives(visit).NoFollow
+}
+
+// directives returns what a page and its header ask of robots.
+func (v *Visitor) directives(visit *Visit) robots.Directives {
+	about := robots.ParseHeader(visit.Header.Values("X-Robots-Tag"), v.agent)
+	if visit.IsHTML() {
+		about = about.Merge(visit.Page().Meta.Robots(v.agent))
+	}
+	return about
 }
 
 // openStore reads what a visitor must know of the store before it begins.

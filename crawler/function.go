@@ -45,7 +45,8 @@ type Function struct {
 	// work: the page is recorded and put there, and the function called by
 	// workers of its own. What it decides is then a transaction by itself, and it
 	// cannot judge the answer. An error has it tried again without another
-	// request; in the end the page lies among the queue's dead letters.
+	// request, Settings.StageAttempts times; in the end the page lies among the
+	// queue's dead letters.
 	Queue string
 
 	// Workers bounds how many calls of a function with a queue run at once. 0
@@ -56,7 +57,8 @@ type Function struct {
 	// among them for none. They let the crawl make sure beforehand that each
 	// has a function. Nil means that it may give any; one that nobody handles
 	// then fails the page. A function with a queue follows nothing unless it says
-	// so here, since a generation of the crawl then waits for it.
+	// so here. What it follows is of the generation behind the page's, as the
+	// links of a page are, which then waits for it.
 	Follows []string
 }
 
@@ -177,7 +179,7 @@ type router map[string]*Function
 
 // newRouter returns what is wrong with the functions, by name, before anything
 // is fetched.
-func newRouter(functions []Function, seeds []Request) (router, error) {
+func newRouter(functions []Function, stages []Stage, seeds []Request) (router, error) {
 	r := make(router)
 	var errs []error
 	for i := range functions {
@@ -201,6 +203,13 @@ func newRouter(functions []Function, seeds []Request) (router, error) {
 			}
 		}
 	}
+	for _, s := range stages {
+		for _, label := range s.Follows {
+			if label != "" && r[label] == nil {
+				errs = append(errs, fmt.Errorf("the stage %s gives the label %s, which no function handles", s.Name, label))
+			}
+		}
+	}
 	for _, s := range seeds {
 		if s.Label != "" && r[s.Label] == nil {
 			errs = append(errs, fmt.Errorf("the seed %s has the label %s, which no function handles", s.URL, s.Label))
@@ -209,15 +218,16 @@ func newRouter(functions []Function, seeds []Request) (router, error) {
 	return r, errors.Join(errs...)
 }
 
-// check returns an error if a function has given a label that it must not.
-func (r router) check(f *Function, out *Out) error {
+// checkFollows returns an error if a function has given a label that it must not.
+// One that is behind the crawl must declare what it follows.
+func (r router) checkFollows(follows []string, behind bool, out *Out) error {
 	for _, q := range out.requests {
 		switch {
 		case q.Label != "" && r[q.Label] == nil:
 			return fmt.Errorf("it gives the label %s, which no function handles, to %s", q.Label, q.URL)
-		case f.Queue != "" && f.Follows == nil:
-			return fmt.Errorf("it follows %s, and having a queue it must say so in Follows", q.URL)
-		case f.Follows != nil && !slices.Contains(f.Follows, q.Label):
+		case behind && follows == nil:
+			return fmt.Errorf("it follows %s, and being behind the crawl it must say so in Follows", q.URL)
+		case follows != nil && !slices.Contains(follows, q.Label):
 			return fmt.Errorf("it gives the label %q, which is not among its Follows, to %s", q.Label, q.URL)
 		}
 	}

@@ -373,7 +373,12 @@ func TestBadWiringIsRefusedByName(t *testing.T) {
 			"the stage crawl cannot be another program or function"},
 		"a queue called as a stage": {crawler.Options{Functions: []crawler.Function{{Visit: fn, Queue: "tag"}}}, "called as the stage tag is"},
 		"a seed":                    {crawler.Options{Seeds: crawler.Seeds("ftp://a/")}, "seed"},
-		"a negative number":         {crawler.Options{Settings: crawler.Settings{Workers: -1}}, "Workers is negative"},
+		"a stage's label": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl"}, {Name: "topics", Func: stage, Follows: []string{"detail"}}}}},
+			"the stage topics gives the label detail, which no function handles"},
+		"labels of a stage that is no function": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl"}, {Name: "tag", Follows: []string{""}}}}},
+			`stage "tag" has Follows`},
+		"a negative back-off": {crawler.Options{Settings: crawler.Settings{StageBackoff: -1}}, "StageBackoff is negative"},
+		"a negative number":   {crawler.Options{Settings: crawler.Settings{Workers: -1}}, "Workers is negative"},
 	} {
 		_, err := crawler.New(nil, &test.options)
 		if !errors.Is(err, crawler.ErrSettings) || !strings.Contains(err.Error(), test.want) {
@@ -434,7 +439,7 @@ func TestFunctionWithAQueue(t *testing.T) {
 	options := func() *crawler.Options {
 		return &crawler.Options{
 			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
-			Settings: crawler.Settings{Links: crawler.LinksNone, MaxAttempts: 3},
+			Settings: crawler.Settings{Links: crawler.LinksNone, StageAttempts: 3},
 			Functions: []crawler.Function{{Queue: "slow", Workers: 1, Follows: []string{""}, Visit: func(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
 				called[v.Text("h1")]++
 				out.Item("books", v.Text("h1"), book{Title: v.Text("h1")})

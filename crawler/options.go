@@ -120,7 +120,7 @@ func (o Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("seed: %w", err))
 		}
 	}
-	_, routing := newRouter(o.Functions, o.Seeds)
+	_, routing := newRouter(o.Functions, o.Settings.Stages, o.Seeds)
 	_, items := itemKinds(o.Items)
 	errs = append(errs, routing, items)
 	for _, f := range o.Functions {

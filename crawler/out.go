@@ -21,7 +21,7 @@ import (
 //
 // An Out belongs to one call of a function and is not safe for concurrent use.
 type Out struct {
-	visit    *Visit // nil in stages behind crawl
+	visit    *Visit
 	requests []Request
 	refused  []refusal // links that are no addresses
 	items    []item
@@ -59,7 +59,7 @@ func (o *Out) FollowAs(label string, selectors ...string) int {
 			o.Fail(fmt.Errorf("follow %q: %w", s, err))
 			continue
 		}
-		if o.visit == nil {
+		if o.visit.ContentType == "" {
 			o.Fail(errNoPage)
 			return 0
 		}
@@ -73,7 +73,7 @@ func (o *Out) FollowAs(label string, selectors ...string) int {
 	return n
 }
 
-var errNoPage = errors.New("a stage behind crawl has no page to follow links of")
+var errNoPage = errors.New("behind the stage extract there is no page to find links in; give their addresses to Out.Request")
 
 // target returns where an element leads.
 func target(n *html.Node) (string, bool) {
@@ -91,10 +91,6 @@ func target(n *html.Node) (string, bool) {
 // label, data, a priority, or what makes it no plain GET. Like any link it must
 // pass scope and robots.txt, and one that is known is not made again.
 func (o *Out) Request(r Request) {
-	if o.visit == nil {
-		o.Fail(errNoPage)
-		return
-	}
 	base, err := weburl.Parse(o.visit.base())
 	if err == nil {
 		err = r.normalize(base)

@@ -188,8 +188,10 @@ type Count struct {
 // page as html.
 type Doc struct {
 	URL         string          `json:"url"`
-	Key         string          `json:"key,omitempty"`   // of its records, if that is not the URL
-	Label       string          `json:"label,omitempty"` // of the request
+	Key         string          `json:"key,omitempty"`      // of its records, if that is not the URL
+	Label       string          `json:"label,omitempty"`    // of the request
+	Depth       int             `json:"depth"`              // links from a seed
+	NoFollow    bool            `json:"nofollow,omitempty"` // the page asks robots not to follow its links
 	ContentType string          `json:"content_type,omitempty"`
 	Language    string          `json:"language,omitempty"` // Content-Language, then what extract has found
 	Title       string          `json:"title,omitempty"`

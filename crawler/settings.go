@@ -102,6 +102,14 @@ type Settings struct {
 	// MaxAttempts is how often a page is tried if its failure may pass.
 	// Default 5.
 	MaxAttempts int `json:"max_attempts,omitempty"`
+
+	// StageAttempts is how often a stage behind crawl, or a function with a queue,
+	// tries a page before it lies among the dead letters. Default 20.
+	StageAttempts int `json:"stage_attempts,omitempty"`
+
+	// StageBackoff is how long such a page waits for the second attempt. Further
+	// waits double, up to ten minutes. Default 1s.
+	StageBackoff time.Duration `json:"stage_backoff,omitempty"`
 }
 
 // Stage names a stage of the pipeline.
@@ -114,12 +122,21 @@ type Stage struct {
 	// Func runs the stage as a function. It gets what is known of a page, the
 	// text among it once extract has run, and may change it for the stages behind.
 	// What it writes with Out.Result is stored under the stage's name, or, in place
-	// of extract and tag, as text and tags. It has DefaultFunctionTimeout; an
-	// error or a panic has it tried again, and in the end the page lies among
-	// the stage's dead letters. It cannot follow links.
+	// of extract and tag, as text and tags. An error or a panic has it tried again,
+	// and in the end the page lies among the stage's dead letters.
 	//
 	// A stage that is not built in has either a Func or a Command.
 	Func func(ctx context.Context, d *Doc, out *Out) error `json:"-"`
+
+	// Timeout bounds a call of Func; see Function.Timeout.
+	Timeout time.Duration `json:"-"`
+
+	// Follows are the labels that Func gives to what it follows, "" among them for
+	// none. Nil means that it follows nothing. What it follows is of the generation
+	// behind the page's, as links are, which waits for the stage then. Behind
+	// extract the page itself is not there any more, so links are followed by
+	// Out.Request and not by selectors.
+	Follows []string `json:"-"`
 
 	// Go is stored for a stage that is a function, which is not.
 	Go bool `json:"go,omitempty"`
@@ -144,6 +161,9 @@ const (
 	DefaultMemory      = 144 << 20
 	DefaultGrace       = 5 * time.Second
 	DefaultGiveUp      = 12 * time.Hour
+
+	DefaultStageAttempts = 20
+	DefaultStageBackoff  = time.Second
 )
 
 // ErrSettings is returned for settings that cannot be.
@@ -162,6 +182,8 @@ func (s Settings) WithDefaults() (Settings, error) {
 	s.Workers = s.workers()
 	s.MaxBody = cmp.Or(s.MaxBody, stages.DefaultMaxBody)
 	s.MaxAttempts = s.maxAttempts()
+	s.StageAttempts = cmp.Or(s.StageAttempts, DefaultStageAttempts)
+	s.StageBackoff = cmp.Or(s.StageBackoff, DefaultStageBackoff)
 	s.Memory = s.memory()
 	s.Grace = cmp.Or(s.Grace, DefaultGrace)
 	s.GiveUp = cmp.Or(s.GiveUp, DefaultGiveUp)
@@ -205,7 +227,8 @@ func (s *Settings) check() error {
 	}
 	for name, n := range map[string]int64{
 		"PerHost": int64(s.PerHost), "Workers": int64(s.Workers), "MaxPages": int64(s.MaxPages),
-		"MaxAttempts": int64(s.MaxAttempts), "MaxBody": s.MaxBody, "Memory": s.Memory,
+		"MaxAttempts": int64(s.MaxAttempts), "StageAttempts": int64(s.StageAttempts),
+		"StageBackoff": int64(s.StageBackoff), "MaxBody": s.MaxBody, "Memory": s.Memory,
 	} {
 		if n < 0 {
 			return bad("%s is negative", name)
@@ -234,6 +257,8 @@ func (s *Settings) check() error {
 			return bad("stage %q is a Go function, which this program lacks", st.Name)
 		case !builtin && st.Func == nil && len(st.Command) == 0:
 			return bad("stage %q is unknown and has no function and no command", st.Name)
+		case st.Func == nil && (st.Follows != nil || st.Timeout != 0):
+			return bad("stage %q has Follows or a Timeout and no function", st.Name)
 		case fixed && (len(st.Command) > 0 || st.Func != nil):
 			return bad("the stage %s cannot be another program or function", st.Name)
 		case slices.ContainsFunc(s.Stages[:i], func(o Stage) bool { return o.Name == st.Name }):

@@ -126,7 +126,7 @@ func (s *Stored) Resume(program Settings) (Settings, error) {
 		st := &settings.Stages[i]
 		for _, own := range program.Stages {
 			if own.Name == st.Name && own.Func != nil && st.Command == nil {
-				st.Func, st.Go = own.Func, true
+				st.Func, st.Timeout, st.Follows, st.Go = own.Func, own.Timeout, own.Follows, true
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,8 +127,8 @@ func (s *docStage) external(ctx context.Context, d *Doc, out *pipeline.Out) erro
 // function has a Go function do the work. In place of extract, it may also have
 // set the document's title, text and language.
 func (s *docStage) function(ctx context.Context, d *Doc, out *pipeline.Out) error {
-	given, decided := *d, new(Out)
-	err := s.v.caller.call(ctx, 0, func(ctx context.Context) error { return s.Func(ctx, &given, decided) })
+	given, decided := *d, NewOut(d.visit(out))
+	err := s.v.caller.call(ctx, s.Timeout, func(ctx context.Context) error { return s.Func(ctx, &given, decided) })
 	if err != nil {
 		var p *panicError
 		if errors.As(err, &p) {
@@ -136,7 +137,7 @@ func (s *docStage) function(ctx context.Context, d *Doc, out *pipeline.Out) erro
 		return err
 	}
 	if decided.err == nil {
-		decided.err = decided.checkItems(s.v.Options.Items)
+		decided.err = cmp.Or(decided.checkItems(s.v.Options.Items), s.v.router.checkFollows(s.Follows, true, decided))
 	}
 	if decided.err == nil && decided.verdict != nil {
 		decided.err = errLateVerdict
@@ -157,8 +158,19 @@ func (s *docStage) function(ctx context.Context, d *Doc, out *pipeline.Out) erro
 			return pipeline.Permanent(err)
 		}
 	}
-	_, err = s.v.putItems(ctx, out, d.key(), d.URL, decided.items)
-	return err
+	return s.v.carryOut(ctx, out, decided, d.key(), d.NoFollow)
+}
+
+// visit is the page that a function of a stage follows links of.
+func (d *Doc) visit(out *pipeline.Out) *Visit {
+	v := &Visit{
+		Request: Request{URL: d.URL, Label: d.Label, Depth: d.Depth}, URL: d.URL, ContentType: d.ContentType,
+		Body: d.HTML, Generation: out.Generation(), Attempt: out.Attempt(), parse: d.parse,
+	}
+	if v.parse == nil {
+		v.parse = &parse{xhtml: v.MediaType() == "application/xhtml+xml"}
+	}
+	return v
 }
 
 func (s *docStage) keepResult(result json.RawMessage, d *Doc, out *pipeline.Out) error {

@@ -393,7 +393,6 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 	if err != nil {
 		return false, err
 	}
-	about := robots.ParseHeader(resp.Header.Values("X-Robots-Tag"), v.agent)
 	if visit.IsHTML() {
 		share, err := v.memory.Document(ctx, visit.Body)
 		if err != nil {
@@ -402,14 +401,14 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 		defer share.Release()
 		d := visit.Page()
 		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
-		about = about.Merge(d.Meta.Robots(v.agent))
 	}
-	ignore := v.Options.Settings.IgnoreRobots
-	if err := v.follow(out, visit, decided, about.NoFollow && !ignore, page); err != nil {
+	about, ignore := v.directives(visit), v.Options.Settings.IgnoreRobots
+	nofollow := about.NoFollow && !ignore
+	if err := v.follow(out, visit, decided, nofollow, page); err != nil {
 		return false, err
 	}
 	page.NoIndex = !about.MayIndex(time.Now()) && !ignore
-	if err := v.handOn(out, visit, f, page, used); err != nil {
+	if err := v.handOn(out, visit, f, page, used, nofollow); err != nil {
 		return false, err
 	}
 	return true, v.keep(ctx, out, r, page)
@@ -445,7 +444,7 @@ func (v *Visitor) apply(ctx context.Context, f *Function, visit *Visit) (*Out, e
 	if decided.verdict != nil {
 		return decided, nil
 	}
-	err = cmp.Or(decided.err, decided.checkItems(v.Options.Items), v.router.check(f, decided))
+	err = cmp.Or(decided.err, decided.checkItems(v.Options.Items), v.router.checkFollows(f.Follows, f.Queue != "", decided))
 	if err != nil {
 		return nil, pipeline.Permanent(err)
 	}
@@ -500,7 +499,7 @@ func (v *Visitor) room(used int) int {
 const largePage = 1 << 20
 
 // handOn gives the page to a function with a queue, and to the stages behind.
-func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int) error {
+func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int, nofollow bool) error {
 	room := v.room(used)
 	if f != nil && f.Queue != "" {
 		edge := v.Edges.Functions[f.Queue]
@@ -520,7 +519,7 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 		return nil
 	}
 	doc := Doc{
-		URL: visit.URL, Label: visit.Request.Label, ContentType: visit.ContentType,
+		URL: visit.URL, Label: visit.Request.Label, Depth: visit.Request.Depth, NoFollow: nofollow, ContentType: visit.ContentType,
 		Language: visit.Header.Get("Content-Language"), HTML: visit.Body, parse: visit.parse,
 	}
 	if len(doc.HTML) > largePage {

@@ -33,30 +33,32 @@ type crawlFlags struct {
 	progress string
 	verbose  bool
 
-	depth        int
-	maxPages     int
-	scope        string
-	allow, deny  []string
-	delay        time.Duration
-	workers      int
-	perHost      int
-	userAgent    string
-	allowPrivate bool
-	strict       bool
-	ignoreRobots bool
-	sitemaps     bool
-	forms        bool
-	waitForHosts bool
-	grace        time.Duration
-	giveUp       time.Duration
-	cookies      bool
-	links        string
-	mode         string
-	markdown     bool
-	stages       []string
-	commands     []string // of --stage
-	warc         bool
-	seeds        string // a file
+	depth         int
+	maxPages      int
+	scope         string
+	allow, deny   []string
+	delay         time.Duration
+	workers       int
+	perHost       int
+	userAgent     string
+	allowPrivate  bool
+	strict        bool
+	ignoreRobots  bool
+	sitemaps      bool
+	forms         bool
+	waitForHosts  bool
+	grace         time.Duration
+	giveUp        time.Duration
+	stageBackoff  time.Duration
+	stageAttempts int
+	cookies       bool
+	links         string
+	mode          string
+	markdown      bool
+	stages        []string
+	commands      []string // of --stage
+	warc          bool
+	seeds         string // a file
 }
 
 func (a *app) crawlCommand() *cobra.Command {
@@ -109,6 +111,8 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.StringVar(&f.mode, "mode", string(extract.ModeBalanced), "how to find a page's main text: accurate, balanced or fast")
 	fl.StringSliceVar(&f.stages, "stages", []string{"crawl", "extract", "tag"}, "which stages to run, in order")
 	fl.StringArrayVar(&f.commands, "stage", nil, "run a program as a stage: `'name=command args'` (repeatable); behind the others, or in place of extract or tag")
+	fl.IntVar(&f.stageAttempts, "stage-attempts", crawler.DefaultStageAttempts, "how often a stage behind crawl tries a page")
+	fl.DurationVar(&f.stageBackoff, "stage-backoff", crawler.DefaultStageBackoff, "how long it waits for the second attempt; further waits double")
 	fl.BoolVar(&f.warc, "warc", false, "keep what servers answer in WARC files, in the folder warc of --dir; the same as a stage warc")
 	progressFlags(cmd, &f.progress, &f.verbose)
 	complete(cmd, "scope", "host", "domain", "any")
@@ -216,7 +220,7 @@ func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *cra
 // apply puts the flags that were given into settings.
 func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	given := flags.Changed
-	for name, n := range map[string]int{"workers": f.workers, "per-host": f.perHost} {
+	for name, n := range map[string]int{"workers": f.workers, "per-host": f.perHost, "stage-attempts": f.stageAttempts} {
 		if given(name) && n < 1 {
 			return usagef("--%s is %d; it must be at least 1", name, n)
 		}
@@ -226,6 +230,9 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	}
 	if given("grace") && f.grace <= 0 || given("give-up") && f.giveUp <= 0 {
 		return usagef("--grace and --give-up must be longer than nothing; --wait-for-hosts is for no grace at all")
+	}
+	if given("stage-backoff") && f.stageBackoff <= 0 {
+		return usagef("--stage-backoff is %s; it must be longer than nothing", f.stageBackoff)
 	}
 	if f.delay < 0 {
 		return usagef("--delay is %s; it must not be negative", f.delay)
@@ -254,6 +261,8 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 		"sitemaps":           func() { s.Sitemaps = f.sitemaps },
 		"forms":              func() { s.Forms = f.forms },
 		"give-up":            func() { s.GiveUp = f.giveUp },
+		"stage-attempts":     func() { s.StageAttempts = f.stageAttempts },
+		"stage-backoff":      func() { s.StageBackoff = f.stageBackoff },
 		"cookies":            func() { s.Cookies = f.cookies },
 		"links":              func() { s.Links = f.links },
 		"markdown":           func() { s.Markdown = f.markdown },

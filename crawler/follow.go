@@ -148,8 +148,12 @@ func (o *offers) done() {
 	})
 }
 
-// links returns the links of the page and of its header.
+// links returns the links of the page and of its header. An answer that is an error
+// has none.
 func (v *Visit) links() []stages.Link {
+	if v.Status >= 400 {
+		return nil
+	}
 	links, _ := stages.HeaderLinks(v.Header, v.URL)
 	if v.IsHTML() {
 		links = append(links, v.Page().Links()...)

@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -31,6 +32,13 @@ type Function struct {
 	// it asks for is fetched for its label, be it among those that a crawl takes
 	// or not.
 	Types []string
+
+	// Statuses are those of errors, from 400 to 599, whose answers it gets as well if
+	// they are of its types. Such an answer is a page then, unless the function
+	// judges that it is none, and as its links only those that the function follows
+	// count; the stages behind crawl do not get it. The host's politeness is as ever.
+	// Nil means that answers that are errors are failures.
+	Statuses []int
 
 	// MaxBody bounds a page for it, in bytes after decompression. 0 means
 	// Settings.MaxBody.
@@ -80,12 +88,22 @@ func (f *Function) name() string {
 	return f.Label
 }
 
-// wants reports whether the function gets pages of a type.
-func (f *Function) wants(v *Visit) bool {
-	if f.Types == nil {
-		return v.IsHTML()
+// wants reports whether the function gets pages of a media type.
+func (f *Function) wants(mediaType string) bool {
+	types := f.Types
+	if types == nil {
+		types = htmlTypes
 	}
-	return stages.MatchType(v.MediaType(), f.Types)
+	return stages.MatchType(mediaType, types)
+}
+
+var htmlTypes = []string{"text/html", "application/xhtml+xml"}
+
+// wantsError reports whether a function gets the answer to a request that ended with
+// an error.
+func (f *Function) wantsError(resp *stages.FetchResponse) bool {
+	read := resp != nil && resp.Digest != [sha256.Size]byte{}
+	return read && slices.Contains(f.Statuses, resp.Status) && f.wants(resp.MediaType())
 }
 
 // caller calls functions under a time limit.
@@ -191,6 +209,8 @@ func newRouter(functions []Function, stages []Stage, seeds []Request) (router, e
 			errs = append(errs, fmt.Errorf("two functions have the label %s", f.name()))
 		case f.MaxBody < 0 || f.Workers < 0:
 			errs = append(errs, fmt.Errorf("a number of the function %s is negative", f.name()))
+		case slices.ContainsFunc(f.Statuses, func(s int) bool { return s < 400 || s > 599 }):
+			errs = append(errs, fmt.Errorf("the function %s has a status that is not from 400 to 599 among its Statuses", f.name()))
 		case slices.Contains(f.Types, ""):
 			errs = append(errs, fmt.Errorf("a type of the function %s is empty", f.name()))
 		}

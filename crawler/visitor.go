@@ -225,6 +225,9 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 			return false, err
 		}
 	}
+	if f := v.router[r.Label]; err != nil && f != nil && !r.Sitemap && f.wantsError(resp) {
+		return v.page(ctx, out, r, resp)
+	}
 	if err != nil {
 		return false, v.failed(ctx, out, r, resp, err, state)
 	}
@@ -241,7 +244,7 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.FetchRequest {
 	fr := stages.FetchRequest{URL: r.URL, Method: r.Method, Header: r.Header, Body: r.Body}
 	if f := v.router[r.Label]; f != nil && !r.Sitemap {
-		fr.MaxBody = f.MaxBody
+		fr.MaxBody, fr.Statuses = f.MaxBody, f.Statuses
 		if f.Types != nil {
 			fr.Types = slices.Concat(stages.DefaultTypes(), f.Types)
 		}
@@ -364,7 +367,7 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 	if f == nil && r.Label != "" {
 		return false, v.giveUp(out, r, ReasonFunction, fmt.Sprintf("no function handles the label %s", r.Label), resp.Status)
 	}
-	if f != nil && !f.wants(visit) {
+	if f != nil && !f.wants(visit.MediaType()) {
 		f = nil
 	}
 	decided := new(Out)
@@ -514,7 +517,7 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 		room -= len(item.Body)
 		out.Enqueue(edge, item)
 	}
-	readable := visit.IsHTML() || visit.MediaType() == "text/plain"
+	readable := visit.Status < 400 && (visit.IsHTML() || visit.MediaType() == "text/plain")
 	if len(v.Edges.Docs) == 0 || !readable || page.NoIndex {
 		return nil
 	}

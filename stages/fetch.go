@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,6 +136,10 @@ type FetchRequest struct {
 	// unless they are nil and zero.
 	Types   []string `json:"types,omitempty"`
 	MaxBody int64    `json:"max_body,omitempty"`
+	// Statuses are those, from 400 on, of answers whose body is read as that of a
+	// success is. Fetch returns their error all the same; if the body cannot be
+	// read the response has none, and no Digest.
+	Statuses []int `json:"statuses,omitempty"`
 	// Prepare may change the request before it is sent. An error ends it with
 	// [ReasonFailed], or is returned as it is if it is an [*Error].
 	Prepare func(*http.Request) error `json:"-"`
@@ -295,6 +300,11 @@ func (f *Fetcher) finish(ctx context.Context, r *FetchRequest, req *http.Request
 	case status >= 300 && status < 400:
 		f.passOver(hr, resp, w, idle, 4<<10)
 		return f.redirect(req, hr, resp)
+	case status >= 400 && slices.Contains(r.Statuses, status):
+		if err := f.readBody(ctx, r, hr, resp, w, idle); err != nil {
+			resp.Body, resp.Digest = nil, [sha256.Size]byte{}
+		}
+		return f.statusError(resp)
 	case status >= 400:
 		f.passOver(hr, resp, w, idle, 32<<10)
 		return f.statusError(resp)

@@ -69,10 +69,7 @@ func NewVisit(url string, body []byte) *Visit {
 }
 
 // MediaType returns the media type in lower case, without parameters.
-func (v *Visit) MediaType() string {
-	t, _, _ := strings.Cut(v.ContentType, ";")
-	return strings.ToLower(strings.TrimSpace(t))
-}
+func (v *Visit) MediaType() string { return stages.MediaType(v.ContentType) }
 
 // IsHTML reports whether the page is HTML or XHTML.
 func (v *Visit) IsHTML() bool {

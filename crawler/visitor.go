@@ -237,6 +237,10 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 	if r.Sitemap || v.isSitemap(r, resp) {
 		return true, v.sitemap(ctx, out, r, u, resp)
 	}
+	if t := resp.MediaType(); slices.Contains(sitemapTypes, t) && r.Depth == 0 && r.Label == "" && !stages.MatchType(t, stages.DefaultTypes()) {
+		// It was taken because it might have been a sitemap.
+		return false, v.giveUp(out, r, string(stages.ReasonType), t, resp.Status)
+	}
 	return v.page(ctx, out, r, resp)
 }
 

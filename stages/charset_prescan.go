@@ -19,7 +19,7 @@ func charsetParam(contentType string) string {
 	if _, params, err := mime.ParseMediaType(contentType); err == nil {
 		return strings.Trim(params["charset"], "'\"")
 	}
-	return charsetIn(contentType)
+	return charsetIn(strings.NewReplacer(`"`, "", "'", "").Replace(contentType))
 }
 
 // prescan returns the label of the encoding that a page declares, by "prescan a
@@ -31,7 +31,7 @@ func prescan(body []byte) string {
 	if bytes.HasPrefix(b, []byte("<?xml")) {
 		if end := bytes.Index(b, []byte("?>")); end > 0 {
 			if _, after, ok := strings.Cut(string(b[:end]), "encoding"); ok {
-				if label := valueAfterEquals(after); label != "" {
+				if label := declaredLabel(valueAfterEquals(after)); label != "" {
 					return label
 				}
 			}
@@ -53,7 +53,7 @@ func prescan(body []byte) string {
 			b = b[2+end+3:]
 		case hasTagName(b, "meta"):
 			s := tagScanner{b: b[len("<meta"):]}
-			if label := s.metaCharset(); label != "" {
+			if label := declaredLabel(s.metaCharset()); label != "" {
 				return label
 			}
 			b = s.b
@@ -77,6 +77,18 @@ func prescan(body []byte) string {
 		}
 	}
 	return ""
+}
+
+// declaredLabel returns a label that a page declares, or "" if it is of no
+// encoding.
+func declaredLabel(label string) string {
+	switch _, name := lookupEncoding(label); name {
+	case "":
+		return ""
+	case "x-user-defined":
+		return "windows-1252" // as the standard has it
+	}
+	return label
 }
 
 // behindElement returns what follows the end tag of an element whose content is

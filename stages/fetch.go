@@ -58,7 +58,8 @@ type Fetcher struct {
 	// MaxRatio bounds how many times larger the body may be than what arrived,
 	// once it is over 4 MiB; 1,100 if zero.
 	MaxRatio int64
-	// MaxHeader bounds the response's header, in bytes; 64 KiB if zero.
+	// MaxHeader bounds the response's header, in bytes; 256 KiB if zero, which is
+	// what browsers take.
 	MaxHeader int64
 
 	// DialTimeout bounds name resolution and connecting together; 10 s if zero.
@@ -224,7 +225,7 @@ func (r *FetchResponse) UTF8() []byte {
 }
 
 // MediaType returns the media type without parameters, in lower case.
-func (r *FetchResponse) MediaType() string { return mediaType(r.ContentType) }
+func (r *FetchResponse) MediaType() string { return MediaType(r.ContentType) }
 
 // IsHTML reports whether the body is HTML or XHTML.
 func (r *FetchResponse) IsHTML() bool {
@@ -241,23 +242,24 @@ func (r *FetchResponse) IsHTML() bool {
 // permanent.
 func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, error) {
 	f.once.Do(f.init)
-	resp, err := f.fetch(ctx, r, false)
-	if resp != nil && resp.Status == http.StatusBadRequest && strings.Contains(r.URL, "%") && escapePercents(r.URL) != r.URL {
-		// Pages link to "100%.html". Browsers send that, and many servers refuse
-		// a percent sign that begins no escape. It means itself.
-		return f.fetch(ctx, r, true)
+	req, err := f.newRequest(r, false)
+	if err != nil {
+		return nil, &Error{Op: "fetch", Subject: clip(r.URL, 500), Reason: ReasonBadURL, Permanent: true, Detail: err.Error(), Err: err}
+	}
+	resp, err := f.fetch(ctx, r, req)
+	if resp != nil && resp.Status == http.StatusBadRequest && req.URL.Opaque != "" {
+		// Pages link to "100%.html" and "a|b". Browsers send that, and some servers
+		// refuse it. Escaped it means the same.
+		if escaped, err := f.newRequest(r, true); err == nil {
+			return f.fetch(ctx, r, escaped)
+		}
 	}
 	return resp, err
 }
 
-// fetch makes one request; with escape, without bare percent signs.
-func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, escape bool) (*FetchResponse, error) {
+// fetch makes one request.
+func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) (*FetchResponse, error) {
 	start := time.Now()
-	req, err := f.newRequest(r, escape)
-	if err != nil {
-		return nil, &Error{Op: "fetch", Subject: clip(r.URL, 500), Reason: ReasonBadURL, Permanent: true, Detail: err.Error(), Err: err}
-	}
-
 	if r.Prepare != nil {
 		if err := r.Prepare(req); err != nil {
 			if e := AsError(err); e != nil {
@@ -294,9 +296,13 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, escape bool) (*Fetc
 // finish reads the rest of the response as its status demands.
 func (f *Fetcher) finish(ctx context.Context, r *FetchRequest, req *http.Request, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
 	switch status := hr.StatusCode; {
-	case status == http.StatusNotModified:
+	case status == http.StatusNotModified && isConditional(req):
 		resp.NotModified = true
 		return nil
+	case status == http.StatusNotModified: // of what nobody has
+		return f.statusError(resp)
+	case status == http.StatusMultipleChoices && hr.Header.Get("Location") == "":
+		// The page is the choice (RFC 9110 section 15.4.1).
 	case status >= 300 && status < 400:
 		f.passOver(hr, resp, w, idle, 4<<10)
 		return f.redirect(req, hr, resp)
@@ -309,7 +315,7 @@ func (f *Fetcher) finish(ctx context.Context, r *FetchRequest, req *http.Request
 		f.passOver(hr, resp, w, idle, 32<<10)
 		return f.statusError(resp)
 	case status < 200:
-		return f.fail(resp.URL, ReasonProtocol, false, fmt.Sprintf("unexpected status %d", status), nil)
+		return f.fail(resp.URL, ReasonProtocol, true, fmt.Sprintf("unexpected status %d", status), nil)
 	}
 	if err := f.readBody(ctx, r, hr, resp, w, idle); err != nil {
 		var e *Error
@@ -319,6 +325,11 @@ func (f *Fetcher) finish(ctx context.Context, r *FetchRequest, req *http.Request
 		return f.transportError(ctx, req, w, err)
 	}
 	return nil
+}
+
+// isConditional reports whether a request may be answered by 304.
+func isConditional(req *http.Request) bool {
+	return req.Header.Get("If-None-Match") != "" || req.Header.Get("If-Modified-Since") != ""
 }
 
 func (f *Fetcher) init() {
@@ -350,8 +361,11 @@ func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error)
 	if err != nil {
 		return nil, err
 	}
-	if bare := canonical.String(); !escape && strings.Contains(bare, "%") && escapePercents(bare) != bare {
-		u.Opaque, u.RawQuery, _ = strings.Cut(canonical.Target(), "?")
+	if target := canonical.Target(); !escape && u.RequestURI() != target {
+		if f.Proxy != nil || strings.HasPrefix(target, "//") {
+			target = "//" + u.Host + target // which becomes an absolute address
+		}
+		u.Opaque, u.RawQuery, _ = strings.Cut(target, "?")
 	}
 	// The values share one array.
 	v := []string{
@@ -386,7 +400,10 @@ func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error)
 
 // address returns the URL of a request.
 func address(req *http.Request) string {
-	if req.URL.Opaque != "" {
+	switch {
+	case strings.HasPrefix(req.URL.Opaque, "//"):
+		return req.URL.RequestURI()
+	case req.URL.Opaque != "":
 		return req.URL.Scheme + "://" + req.URL.Host + req.URL.RequestURI()
 	}
 	return req.URL.String()

@@ -250,7 +250,7 @@ func drain(r io.Reader, limit int64) { _, _ = io.CopyN(io.Discard, r, limit) }
 // checkType decides the content type and refuses what is not wanted: from the
 // header alone if body is nil, else from both.
 func (f *Fetcher) checkType(resp *FetchResponse, types []string, body []byte) error {
-	declared := mediaType(resp.ContentType)
+	declared := MediaType(resp.ContentType)
 	if body != nil {
 		if t := sniffType(declared, body); t != "" {
 			resp.ContentType, resp.Sniffed = t, true
@@ -258,7 +258,7 @@ func (f *Fetcher) checkType(resp *FetchResponse, types []string, body []byte) er
 	} else if vagueTypes[declared] {
 		return nil // the body will tell
 	}
-	if t := mediaType(resp.ContentType); !MatchType(t, types) {
+	if t := MediaType(resp.ContentType); !MatchType(t, types) {
 		return f.fail(resp.URL, ReasonType, true, t, nil)
 	}
 	return nil

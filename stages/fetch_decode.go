@@ -7,12 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -21,13 +16,6 @@ const maxEncodings = 3
 
 // maxZstdWindow is what RFC 9659 lets a zstd content coding ask for: 8 MiB.
 const maxZstdWindow = 8 << 20
-
-// The decoders are costly to make and reset cheaply.
-var (
-	gzipPool   sync.Pool // of *gzip.Reader
-	brotliPool sync.Pool // of *brotli.Reader
-	zstdPool   sync.Pool // of *zstd.Decoder
-)
 
 // contentEncodings returns the codings that a header names, in the order in
 // which they were applied, without those that mean none.
@@ -101,16 +89,20 @@ func (f *Fetcher) decode(url string, wire *wireReader, encodings []string, reade
 	if err != nil {
 		return body, f.decodeError(url, strings.Join(encodings, ", "), wire, err)
 	}
-	// A decoder stops at the end of its stream; the end of the message is what
-	// shows whether the body arrived whole, and frees the connection.
+	// A decoder stops at the end of its stream; the end of the message frees the
+	// connection, and shows whether a body without a coding is whole. Others say
+	// themselves where they end, whatever length was announced.
 	drain(wire, 64<<10)
+	if undone > 0 {
+		wire.err = nil
+	}
 	return body, nil
 }
 
 // undoHidden undoes a gzip that no header named, of a body that is said to be
 // text. It returns other bodies as they are.
 func (f *Fetcher) undoHidden(resp *FetchResponse, body []byte, limit int64) ([]byte, error) {
-	if t := mediaType(resp.ContentType); !strings.HasPrefix(t, "text/") && t != "application/xhtml+xml" {
+	if t := MediaType(resp.ContentType); !strings.HasPrefix(t, "text/") && t != "application/xhtml+xml" {
 		return body, nil
 	}
 	for range maxEncodings {
@@ -207,110 +199,4 @@ func decodes(coding string, head []byte) bool {
 		return n > 0 || len(head) < 512 || coding == "br"
 	}
 	return false
-}
-
-// newDecoder returns a reader that undoes one coding, and what gives it back.
-// What follows the end of the coded data is not read.
-func newDecoder(coding string, r *bufio.Reader) (dec io.Reader, release func(), err error) {
-	switch coding {
-	case "gzip":
-		z, _ := gzipPool.Get().(*gzip.Reader)
-		if z == nil {
-			z = new(gzip.Reader)
-		}
-		if err := z.Reset(r); err != nil {
-			gzipPool.Put(z)
-			return nil, nil, err
-		}
-		z.Multistream(false)
-		return &gzipMembers{z: z, r: r}, func() { gzipPool.Put(z) }, nil
-	case "br":
-		z, _ := brotliPool.Get().(*brotli.Reader)
-		if z == nil {
-			z = new(brotli.Reader)
-		}
-		if err := z.Reset(r); err != nil {
-			return nil, nil, err
-		}
-		return &brotliStream{z: z}, func() { _ = z.Reset(strings.NewReader("")); brotliPool.Put(z) }, nil
-	case "zstd":
-		z, _ := zstdPool.Get().(*zstd.Decoder)
-		if z == nil {
-			z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
-			if err != nil {
-				return nil, nil, err
-			}
-		}
-		if err := z.Reset(r); err != nil {
-			return nil, nil, err
-		}
-		return &zstdFrames{z: z}, func() { _ = z.Reset(nil); zstdPool.Put(z) }, nil
-	case "deflate":
-		return newDeflate(r)
-	}
-	return nil, nil, fmt.Errorf("unknown content encoding %q", clip(coding, 50))
-}
-
-// gzipMembers reads the members of a gzip file until what follows is none, which
-// a plain gzip.Reader calls an error.
-type gzipMembers struct {
-	z *gzip.Reader
-	r *bufio.Reader
-}
-
-func (g *gzipMembers) Read(p []byte) (int, error) {
-	n, err := g.z.Read(p)
-	if err != io.EOF {
-		return n, err
-	}
-	if head, _ := g.r.Peek(len(gzipMagic)); !bytes.Equal(head, gzipMagic) || g.z.Reset(g.r) != nil {
-		return n, io.EOF
-	}
-	g.z.Multistream(false)
-	return n, nil
-}
-
-// brotliStream reads a brotli stream and passes over what follows it, which a
-// plain brotli.Reader calls an error.
-type brotliStream struct {
-	z    *brotli.Reader
-	some bool
-}
-
-func (s *brotliStream) Read(p []byte) (int, error) {
-	n, err := s.z.Read(p)
-	s.some = s.some || n > 0
-	if s.some && err != nil && err.Error() == "brotli: excessive input" {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// zstdFrames reads the frames of a zstd file until what follows is none.
-type zstdFrames struct {
-	z    *zstd.Decoder
-	some bool
-}
-
-func (s *zstdFrames) Read(p []byte) (int, error) {
-	n, err := s.z.Read(p)
-	s.some = s.some || n > 0
-	if s.some && errors.Is(err, zstd.ErrMagicMismatch) {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// newDeflate reads what servers call deflate: a zlib stream (RFC 9110 section
-// 8.4.1.2) or, from some, a bare deflate stream.
-func newDeflate(b *bufio.Reader) (io.Reader, func(), error) {
-	head, err := b.Peek(2)
-	if err != nil {
-		return nil, nil, err
-	}
-	if head[0]&0x0f == 8 && (uint(head[0])<<8|uint(head[1]))%31 == 0 {
-		z, err := zlib.NewReader(b)
-		return z, func() {}, err
-	}
-	return flate.NewReader(b), func() {}, nil
 }

@@ -620,6 +620,30 @@ func TestSniffType(t *testing.T) {
 	}
 }
 
+func TestContentType(t *testing.T) {
+	for _, tc := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{"text/html"}, "text/html"},
+		{[]string{" Text/HTML ; charset=x"}, "Text/HTML ; charset=x"},
+		{[]string{"text/plain", "text/html"}, "text/html"},
+		{[]string{"text/html", "html"}, "text/html"},
+		{[]string{"text/html; charset=koi8-r, text/html"}, "text/html; charset=koi8-r"},
+		{[]string{"text/html; charset=koi8-r", "text/plain"}, "text/plain"},
+		{[]string{"text/html,*/*"}, "text/html"},
+		{[]string{"text/html charset=koi8-r"}, "text/html charset=koi8-r"},
+		{[]string{"\"text/html\""}, ""}, {[]string{"text"}, ""}, {[]string{"text/"}, ""}, {[]string{"text/a/b"}, ""}, {nil, ""},
+	} {
+		if got := contentType(http.Header{"Content-Type": tc.lines}); got != tc.want {
+			t.Errorf("contentType(%q) = %q, want %q", tc.lines, got, tc.want)
+		}
+	}
+	if got := MediaType("TEXT/HTML charset=x"); got != "text/html" {
+		t.Errorf("media type %q", got)
+	}
+}
+
 func TestMatchType(t *testing.T) {
 	for _, tc := range []struct {
 		t, pattern string

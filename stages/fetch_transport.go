@@ -35,7 +35,7 @@ func (f *Fetcher) newTransport() *http.Transport {
 	if f.Proxy != nil {
 		proxy = g.choose
 	}
-	maxHeader := or(f.MaxHeader, 64<<10)
+	maxHeader := or(f.MaxHeader, 256<<10)
 	d := &dialing{guard: g, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second)}
 	d.transport = &http.Transport{
 		Proxy:                  proxy,

@@ -13,28 +13,48 @@ var vagueTypes = map[string]bool{
 	"unknown/unknown": true, "*/*": true, "application/x-unknown": true, "content/unknown": true,
 }
 
-// contentType returns the Content-Type of a header: of several, the last that
-// is one (Fetch standard, "extract a MIME type").
+// contentType returns the Content-Type of a header: of several, be they lines or
+// between commas, the last that is one. It has the charset of an earlier one of
+// the same type if it names none (Fetch standard, "extract a MIME type").
 func contentType(h http.Header) string {
-	values := h["Content-Type"]
-	for i := len(values) - 1; i >= 0; i-- {
-		if mediaType(values[i]) != "" {
-			return values[i]
+	found := ""
+	for _, line := range h["Content-Type"] {
+		for v := range strings.SplitSeq(line, ",") {
+			switch t := MediaType(v); {
+			case t == "", t == "*/*" && found != "":
+			case t == MediaType(found) && charsetParam(v) == "":
+			default:
+				found = strings.TrimSpace(v)
+			}
 		}
 	}
-	return ""
+	return found
 }
 
-// mediaType returns the media type of a Content-Type, in lower case and without
-// parameters, however badly those are written. What has no slash is no type.
-func mediaType(contentType string) string {
-	t, _, _ := strings.Cut(contentType, ";")
-	t, _, _ = strings.Cut(t, ",")
-	t = strings.ToLower(strings.TrimSpace(t))
-	if kind, sub, ok := strings.Cut(t, "/"); !ok || kind == "" || sub == "" {
+// MediaType returns the media type of a Content-Type, in lower case and without
+// parameters, however badly those are written. What is not two tokens with a
+// slash between them is no type (RFC 9110 section 8.3.1), and gives "".
+func MediaType(contentType string) string {
+	t := strings.TrimSpace(contentType)
+	if end := strings.IndexAny(t, "; \t,("); end >= 0 {
+		t = t[:end]
+	}
+	kind, sub, _ := strings.Cut(t, "/")
+	if !isToken(kind) || !isToken(sub) {
 		return ""
 	}
-	return t
+	return strings.ToLower(t)
+}
+
+// isToken reports whether s is a token of RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // MatchType reports whether a media type is one of the patterns.
@@ -66,7 +86,7 @@ func sniffType(declared string, body []byte) string {
 	case vagueTypes[declared]:
 		return sniffUnknown(head)
 	case declared == "text/xml" || declared == "application/xml":
-		if t := xmlType(head); t == "application/xhtml+xml" {
+		if t := xmlType(head); t == "application/xhtml+xml" || t == "text/html" {
 			return t
 		}
 	case declared == "text/html":
@@ -74,6 +94,8 @@ func sniffType(declared string, body []byte) string {
 			return t
 		}
 		return binaryType(head)
+	case declared == "text/plain" && bytes.IndexByte(head, 0) >= 0 && !hasMark(head) && wideText(head) == "":
+		return or(binaryType(head), "application/octet-stream")
 	case declared == "text/plain" || declared == "application/xhtml+xml":
 		return binaryType(head)
 	}
@@ -82,11 +104,15 @@ func sniffType(declared string, body []byte) string {
 
 // sniffUnknown returns the type of a body of which nothing is known.
 func sniffUnknown(head []byte) string {
-	if len(head) == 0 {
+	head = bytes.TrimLeft(head, " \t\r\n\f")
+	switch {
+	case len(head) == 0:
 		return "text/plain"
+	case beginsWithTag(head):
+		return "text/html"
 	}
 	found := http.DetectContentType(head)
-	t := mediaType(found)
+	t := MediaType(found)
 	switch {
 	case t == "text/xml":
 		if x := xmlType(head); x != "" {
@@ -101,6 +127,22 @@ func sniffUnknown(head []byte) string {
 	return found
 }
 
+// beginsWithTag reports whether a text begins with the tag of an element that
+// authors begin pages with and that the MIME Sniffing standard does not list.
+func beginsWithTag(head []byte) bool {
+	for _, name := range []string{"meta", "link", "base", "center", "form", "ul", "img", "noscript"} {
+		if hasTagName(head, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasMark reports whether a text begins with a byte order mark of UTF-16.
+func hasMark(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
+}
+
 // binaryType returns the type of binary data, or "" for text, and for what has
 // no known signature.
 func binaryType(head []byte) string {
@@ -108,7 +150,7 @@ func binaryType(head []byte) string {
 		return ""
 	}
 	found := http.DetectContentType(head)
-	t := mediaType(found)
+	t := MediaType(found)
 	switch {
 	case strings.HasPrefix(t, "text/"), t == "application/octet-stream":
 		return ""
@@ -132,6 +174,8 @@ func isBinary(b []byte) bool {
 // xmlType returns the type that the root element of an XML file stands for, or
 // "" if it is none of those known here.
 func xmlType(head []byte) string {
+	const doctype = "<!doctype html"
+	isPage := false
 	for {
 		head = bytes.TrimLeft(head, " \t\r\n\f")
 		end := ""
@@ -142,8 +186,15 @@ func xmlType(head []byte) string {
 			end = "?>"
 		case bytes.HasPrefix(head, []byte("<!")):
 			end = ">"
+			isPage = len(head) >= len(doctype) && strings.EqualFold(string(head[:len(doctype)]), doctype)
+			if isPage && head[2] == 'd' {
+				return "text/html" // XML has it in capitals
+			}
 		default:
-			return rootType(head)
+			if t := rootType(head); t != "" || !isPage {
+				return t
+			}
+			return "text/html"
 		}
 		i := bytes.Index(head, []byte(end))
 		if i < 0 {

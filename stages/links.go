@@ -77,7 +77,7 @@ var errNoLink = errors.New("not a link to another page")
 // that it leads to no other web page.
 func (d *Document) Resolve(href string) (string, error) {
 	href = strings.Trim(href, " \t\r\n\f\x00")
-	if href == "" || href[0] == '#' {
+	if href == "" || href[0] == '#' && d.Base == d.URL {
 		return "", errNoLink
 	}
 	if d.encoding != nil {
@@ -190,7 +190,7 @@ func (d *Document) readInner(page string) {
 // isPageType reports whether what an <object> or <embed> shows is a page: by its
 // type, or by the name of the file if it has none.
 func isPageType(t, href string) bool {
-	if t = mediaType(t); t != "" {
+	if t = MediaType(t); t != "" {
 		return t == "text/html" || t == "application/xhtml+xml"
 	}
 	path, _, _ := strings.Cut(href, "?")

@@ -285,7 +285,7 @@ func setFirst(m map[string]string, k, v string) map[string]string {
 }
 
 func (d *Document) readJSONLD(n *html.Node) {
-	if mediaType(attr(n, "type")) != "application/ld+json" || n.FirstChild == nil || len(d.Meta.JSONLD) >= maxJSONLD {
+	if MediaType(attr(n, "type")) != "application/ld+json" || n.FirstChild == nil || len(d.Meta.JSONLD) >= maxJSONLD {
 		return
 	}
 	s := strings.TrimSpace(n.FirstChild.Data)

@@ -38,6 +38,8 @@ wo " rel="external NoFollow">2</a><a href="#frag">frag</a><a href="mailto:a@b.c"
 		{URL: "https://example.com/dir/one", Kind: LinkAnchor, Text: "First bold link"},
 		// The URL standard removes line ends within a URL.
 		{URL: "https://example.com/dir/two", Kind: LinkAnchor, Text: "2", NoFollow: true},
+		// The base is another page, of which this is a part.
+		{URL: "https://example.com/dir/", Kind: LinkAnchor, Text: "frag"},
 		{URL: "https://other.example/x", Kind: LinkAnchor, Text: "a picture"},
 		{URL: "https://example.com/dir/three", Kind: LinkAnchor, Text: "by title", NoFollow: true},
 		{URL: "https://example.com/dir/area", Kind: LinkArea, Text: "Area"},

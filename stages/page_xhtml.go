@@ -11,6 +11,7 @@ import (
 // content, and CDATA sections become text. A page without either is returned as
 // it is.
 func closeEmpty(body []byte) []byte {
+	body = withoutPrefix(body)
 	var out []byte
 	done := 0 // of body, that is in out
 	for i := 0; i < len(body); {
@@ -55,6 +56,20 @@ func closeEmpty(body []byte) []byte {
 		return body
 	}
 	return append(out, body[done:]...)
+}
+
+// withoutPrefix returns XHTML without the prefix of its elements, if the root has
+// one, as in <h:html xmlns:h="http://www.w3.org/1999/xhtml">.
+func withoutPrefix(body []byte) []byte {
+	head := body[:min(len(body), sniffLen)]
+	end := bytes.Index(head, []byte(":html"))
+	start := bytes.LastIndexByte(head[:max(end, 0)], '<') + 1
+	if start == 0 || xmlType(head[start-1:]) != "application/xhtml+xml" {
+		return body
+	}
+	prefix := string(head[start : end+1])
+	body = bytes.ReplaceAll(body, []byte("<"+prefix), []byte("<"))
+	return bytes.ReplaceAll(body, []byte("</"+prefix), []byte("</"))
 }
 
 // after returns where the first end behind i ends, or the end of b.

@@ -10,7 +10,8 @@ import (
 
 // Cases returns all cases, by kind.
 func Cases() []Case {
-	return slices.Concat(encodings(), declarations(), codings(), types(), headers(), redirects(), links(), robots(), sitemaps(), instructions(), traps())
+	return slices.Concat(encodings(), declarations(), codings(), types(), headers(), redirects(), links(), robots(), sitemaps(), instructions(), traps(),
+		addresses(), statuses(), moves(), labels(), messages())
 }
 
 // one is a case of a single page.

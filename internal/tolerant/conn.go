@@ -5,7 +5,8 @@
 //
 // A header that net/http takes goes through untouched, after one look at it.
 // Another is written anew as far as it can be read; what cannot is left to
-// net/http to refuse. Bodies are never touched.
+// net/http to refuse. So are the sizes of chunks. The bytes of a body are never
+// touched.
 package tolerant
 
 import (
@@ -30,9 +31,11 @@ type Conn struct {
 	awaiting atomic.Bool
 
 	// Of the reader alone:
-	held  []byte // the part of a header that has been read
-	ready []byte // to be handed on before anything else is read
-	err   error  // that ended the reading, behind ready
+	held  []byte  // the part of a header that has been read
+	ready []byte  // to be handed on before anything else is read
+	err   error   // that ended the reading, behind ready
+	body  *chunks // of the response, if it is in chunks and has not ended
+	space []byte  // for what the body is rewritten to
 
 	mu     sync.Mutex
 	header []byte // of the last response, as it came
@@ -89,11 +92,19 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 		n, err := c.Conn.Read(p)
 		// Reading may have begun before the request was written.
-		if n == 0 && len(c.held) == 0 || !c.awaiting.Load() {
+		switch awaiting := c.awaiting.Load(); {
+		case !awaiting && c.body != nil:
+			if err == nil && c.body.within(n) {
+				return n, nil
+			}
+			c.err = err
+			c.readBody(p[:n])
+			continue
+		case n == 0 && len(c.held) == 0, !awaiting:
 			return n, err
 		}
 		if len(c.held) == 0 && err == nil {
-			if end := headerEnd(p[:n]); end > 0 && acceptable(p[:end]) && p[len("HTTP/1.1 ")] != '1' {
+			if end := headerEnd(p[:n]); end > 0 && acceptable(p[:end]) && p[len("HTTP/1.1 ")] != '1' && !isChunked(p[:end]) {
 				c.done(p[:end])
 				return n, nil
 			}
@@ -119,8 +130,16 @@ func (c *Conn) take() {
 				continue
 			}
 			c.done(head)
-			c.ready = append(c.ready, repair(head)...)
-			c.ready = append(c.ready, c.held[end:]...)
+			if !acceptable(head) {
+				head = repair(head)
+			}
+			c.ready = append(c.ready, head...)
+			if isChunked(head) {
+				c.body = new(chunks)
+				c.readBody(c.held[end:])
+			} else {
+				c.ready = append(c.ready, c.held[end:]...)
+			}
 		case len(c.held) > 0 && !mayBeHTTP(c.held), len(c.held) > c.maxHeader, c.err != nil && c.err != io.EOF:
 			c.awaiting.Store(false)
 			c.ready = append(c.ready, c.held...)
@@ -140,9 +159,26 @@ func (c *Conn) take() {
 	}
 }
 
+// readBody moves a piece of a body in chunks to ready, and what is missing if it is
+// the last one.
+func (c *Conn) readBody(p []byte) {
+	if len(c.ready) == 0 {
+		c.ready = c.space[:0]
+	}
+	c.ready = c.body.rewrite(c.ready, p)
+	if c.err == io.EOF {
+		c.ready = c.body.end(c.ready)
+	}
+	c.space = c.ready[:0]
+	if c.body.state == chunksEnd {
+		c.body, c.space = nil, nil
+	}
+}
+
 // done notes that the header of the response has come.
 func (c *Conn) done(head []byte) {
 	c.awaiting.Store(false)
+	c.body, c.space = nil, nil
 	if c.keep {
 		c.mu.Lock()
 		c.header = bytes.Clone(head)

@@ -93,6 +93,13 @@ func TestHeadersAsServersSendThem(t *testing.T) {
 		{"chunked and lengths that differ", ok + "Transfer-Encoding: chunked\r\nContent-Length: 7\r\nContent-Length: 8\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi", "", ""},
 		{"chunked in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi", "", ""},
 		{"gzip, chunked", ok + "Content-Encoding: br\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi", "Content-Encoding", "br"},
+		{"chunks with bare line feeds", ok + "Transfer-Encoding: chunked\r\n\r\n1\nh\n1\ni\n0\n\n", "hi", "", ""},
+		{"chunks with blanks around their sizes", ok + "Transfer-Encoding: chunked\r\n\r\n \t2 \r\nhi\r\n 0 \r\n\r\n", "hi", "", ""},
+		{"chunks with extensions", ok + "Transfer-Encoding: chunked\r\n\r\n0002 ; a=b\r\nhi\r\n0;c\r\n\r\n", "hi", "", ""},
+		{"chunks without the empty line", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n", "hi", "", ""},
+		{"chunks without a line break at the end", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0", "hi", "", ""},
+		{"chunks with a trailer that is malformed", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nbad\r\n x\r\n\r\n", "hi", "", ""},
+		{"chunks with empty lines between", ok + "Transfer-Encoding: chunked\r\n\r\n\r\n2\r\nhi\r\n\r\n0\r\n\r\n", "hi", "", ""},
 		{"a length in a list", ok + "X: y\r\nContent-Length: 2, 2\r\n\r\nhi", "hi", "X", "y"},
 		{"a length twice, written otherwise", ok + "X: y\r\nContent-Length: 2\r\nContent-Length: 02\r\n\r\nhi", "hi", "X", "y"},
 		{"a length that is none", ok + "X: y\r\nContent-Length: two\r\n\r\nhi", "hi", "X", "y"},
@@ -116,9 +123,12 @@ func TestHeadersAsServersSendThem(t *testing.T) {
 
 // What nobody can read is left to net/http to refuse.
 func TestWhatCannotBeRead(t *testing.T) {
+	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, answer := range []string{
 		"SSH-2.0-OpenSSH_9.6\r\n", "<html>no header</html>", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "HTT", "",
+		chunked + "zz\r\nhi\r\n0\r\n\r\n", chunked + "2\r\nhi", chunked + "2\r\nhi\r\n", chunked + "2\r\nhello\r\n0\r\n\r\n", chunked,
+		chunked + "fffffffffffffffff\r\nhi", chunked + strings.Repeat("0", 5000) + "2\r\nhi\r\n0\r\n\r\n",
 	} {
 		c := Wrap(&script{answers: []string{answer}}, 64<<10, false)
 		if resp, _, err := exchange(c, bufio.NewReader(c)); err == nil {
@@ -163,7 +173,9 @@ func TestOtherBytesGoThrough(t *testing.T) {
 func FuzzHeader(f *testing.F) {
 	for _, s := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-		"HTTP/1.0 200\nTransfer-Encoding: chunked, identity\n\n0\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\nX\r\n y\r\n\r\n", "icy 200", "HTTP/1.1 200 OK\r\nA:\x00\r\n\r\n",
+		"HTTP/1.0 200\nTransfer-Encoding: chunked, identity\n\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nhi\r\n00\r\nA: b\r\n\r\nHTTP", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 1\nh\n0",
+		"\r\nHTTP/1.1 200 OK\r\nX\r\n y\r\n\r\n", "icy 200", "HTTP/1.1 200 OK\r\nA:\x00\r\n\r\n",
 	} {
 		f.Add([]byte(s), uint8(0))
 		f.Add([]byte(s), uint8(1))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/seed-301537d8/weir/internal/wire"
@@ -14,7 +15,14 @@ import (
 
 // MarshalBinary implements encoding.BinaryMarshaler.
 func (d Doc) MarshalBinary() ([]byte, error) {
-	b := make(packed, 0, len(d.URL)+len(d.Title)+len(d.Text)+len(d.Results)+len(d.HTML)+64)
+	history := []byte{}
+	if d.history != nil {
+		var err error
+		if history, err = json.Marshal(d.history); err != nil {
+			return nil, err
+		}
+	}
+	b := make(packed, 0, len(d.URL)+len(d.Title)+len(d.Text)+len(d.Results)+len(history)+len(d.HTML)+64)
 	b.text(d.URL)
 	b.text(d.Key)
 	b.text(d.Label)
@@ -25,6 +33,7 @@ func (d Doc) MarshalBinary() ([]byte, error) {
 	b.text(d.Title)
 	b.text(d.Text)
 	b.text(string(d.Results))
+	b.text(string(history))
 	return append(b, d.HTML...), nil
 }
 
@@ -38,8 +47,16 @@ func (d *Doc) UnmarshalBinary(b []byte) error {
 	if results := u.Text(); results != "" {
 		d.Results = json.RawMessage(results)
 	}
+	history := u.Text()
 	d.HTML = u.Rest()
-	return u.end()
+	if err := u.end(); err != nil || history == "" {
+		return err
+	}
+	d.history = new(History)
+	if err := json.Unmarshal([]byte(history), d.history); err != nil {
+		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return nil
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.

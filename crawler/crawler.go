@@ -143,9 +143,35 @@ func (c *Crawler) run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		defer stop()
-		return c.runGenerations(ctx)
+		return c.runRounds(ctx)
 	})
 	return g.Wait()
+}
+
+// runRounds runs the present round to its end, and those that Settings.Every begins.
+func (c *Crawler) runRounds(ctx context.Context) error {
+	for {
+		if err := c.scan(ctx); err != nil {
+			return ended(ctx, err)
+		}
+		if err := c.visitor.openStore(ctx, c.store); err != nil {
+			return ended(ctx, err)
+		}
+		if err := c.runGenerations(ctx); err != nil {
+			return err
+		}
+		if more, err := c.nextRound(ctx); err != nil || !more {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// ended is what a run returns that failed: nothing if ctx has ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // runGenerations runs the pipeline until it is done and nothing is deferred.
@@ -205,6 +231,14 @@ func (c *Crawler) begin(ctx context.Context) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
+	// What is enqueued now is for these stages, whatever stages it had before.
+	if done, err := tables.Done(ctx, c.store); err != nil {
+		return err
+	} else if done {
+		if err := c.pipeline.Prepare(ctx); err != nil {
+			return err
+		}
+	}
 	b, err := json.Marshal(c.saved())
 	if err != nil {
 		return err
@@ -237,7 +271,7 @@ func (c *Crawler) prepare(ctx context.Context) error {
 		}
 		c.visitor.Scope = sc
 	}
-	return c.visitor.openStore(ctx, c.store)
+	return nil
 }
 
 // Done reports whether the crawl is complete.

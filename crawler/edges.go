@@ -187,6 +187,17 @@ func (v *Visitor) directives(visit *Visit) robots.Directives {
 // openStore reads what a visitor must know of the store before it begins.
 func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error) {
 	v.once.Do(v.init)
-	v.limit.fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
+	st, _, err := tables.ReadRound(ctx, store)
+	if err != nil {
+		return err
+	}
+	if v.round = st.Number; v.round == 0 {
+		v.limit.fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
+		return err
+	}
+	round, err := ReadRound(ctx, store, v.round)
+	if err == nil {
+		v.limit.fetched = round.visited()
+	}
 	return err
 }

@@ -83,7 +83,7 @@ func (s *Records) Page(ctx context.Context, out *pipeline.Out, key string, page 
 			page.DuplicateOf = string(first)
 		}
 	}
-	tx.Add(tables.Crawl, tables.CounterPages, 1)
+	s.countPage(tx, key, page)
 	tx.Add(tables.Crawl, tables.GenerationCounter(page.Generation, tables.CounterPages), 1)
 	for {
 		b, err := codec.Encode(*page)
@@ -100,10 +100,35 @@ func (s *Records) Page(ctx context.Context, out *pipeline.Out, key string, page 
 	}
 }
 
+// countPage counts a page that is new, and takes back what was counted of the visit
+// before.
+func (s *Records) countPage(tx *queue.Tx, key string, page *Page) {
+	redirects := int64(0)
+	if page.Redirect != "" {
+		redirects++
+	}
+	if k := page.known; k == nil || k.page == nil {
+		tx.Add(tables.Crawl, tables.CounterPages, 1)
+	} else {
+		if k.page.Redirect != "" {
+			redirects--
+		}
+		if k.page.Digest != "" && k.page.Digest != page.Digest && k.page.DuplicateOf == "" {
+			tx.Delete(tables.Digests, k.page.Digest) // nobody has that content any more, as far as is known
+		}
+	}
+	if redirects != 0 {
+		tx.Add(tables.Crawl, tables.CounterRedirects, redirects)
+	}
+	forgetFailure(tx, key, page.known)
+}
+
 // Failure adds the record of an address that is given up.
 func (s *Records) Failure(out *pipeline.Out, key string, f *Failure) error {
 	tx := out.Tx()
-	tx.Add(tables.Crawl, tables.CounterFailures, 1)
+	if f.known == nil || f.known.failure == nil {
+		tx.Add(tables.Crawl, tables.CounterFailures, 1)
+	}
 	tx.Add(tables.Crawl, tables.GenerationCounter(f.Generation, tables.CounterFailures), 1)
 	return tables.Put(tx, tables.Failures, key, *f)
 }

@@ -40,9 +40,15 @@ type Page struct {
 	ETag        string        `json:"etag,omitempty"`
 	Modified    string        `json:"last_modified,omitempty"`
 	Attempts    int           `json:"attempts"`
-	Items       int           `json:"items,omitempty"` // that functions wrote in its transaction
+	Items       int           `json:"items,omitempty"`       // that functions wrote in its transaction
+	Soft404     bool          `json:"soft_404,omitempty"`    // it says that it does not exist, with status 200
+	VanishedAt  *time.Time    `json:"vanished_at,omitempty"` // since when it is 404 or 410; the rest is what it was
+	Round       int           `json:"round,omitempty"`       // that the rest is from
+	Request     []byte        `json:"request,omitempty"`     // that fetches it again, if it is no plain one
 	Links       []Link        `json:"links,omitempty"`
 	Dropped     int           `json:"links_dropped,omitempty"` // from Links, for want of room, or over stages.DefaultMaxLinks
+
+	known *known // what was known before
 }
 
 // Link is a link of a page.
@@ -64,6 +70,10 @@ type Failure struct {
 	Referrer   string    `json:"referrer,omitempty"`
 	Attempts   int       `json:"attempts"`
 	At         time.Time `json:"at"`
+	Round      int       `json:"round,omitempty"`
+	Request    []byte    `json:"request,omitempty"` // that fetches it again, if it is no plain one
+
+	known *known // what was known before
 }
 
 // Reasons of failures beside those of package stages.
@@ -76,6 +86,7 @@ const (
 	ReasonPanic        = "internal"           // the stage failed at it every time
 	ReasonFunction     = "function"           // its function failed, or panicked
 	ReasonJudged       = "judged"             // its function has said that it is not the page
+	ReasonSoft404      = "soft_404"           // it says that it does not exist, or leads to the front page: why a page has vanished
 )
 
 // Skip is the record of a link that was not followed.
@@ -198,6 +209,8 @@ type Doc struct {
 	Text        string          `json:"text,omitempty"`
 	Results     json.RawMessage `json:"results,omitempty"` // of the stage before, if it is another program
 	HTML        []byte          `json:"-"`                 // UTF-8
+
+	history *History // of the page, in a round that visits it again
 
 	parse *parse // of HTML, if there has been one
 }

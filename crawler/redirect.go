@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
@@ -33,6 +32,7 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 	}
 	page.Redirect = to.String()
 	next := r
+	next.round, next.known = 0, nil
 	next.URL, next.parsed, next.Referrer, next.Redirects = to.String(), to, r.URL, r.Redirects+1
 	if next.Method != "" && (page.Status == http.StatusSeeOther || next.Method == http.MethodPost && page.Status < http.StatusTemporaryRedirect) {
 		next.Method, next.Body, next.Header = "", nil, nil
@@ -75,7 +75,9 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 			}
 		}
 	}
-	out.Tx().Add(tables.Crawl, tables.CounterRedirects, 1)
+	if _, err := v.found(out, r, page); err != nil {
+		return false, err
+	}
 	return true, v.keep(ctx, out, r, page)
 }
 

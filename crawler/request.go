@@ -51,6 +51,9 @@ type Request struct {
 	guess   bool     // of a sitemap that may not be there
 	nesting int      // of indexes of sitemaps that led here
 
+	round int    // that visits the address again; 0 for one that is new
+	known *known // what is known of it then
+
 	deferred int // how often it has left the frontier for its host's sake
 	failures int // before it last did
 
@@ -179,7 +182,7 @@ func (o *Options) FrontierKey(r Request) string {
 		return r.URL
 	}
 	if r.exact {
-		return tables.BackKey(tables.ExactKey(r.URL+r.variant()), r.deferred)
+		return tables.BackKey(tables.RoundKey(tables.ExactKey(r.URL+r.variant()), r.round), r.deferred)
 	}
 	name := ""
 	if o.Identity != nil {
@@ -188,7 +191,7 @@ func (o *Options) FrontierKey(r Request) string {
 	if name == "" {
 		name = u.Canonical(&o.Settings.Identity).String()
 	}
-	return tables.BackKey(name+r.variant(), r.deferred)
+	return tables.BackKey(tables.RoundKey(name+r.variant(), r.round), r.deferred)
 }
 
 // Flags of a stored request.
@@ -212,6 +215,7 @@ type requestExtras struct {
 	Nesting  int               `json:"nesting,omitempty"`
 	Deferred int               `json:"deferred,omitempty"`
 	Failures int               `json:"failures,omitempty"`
+	Round    int               `json:"round,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -225,13 +229,14 @@ func (r Request) MarshalBinary() ([]byte, error) {
 	if r.Sitemap {
 		flags = requestSitemap
 	}
-	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 {
+	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 && r.round == 0 && !r.exact {
 		b.number(flags)
 		return b, nil
 	}
 	b.number(flags | requestHasExtras)
 	extras, err := json.Marshal(requestExtras{
 		r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority, r.cookies, r.via, r.exact, r.guess, r.nesting, r.deferred, r.failures,
+		r.round,
 	})
 	return append(b, extras...), err
 }
@@ -254,6 +259,6 @@ func (r *Request) UnmarshalBinary(b []byte) error {
 	}
 	r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority = x.Label, x.Data, x.Method, x.Header, x.Body, x.Priority
 	r.cookies, r.via, r.exact, r.guess, r.nesting = x.Cookies, x.Via, x.Exact, x.Guess, x.Nesting
-	r.deferred, r.failures = x.Deferred, x.Failures
+	r.deferred, r.failures, r.round = x.Deferred, x.Failures, x.Round
 	return nil
 }

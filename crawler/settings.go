@@ -110,6 +110,22 @@ type Settings struct {
 	// StageBackoff is how long such a page waits for the second attempt. Further
 	// waits double, up to ten minutes. Default 1s.
 	StageBackoff time.Duration `json:"stage_backoff,omitempty"`
+
+	// Every makes the crawl begin a round of its own over what is due, so long after
+	// the round before began, or when that is done if it takes longer; Run then ends
+	// with its context alone. Default: never.
+	Every time.Duration `json:"every,omitempty"`
+
+	// MinInterval and MaxInterval bound how long a page is left alone before it is
+	// due: see [History] for the time between. It begins with Every, or a day.
+	// Default 1h and 30 days.
+	MinInterval time.Duration `json:"min_interval,omitempty"`
+	MaxInterval time.Duration `json:"max_interval,omitempty"`
+
+	// History is how many visits and how many changes are remembered of a page, these
+	// with the text that it had before. Default 10; negative means the last visit
+	// alone.
+	History int `json:"history,omitempty"`
 }
 
 // Stage names a stage of the pipeline.
@@ -188,6 +204,9 @@ func (s Settings) WithDefaults() (Settings, error) {
 	s.Grace = cmp.Or(s.Grace, DefaultGrace)
 	s.GiveUp = cmp.Or(s.GiveUp, DefaultGiveUp)
 	s.Links = cmp.Or(s.Links, LinksAll)
+	s.MaxInterval = cmp.Or(s.MaxInterval, max(DefaultMaxInterval, s.MinInterval))
+	s.MinInterval = cmp.Or(s.MinInterval, min(DefaultMinInterval, s.MaxInterval))
+	s.History = cmp.Or(s.History, DefaultHistory)
 	return s, s.check()
 }
 
@@ -229,10 +248,14 @@ func (s *Settings) check() error {
 		"PerHost": int64(s.PerHost), "Workers": int64(s.Workers), "MaxPages": int64(s.MaxPages),
 		"MaxAttempts": int64(s.MaxAttempts), "StageAttempts": int64(s.StageAttempts),
 		"StageBackoff": int64(s.StageBackoff), "MaxBody": s.MaxBody, "Memory": s.Memory,
+		"Every": int64(s.Every), "MinInterval": int64(s.MinInterval), "MaxInterval": int64(s.MaxInterval),
 	} {
 		if n < 0 {
 			return bad("%s is negative", name)
 		}
+	}
+	if s.MinInterval > s.MaxInterval {
+		return bad("MinInterval is %s, longer than MaxInterval, %s", s.MinInterval, s.MaxInterval)
 	}
 	if s.Links != LinksAll && s.Links != LinksNone {
 		return bad("Links is %q, not %s or %s", s.Links, LinksAll, LinksNone)

@@ -56,7 +56,7 @@ func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u w
 			next.Priority += 5
 		}
 		v.Edges.Requests.Emit(out, next)
-		return nil
+		return v.visitAgain(ctx, out, next, e.LastMod)
 	})
 	switch {
 	case errors.Is(err, sitemap.ErrNotSitemap) && r.guess:
@@ -65,6 +65,9 @@ func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u w
 		err = v.notice(out, Notice{NoticeSitemap, r.URL, fmt.Sprintf("the sitemap %s was not read whole: %v; %d entries were taken", r.URL, err, result.URLs)})
 	}
 	if err != nil {
+		return err
+	}
+	if _, err := v.found(out, r, page); err != nil {
 		return err
 	}
 	return v.keep(ctx, out, r, page)

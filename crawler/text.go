@@ -65,13 +65,16 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return s.keepText(kept, d, out)
+	return s.keepText(ctx, kept, d, out)
 }
 
 // keepText stores a text, and leaves the page behind.
-func (s *docStage) keepText(t Text, d *Doc, out *pipeline.Out) error {
+func (s *docStage) keepText(ctx context.Context, t Text, d *Doc, out *pipeline.Out) error {
 	d.Title, d.Text, d.Language = t.Title, t.Text, t.Language
-	d.HTML, d.parse, d.ContentType = nil, nil, ""
+	if err := s.v.compareText(ctx, d, t, out); err != nil {
+		return err
+	}
+	d.HTML, d.parse, d.ContentType, d.history = nil, nil, "", nil
 	return tables.Put(out.Tx(), tables.Texts, d.key(), t)
 }
 
@@ -117,7 +120,7 @@ func (s *docStage) external(ctx context.Context, d *Doc, out *pipeline.Out) erro
 		d.HTML, d.parse = nil, nil
 	}
 	for _, result := range reply.Emit["result"] {
-		if err := s.keepResult(result, d, out); err != nil {
+		if err := s.keepResult(ctx, result, d, out); err != nil {
 			return pipeline.Permanent(err)
 		}
 	}
@@ -152,7 +155,7 @@ func (s *docStage) function(ctx context.Context, d *Doc, out *pipeline.Out) erro
 	if decided.result != nil {
 		result, err := json.Marshal(decided.result)
 		if err == nil {
-			err = s.keepResult(result, d, out)
+			err = s.keepResult(ctx, result, d, out)
 		}
 		if err != nil {
 			return pipeline.Permanent(err)
@@ -173,7 +176,7 @@ func (d *Doc) visit(out *pipeline.Out) *Visit {
 	return v
 }
 
-func (s *docStage) keepResult(result json.RawMessage, d *Doc, out *pipeline.Out) error {
+func (s *docStage) keepResult(ctx context.Context, result json.RawMessage, d *Doc, out *pipeline.Out) error {
 	switch s.Name {
 	case StageExtract:
 		var t Text
@@ -186,7 +189,7 @@ func (s *docStage) keepResult(result json.RawMessage, d *Doc, out *pipeline.Out)
 		if t.Language == "" {
 			t.Language = stages.DetectLanguage(t.Text, "", d.Language)
 		}
-		return s.keepText(t, d, out)
+		return s.keepText(ctx, t, d, out)
 	case StageTag:
 		var t Tags
 		if err := json.Unmarshal(result, &t); err != nil {

@@ -50,6 +50,7 @@ type Visitor struct {
 	limit  pageLimit
 	traps  traps
 	sick   cache[SickHost]
+	round  int // the present one
 	memory *stages.Budget
 	known  cache[bool] // by identity, in the queue's seen-set: need not be offered again
 	closer []func()
@@ -155,15 +156,23 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if v.limit.reached() {
 		return v.refuseForLimit(out, r)
 	}
+	if r.round > 0 {
+		if r.known, err = v.recall(ctx, &r); err != nil {
+			return err
+		}
+	}
 	why, pattern, err := v.traps.trapped(ctx, u)
 	if err != nil {
 		return err
+	}
+	if r.round > 0 {
+		why, pattern.Key = "", "" // it was counted when it was new
 	}
 	if why != "" && r.Depth > 0 {
 		countTrap(out, string(pattern.Kind))
 		return v.leaveOut(out, r, why)
 	}
-	if r.Sitemap && r.nesting > 0 {
+	if r.Sitemap && r.nesting > 0 && r.round == 0 {
 		pattern.Key = hostOfSitemaps(u)
 		if n, err := tables.Counter(ctx, v.Store, tables.Patterns, tables.Key(pattern.Key)); err != nil {
 			return err
@@ -206,7 +215,11 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 
 // fetch fetches an address that may be, and reports whether that gave a page.
 func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, err error) {
-	resp, err := v.Fetcher.Fetch(ctx, v.request(ctx, r, u))
+	fr := v.request(ctx, r, u)
+	if err := v.condition(ctx, &r, &fr); err != nil {
+		return false, err
+	}
+	resp, err := v.Fetcher.Fetch(ctx, fr)
 	defer resp.Release()
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -230,6 +243,11 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 	}
 	if err != nil {
 		return false, v.failed(ctx, out, r, resp, err, state)
+	}
+	if same, err := v.isSame(ctx, &r, resp); err != nil {
+		return false, err
+	} else if same {
+		return true, v.same(out, r, resp)
 	}
 	if resp.Redirect != "" {
 		return v.redirect(ctx, out, r, u, resp)
@@ -291,6 +309,9 @@ func (v *Visitor) refuse(out *pipeline.Out, r Request, reason, detail string) er
 func (v *Visitor) leaveOut(out *pipeline.Out, r Request, why string) error {
 	out.GroupUnused()
 	out.Tx().Add(tables.Crawl, tables.CounterLeftOut, 1)
+	if r.round > 0 {
+		return nil // it stays as it is known
+	}
 	return v.Recorder.Skip(out, &Skip{URL: r.URL, Reason: why, From: r.Referrer})
 }
 
@@ -341,10 +362,19 @@ func detail(e *stages.Error) string {
 
 // giveUp stores why an address was not fetched, and acknowledges it.
 func (v *Visitor) giveUp(out *pipeline.Out, r Request, reason, detail string, status int) error {
-	return v.Recorder.Failure(out, r.Key(), &Failure{
+	again, err := r.stored()
+	if err != nil {
+		return err
+	}
+	f := &Failure{
 		URL: r.URL, Method: r.Method, Label: r.Label, Reason: reason, Detail: detail, Status: status, Generation: out.Generation(),
 		Depth: r.Depth, Referrer: r.Referrer, Attempts: out.Attempt(), At: time.Now().UTC(),
-	})
+		Request: again,
+	}
+	if err := v.lost(out, r, f); err != nil {
+		return err
+	}
+	return v.Recorder.Failure(out, r.Key(), f)
 }
 
 // record begins the record of a page.
@@ -358,7 +388,11 @@ func record(out *pipeline.Out, r Request, resp *stages.FetchResponse) *Page {
 }
 
 // keep adds the record of a page.
-func (v *Visitor) keep(ctx context.Context, out *pipeline.Out, r Request, page *Page) error {
+func (v *Visitor) keep(ctx context.Context, out *pipeline.Out, r Request, page *Page) (err error) {
+	page.Round, page.known = v.round, r.known
+	if page.Request, err = r.stored(); err != nil {
+		return err
+	}
 	return v.Recorder.Page(ctx, out, r.Key(), page)
 }
 
@@ -408,6 +442,7 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 		defer share.Release()
 		d := visit.Page()
 		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
+		page.Soft404 = softMissing(d)
 	}
 	about, ignore := v.directives(visit), v.Options.Settings.IgnoreRobots
 	nofollow := about.NoFollow && !ignore
@@ -415,7 +450,11 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 		return false, err
 	}
 	page.NoIndex = !about.MayIndex(time.Now()) && !ignore
-	if err := v.handOn(out, visit, f, page, used, nofollow); err != nil {
+	history, err := v.found(out, r, page)
+	if err != nil {
+		return false, err
+	}
+	if err := v.handOn(out, visit, f, page, used, nofollow, history); err != nil {
 		return false, err
 	}
 	return true, v.keep(ctx, out, r, page)
@@ -506,7 +545,7 @@ func (v *Visitor) room(used int) int {
 const largePage = 1 << 20
 
 // handOn gives the page to a function with a queue, and to the stages behind.
-func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int, nofollow bool) error {
+func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int, nofollow bool, history *History) error {
 	room := v.room(used)
 	if f != nil && f.Queue != "" {
 		edge := v.Edges.Functions[f.Queue]
@@ -528,6 +567,7 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 	doc := Doc{
 		URL: visit.URL, Label: visit.Request.Label, Depth: visit.Request.Depth, NoFollow: nofollow, ContentType: visit.ContentType,
 		Language: visit.Header.Get("Content-Language"), HTML: visit.Body, parse: visit.parse,
+		history: history,
 	}
 	if len(doc.HTML) > largePage {
 		doc.parse = nil // its tree would wait for the stage with it

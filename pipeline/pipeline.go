@@ -383,6 +383,20 @@ func (p *Pipeline) Check(ctx context.Context) error {
 	return nil
 }
 
+// Prepare stores the topology and the settings of the queues, as Run does before
+// anything else. A program that enqueues to a pipeline which is done, and whose stages
+// are others than before, calls it first: afterwards there is work of the new stages.
+func (p *Pipeline) Prepare(ctx context.Context) error {
+	err := p.validate()
+	if err == nil {
+		err = p.prepare(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("prepare pipeline: %w", err)
+	}
+	return nil
+}
+
 // prepare checks the stored topology, configures the queues and recovers the
 // coordinator's state.
 func (p *Pipeline) prepare(ctx context.Context) error {

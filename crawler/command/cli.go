@@ -127,7 +127,7 @@ it at any time, run the same command again, and it goes on where it was.`,
 		PersistentPreRunE: func(*cobra.Command, []string) error { a.parsed = true; return nil },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = a.live != nil
-	root.AddCommand(a.statusCommand(), a.exportCommand(), a.deadCommand(), a.whyCommand(), a.holdingCommand(), a.checkCommand())
+	root.AddCommand(a.statusCommand(), a.exportCommand(), a.deadCommand(), a.whyCommand(), a.changesCommand(), a.holdingCommand(), a.checkCommand())
 	if a.live == nil { // the others are for the process that was called
 		root.AddCommand(a.crawlCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand())
 	}

@@ -59,6 +59,11 @@ type crawlFlags struct {
 	commands      []string // of --stage
 	warc          bool
 	seeds         string // a file
+
+	recrawl                  string
+	every                    time.Duration
+	minInterval, maxInterval time.Duration
+	history                  int
 }
 
 func (a *app) crawlCommand() *cobra.Command {
@@ -80,6 +85,8 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
   weir crawl --dir docs --depth 3 --allow '/docs/' example.com/docs/
   weir crawl --dir docs                  # go on with it
   weir crawl --warc https://example.com  # and keep the pages as they came
+  weir crawl --recrawl                   # once it is complete: what has changed?
+  weir crawl --every 24h https://example.com   # and keep it fresh
   weir crawl --stage 'topics=python3 topics.py' https://example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.crawl(cmd.Context(), cmd.Flags(), &f, args) },
 	}
@@ -114,7 +121,14 @@ exit code is 0 only when the crawl is complete, and 130 when it was stopped.`,
 	fl.IntVar(&f.stageAttempts, "stage-attempts", crawler.DefaultStageAttempts, "how often a stage behind crawl tries a page")
 	fl.DurationVar(&f.stageBackoff, "stage-backoff", crawler.DefaultStageBackoff, "how long it waits for the second attempt; further waits double")
 	fl.BoolVar(&f.warc, "warc", false, "keep what servers answer in WARC files, in the folder warc of --dir; the same as a stage warc")
+	fl.StringVar(&f.recrawl, "recrawl", "", "visit known pages again if the crawl is complete: all of them, or those that are due (--recrawl=due)")
+	fl.Lookup("recrawl").NoOptDefVal = crawler.RecrawlAll
+	fl.DurationVar(&f.every, "every", 0, "keep running, and visit what is due again so long after the round before; 0 means never")
+	fl.DurationVar(&f.minInterval, "min-interval", crawler.DefaultMinInterval, "leave a page alone for so long at least, though it changes all the time")
+	fl.DurationVar(&f.maxInterval, "max-interval", crawler.DefaultMaxInterval, "visit a page again after so long at most, though it never changes")
+	fl.IntVar(&f.history, "history", crawler.DefaultHistory, "how many visits and changes to remember of a page, with the texts before; 0 means none")
 	progressFlags(cmd, &f.progress, &f.verbose)
+	complete(cmd, "recrawl", crawler.RecrawlAll, crawler.RecrawlDue)
 	complete(cmd, "scope", "host", "domain", "any")
 	complete(cmd, "mode", "accurate", "balanced", "fast")
 	complete(cmd, "links", crawler.LinksAll, crawler.LinksNone)
@@ -206,6 +220,11 @@ func (a *app) crawlOn(ctx context.Context, l *live, flags *pflag.FlagSet, f *cra
 		if err != nil {
 			return err
 		}
+		if f.recrawl != "" && !seeded {
+			if r.recrawls, err = r.crawler.Recrawl(ctx, f.recrawl); err != nil {
+				return err
+			}
+		}
 		if err := r.announceResume(ctx, before, seeded); err != nil {
 			return err
 		}
@@ -233,6 +252,20 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 	}
 	if given("stage-backoff") && f.stageBackoff <= 0 {
 		return usagef("--stage-backoff is %s; it must be longer than nothing", f.stageBackoff)
+	}
+	if given("recrawl") && f.recrawl != crawler.RecrawlAll && f.recrawl != crawler.RecrawlDue {
+		return usagef("--recrawl is %q; it must be all or due", f.recrawl)
+	}
+	if f.every < 0 {
+		return usagef("--every is %s; it must not be negative", f.every)
+	}
+	for name, d := range map[string]time.Duration{"min-interval": f.minInterval, "max-interval": f.maxInterval} {
+		if given(name) && d <= 0 {
+			return usagef("--%s is %s; it must be longer than nothing", name, d)
+		}
+	}
+	if f.history < 0 {
+		return usagef("--history is %d; it must not be negative", f.history)
 	}
 	if f.delay < 0 {
 		return usagef("--delay is %s; it must not be negative", f.delay)
@@ -267,6 +300,14 @@ func (f *crawlFlags) apply(flags *pflag.FlagSet, s *crawler.Settings) error {
 		"links":              func() { s.Links = f.links },
 		"markdown":           func() { s.Markdown = f.markdown },
 		"mode":               func() { s.Mode = extract.Mode(f.mode) },
+		"every":              func() { s.Every = f.every },
+		"min-interval":       func() { s.MinInterval = f.minInterval },
+		"max-interval":       func() { s.MaxInterval = f.maxInterval },
+		"history": func() {
+			if s.History = f.history; f.history == 0 {
+				s.History = -1
+			}
+		},
 		"delay": func() {
 			if s.Delay = f.delay; f.delay == 0 {
 				s.Delay = -1

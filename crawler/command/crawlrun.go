@@ -34,9 +34,10 @@ type crawlRun struct {
 	options  crawler.Options // whose settings are those of this run
 	verbose  bool
 
-	crawler *crawler.Crawler // made by prepare
-	started time.Time
-	pages   int64 // there were before
+	crawler  *crawler.Crawler // made by prepare
+	recrawls bool             // this run begins a round
+	started  time.Time
+	pages    int64 // there were before
 }
 
 // openForCrawl opens a folder to crawl in. Without seeds it must hold a crawl.
@@ -94,6 +95,8 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	}
 	dir := r.live.dir
 	switch {
+	case r.recrawls:
+		r.con.printf("Round %d of the crawl in %s: visiting known pages again.", st.Round, dir)
 	case st.Done && !hasNewSeeds:
 		r.con.printf("The crawl in %s is complete already.", dir)
 	case st.Done:

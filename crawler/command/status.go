@@ -92,6 +92,7 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	for _, it := range st.Items {
 		p.printf("items %s: %s\n", it.Name, count(it.Count))
 	}
+	writeRounds(p, st.Rounds)
 	p.printf("\n")
 	writeGenerations(p, st.Generations)
 	return p.err

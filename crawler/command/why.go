@@ -59,6 +59,8 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 		verdict = "never met: no page that was fetched links to it"
 	case inspect.StateSkipped:
 		verdict = "skipped: a page links to it, and it was not followed"
+	case inspect.StateVanished:
+		verdict = "vanished: it is no page, or none any more"
 	case inspect.StateWaiting:
 		if !running {
 			verdict += " (the crawl is not running)"
@@ -87,6 +89,10 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 			line("links", "%s", count(int64(len(pg.Links))))
 		}
 		line("kept", "%s", kept(e))
+	}
+	if h := e.History; h != nil && len(h.Visits) > 0 {
+		last := h.Visits[len(h.Visits)-1]
+		line("visited", "%s (round %d), and found %s; next from %s on", localTime(last.At), last.Round, last.Outcome, localTime(h.Next))
 	}
 	if f := e.Failure; f != nil {
 		line("failed", "%s: %s (%s, %s)", f.Reason, f.Detail, plural(int64(f.Attempts), "attempt"), localTime(f.At))

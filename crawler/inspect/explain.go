@@ -29,6 +29,9 @@ type Explanation struct {
 	Skip    *crawler.Skip    `json:"skip,omitempty"`
 	Notices []crawler.Notice `json:"notices,omitempty"`
 
+	// History is what earlier visits of a page found; see crawler.History.
+	History *crawler.History `json:"history,omitempty"`
+
 	// Deferred says that it has left the frontier until its host is well again.
 	Deferred bool `json:"deferred,omitempty"`
 
@@ -53,6 +56,7 @@ const (
 	StateDeferred = "deferred" // until its host's time has come
 	StateDead     = "dead letter"
 	StateSkipped  = "skipped"
+	StateVanished = "vanished" // 404, 410, or a page that says so, where there was a page
 	StateUnknown  = "never met"
 )
 
@@ -175,6 +179,8 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL, o *crawler.O
 		return nil, err
 	}
 	switch {
+	case e.Page != nil && (e.Page.VanishedAt != nil || e.Page.Soft404):
+		e.State = StateVanished
 	case e.Page != nil && e.Page.Redirect != "":
 		e.State = StateRedirect
 	case e.Page != nil:
@@ -202,6 +208,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 	var skip crawler.Skip
 	var text crawler.Text
 	var tags crawler.Tags
+	var history crawler.History
 	for _, r := range []struct {
 		table string
 		read  func(table string) (bool, error)
@@ -212,6 +219,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		{tables.Skips, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &skip) }, func() { e.Skip = &skip }},
 		{tables.Texts, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &text) }, func() { e.Text = true }},
 		{tables.Tags, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &tags) }, func() { e.Tags = true }},
+		{tables.History, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &history) }, func() { e.History = &history }},
 	} {
 		ok, err := r.read(r.table)
 		if err != nil {
@@ -246,7 +254,14 @@ const maxReturns = 40
 // findRequest looks for the request in the crawl queue, under each key that it may
 // have. It returns queue.ErrNotFound if it does not wait there.
 func (e *Explanation) findRequest(ctx context.Context, store *queue.Store, o *crawler.Options) (w queue.Waiting, err error) {
-	for _, key := range []string{o.FrontierKey(crawler.Request{URL: e.URL}), tables.ExactKey(e.URL)} {
+	plain, exact := o.FrontierKey(crawler.Request{URL: e.URL}), tables.ExactKey(e.URL)
+	keys := []string{plain, exact}
+	if round, _, err := tables.ReadRound(ctx, store); err != nil {
+		return w, err
+	} else if n := round.Number; n > 0 {
+		keys = append(keys, tables.RoundKey(plain, n), tables.RoundKey(exact, n))
+	}
+	for _, key := range keys {
 		for n := range maxReturns + 1 {
 			if w, err = store.Find(ctx, crawler.StageCrawl, tables.BackKey(key, n)); !errors.Is(err, queue.ErrNotFound) {
 				return w, err

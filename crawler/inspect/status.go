@@ -27,6 +27,11 @@ type Status struct {
 	Queues     []QueueStatus      `json:"queues"`               // in the order of the stages
 	Items      []ItemStatus       `json:"items,omitempty"`
 
+	// Round is the present round, or the last one, and Rounds are the last 20, if
+	// there have been more than the first.
+	Round  int             `json:"round"`
+	Rounds []crawler.Round `json:"rounds,omitempty"`
+
 	// ClockBehind is by how much the clock of the machine was set back; waits go
 	// on as long as they were to be. See queue.QueueStats.
 	ClockBehind time.Duration `json:"clockBehind,omitempty"`
@@ -127,6 +132,9 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 			Later: q.Later, Dead: q.Dead, Rate: q.AckRate,
 		})
 	}
+	if st.Round, st.Rounds, err = readRounds(ctx, store); err != nil {
+		return st, frontier, err
+	}
 	for _, k := range stored.Items {
 		n, err := tables.Counter(ctx, store, tables.Crawl, tables.ItemCounter(k.Name))
 		if err != nil {
@@ -135,6 +143,27 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 		st.Items = append(st.Items, ItemStatus{k.Name, n})
 	}
 	return st, stats[crawler.StageCrawl], nil
+}
+
+// maxRounds is how many rounds a Status has.
+const maxRounds = 20
+
+func readRounds(ctx context.Context, store *queue.Store) (int, []crawler.Round, error) {
+	present, _, err := tables.ReadRound(ctx, store)
+	if err != nil {
+		return 0, nil, err
+	}
+	var rounds []crawler.Round
+	if present.Number > 0 {
+		for n := max(present.Number-maxRounds+1, 0); n <= present.Number; n++ {
+			r, err := crawler.ReadRound(ctx, store, n)
+			if err != nil {
+				return 0, nil, err
+			}
+			rounds = append(rounds, *r)
+		}
+	}
+	return present.Number, rounds, nil
 }
 
 func readStatus(ctx context.Context, store *queue.Store) (Status, error) {

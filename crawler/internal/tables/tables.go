@@ -38,6 +38,10 @@ const (
 	Cookies  = "cookies"  // by registrable domain
 	Seeds    = "seeds"    // Request
 	Origins  = "origins"  // of the seeds; no content
+	Rounds   = "rounds"   // Round, by number
+	History  = "history"  // History
+	Changes  = "changes"  // Change, by round and address; see [ChangeKey]
+	Versions = "versions" // Text that an address had before a change, as Changes
 	// and those of Items, StoredItem
 )
 
@@ -92,6 +96,15 @@ func Get[T any](ctx context.Context, store *queue.Store, table, key string, v *T
 		return false, err
 	}
 	return true, decode(table, key, b, v)
+}
+
+// Has reports whether there is a record.
+func Has(ctx context.Context, store *queue.Store, table, key string) (bool, error) {
+	_, err := store.Get(ctx, table, key)
+	if errors.Is(err, queue.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func decode[T any](table, key string, b []byte, v *T) error {
@@ -168,11 +181,14 @@ func SeedOrigins(ctx context.Context, store *queue.Store) ([]weburl.URL, error) 
 	}
 }
 
-// Done reports whether the crawl in a store is complete: every generation is, and
-// nothing is deferred.
+// Done reports whether the crawl in a store is complete: every generation is, nothing
+// is deferred, and the present round has looked at all that is known.
 func Done(ctx context.Context, store *queue.Store) (bool, error) {
 	done, err := pipeline.Done(ctx, store)
 	if err != nil || !done {
+		return false, err
+	}
+	if round, _, err := ReadRound(ctx, store); err != nil || !round.Scanned {
 		return false, err
 	}
 	left, err := store.Scan(ctx, Deferred, "", "", 1)
@@ -189,5 +205,5 @@ func BackKey(key string, n int) string {
 	if n == 0 {
 		return key
 	}
-	return key + "~" + strconv.Itoa(n)
+	return key + " ~" + strconv.Itoa(n) // an address has no blank
 }

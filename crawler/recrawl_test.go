@@ -1,0 +1,648 @@
+package crawler_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/driver"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// changingSite is a site that a script changes from round to round. It notes what it
+// is asked, and how it answers.
+type changingSite struct {
+	mu    sync.Mutex
+	round int
+	seen  []string // "path status", with " if" for a conditional request
+	start time.Time
+	every time.Duration // if the time says which round it is
+	watch func(path string)
+}
+
+func (s *changingSite) now() int {
+	if s.every > 0 {
+		return int((time.Since(s.start) + s.every/2) / s.every)
+	}
+	return s.round
+}
+
+// take returns what the site was asked since it was last called, sorted.
+func (s *changingSite) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	slices.Sort(seen)
+	return seen
+}
+
+func (s *changingSite) set(round int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.round = round
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *changingSite) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serve(w, r, s.now())
+	if r.URL.Path != "/robots.txt" {
+		note := fmt.Sprintf("%s %d", r.URL.Path, w.Code)
+		if r.Header.Get("If-None-Match")+r.Header.Get("If-Modified-Since") != "" {
+			note += " if"
+		}
+		s.seen = append(s.seen, note)
+	}
+	if s.watch != nil {
+		s.watch(r.URL.Path)
+	}
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+var siteBegin = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // as in a bubble of synctest
+
+func (s *changingSite) serve(w http.ResponseWriter, r *http.Request, round int) {
+	page := func(title, text string, links ...string) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<html lang=en><title>%s</title><body><article><h1>%s</h1>\n<p>%s</p>\n<p>This paragraph, about %s, stays as it is from one round to the next, so that a difference shows some context.</p></article>\n", title, title, text, title)
+		for _, l := range links {
+			fmt.Fprintf(w, "<a href=%q>to %s</a>\n", l, l)
+		}
+	}
+	tagged := func(tag string, body func()) {
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		body()
+	}
+	switch r.URL.Path {
+	case "/":
+		links := []string{"/same", "/dated", "/often", "/around", "/gone", "/soft", "/moved", "/home", "/flaky", "/listed", "/missing", "/leads"}
+		if round >= 3 {
+			links = append(slices.DeleteFunc(links, func(l string) bool { return l == "/same" }), "/late")
+		}
+		tagged(fmt.Sprintf(`"front-%v"`, round >= 3), func() { page("Front", "The front page leads to everything else on this site.", links...) })
+	case "/same":
+		tagged(`"same"`, func() { page("Same", "Nothing ever happens here, and nobody minds it at all.") })
+	case "/dated":
+		modified := siteBegin.Format(http.TimeFormat)
+		w.Header().Set("Last-Modified", modified)
+		if r.Header.Get("If-Modified-Since") == modified {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		page("Dated", "This page has a date, and the date stays what it was.")
+	case "/often":
+		page("Often", fmt.Sprintf("The number of the day is %d, as everybody can see for himself.", round))
+	case "/around":
+		page("Around", "The text is the same, and what is around it never is.")
+		fmt.Fprintf(w, "<!-- made for round %d -->", round)
+	case "/gone":
+		if round >= 2 && round < 5 {
+			http.Error(w, "gone", http.StatusGone)
+			return
+		}
+		page("Gone", "This page comes and goes as its author pleases.")
+	case "/soft":
+		if round >= 2 {
+			page("Page not found", "Sorry.")
+			return
+		}
+		page("Soft", "A page that will be missed without a status that says so.")
+	case "/moved":
+		if round >= 3 {
+			http.Redirect(w, r, "/moved-to", http.StatusMovedPermanently)
+			return
+		}
+		page("Moved", "This page is about to move to another address.")
+	case "/moved-to":
+		page("Moved to", "This page has moved here from another address.")
+	case "/home":
+		if round >= 4 {
+			http.Redirect(w, r, "/", http.StatusFound)
+			return
+		}
+		page("Home", "A page that will lead to the front page some day.")
+	case "/flaky":
+		if round == 6 {
+			http.Error(w, "down", http.StatusInternalServerError)
+			return
+		}
+		tagged(`"flaky"`, func() { page("Flaky", "This page cannot be had on one day, and is as it was on the others.") })
+	case "/late":
+		tagged(`"late"`, func() { page("Late", "A page that came later than all of the others.", "/later") })
+	case "/later":
+		tagged(`"later"`, func() { page("Later", "A page behind one that came later than the others.") })
+	case "/leads":
+		http.Redirect(w, r, "/same", http.StatusFound)
+	case "/listed":
+		tagged(fmt.Sprintf(`"listed-%v"`, round >= 4), func() {
+			page("Listed", fmt.Sprintf("A sitemap says when this page has changed, which it has not: %v.", round < 4))
+		})
+	case "/sitemap.xml":
+		w.Header().Set("Content-Type", "application/xml")
+		modified := siteBegin
+		if round >= 4 {
+			modified = siteBegin.Add(4*24*time.Hour - time.Hour)
+		}
+		fmt.Fprintf(w, `<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"><url><loc>http://site.test/listed</loc><lastmod>%s</lastmod></url></urlset>`, modified.Format(time.RFC3339))
+	case "/robots.txt":
+		fmt.Fprint(w, "User-agent: *\nAllow: /\nSitemap: http://site.test/sitemap.xml\n")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func recrawler(t *testing.T, store *queue.Store, site *changingSite, change func(*crawler.Settings)) *crawler.Crawler {
+	t.Helper()
+	s := crawler.Settings{Sitemaps: true, Delay: -1, MaxAttempts: 2, Grace: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}}}
+	if change != nil {
+		change(&s)
+	}
+	c, err := crawler.New(store, &crawler.Options{Settings: s, Seeds: crawler.Seeds("http://site.test/"), Transport: always(site)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// changesOf returns the changes of a round, without those of round 0, in words.
+func changesOf(t *testing.T, store *queue.Store, round int) (all []string, diffs map[string]string) {
+	t.Helper()
+	diffs = make(map[string]string)
+	err := inspect.WalkChanges(t.Context(), store, inspect.Since{Round: round}, func(c *inspect.ChangeRow) error {
+		if c.Round != round {
+			return inspect.ErrStop
+		}
+		path := strings.TrimPrefix(c.URL, "http://site.test")
+		words := c.Kind + " " + path
+		if c.Reason != "" {
+			words += " " + c.Reason
+		}
+		if c.To != "" {
+			words += " to " + strings.TrimPrefix(c.To, "http://site.test")
+		}
+		if c.SameText {
+			words += " same text"
+		}
+		if len(c.LinksNew)+len(c.LinksGone) > 0 {
+			words += fmt.Sprintf(" +%d-%d", len(c.LinksNew), len(c.LinksGone))
+		}
+		all = append(all, words)
+		diffs[path] = c.Diff
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	return all, diffs
+}
+
+func wantList(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+// wantChanges are the changes of each round of the script.
+var wantChanges = map[int][]string{
+	1:  {"changed /around same text", "changed /often"},
+	2:  {"changed /around same text", "changed /often", "vanished /gone http_410", "vanished /soft soft_404"},
+	3:  {"changed / +1-1", "changed /around same text", "changed /often", "moved /moved to /moved-to", "new /late", "new /later", "new /moved-to"},
+	4:  {"changed /around same text", "changed /listed", "changed /often", "vanished /home soft_404 to /"},
+	5:  {"changed /around same text", "changed /often", "new /gone"},
+	6:  {"changed /around same text", "changed /often", "failed /flaky http_500"},
+	7:  {"changed /around same text", "changed /often"},
+	8:  {"changed /around same text", "changed /often"},
+	9:  {"changed /around same text", "changed /often"},
+	10: {"changed /around same text", "changed /often"},
+}
+
+// A site changes over ten rounds, each of which visits all that is known: what it is
+// asked, what is said to have changed, and what is remembered.
+func TestRecrawlOfAChangingSite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		site := new(changingSite)
+		c := recrawler(t, store, site, func(s *crawler.Settings) { s.History = 4 })
+		if begun, err := c.Recrawl(ctx, crawler.RecrawlAll); err != nil || begun {
+			t.Fatalf("a round begins before the crawl: %v, %v", begun, err)
+		}
+		if err := c.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		first := site.take()
+		wantList(t, "round 0", first, "/ 200", "/same 200", "/dated 200", "/often 200", "/around 200", "/gone 200", "/soft 200", "/moved 200", "/home 200",
+			"/flaky 200", "/listed 200", "/missing 404", "/leads 302", "/sitemap.xml 200")
+		for round := 1; round <= 10; round++ {
+			time.Sleep(24 * time.Hour)
+			site.set(round)
+			if begun, err := c.Recrawl(ctx, crawler.RecrawlAll); err != nil || !begun {
+				t.Fatalf("round %d does not begin: %v, %v", round, begun, err)
+			}
+			if err := c.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			seen := site.take()
+			switch round {
+			case 1:
+				wantList(t, "round 1", seen, "/ 304 if", "/same 304 if", "/dated 304 if", "/often 200", "/around 200", "/gone 200", "/soft 200", "/moved 200", "/home 200",
+					"/flaky 304 if", "/listed 304 if", "/missing 404", "/leads 302", "/sitemap.xml 200")
+			case 3:
+				wantList(t, "round 3", seen, "/ 200 if", "/same 304 if", "/dated 304 if", "/often 200", "/around 200", "/gone 410", "/soft 200", "/moved 301", "/moved-to 200", "/home 200",
+					"/late 200", "/later 200", "/flaky 304 if", "/listed 304 if", "/missing 404", "/leads 302", "/sitemap.xml 200")
+			case 6:
+				if n := strings.Count(strings.Join(seen, ","), "/flaky 500 if"); n != 2 {
+					t.Errorf("/flaky was tried %d times in round 6, want 2", n)
+				}
+			}
+			changes, diffs := changesOf(t, store, round)
+			wantList(t, fmt.Sprintf("changes of round %d", round), changes, wantChanges[round]...)
+			for _, line := range []string{fmt.Sprintf("-The number of the day is %d,", round-1), fmt.Sprintf("+The number of the day is %d,", round), " This paragraph, about Often"} {
+				if !strings.Contains(diffs["/often"], "\n"+line) {
+					t.Errorf("round %d: the difference of /often lacks %q:\n%s", round, line, diffs["/often"])
+				}
+			}
+			if diffs["/around"] != "" {
+				t.Errorf("round %d: the text of /around is said to differ:\n%s", round, diffs["/around"])
+			}
+			checkRound(t, store, round, len(seen))
+			checkCounts(t, store)
+		}
+		checkHistories(t, store, 10, 4)
+		// What is too old by the setting is gone, and no more than that.
+		for round := 1; round <= 10; round++ {
+			changes, _ := changesOf(t, store, round)
+			has := slices.Contains(changes, "changed /often")
+			if has != (round > 6) {
+				t.Errorf("round %d has the change of /often: %v", round, has)
+			}
+		}
+	})
+}
+
+// checkRound fails the test unless the record of a round agrees with the visits that
+// histories have of it, and its generations with no other's.
+func checkRound(t *testing.T, store *queue.Store, number, requests int) {
+	t.Helper()
+	var rounds []crawler.Round
+	if err := inspect.WalkRounds(t.Context(), store, func(r *crawler.Round) error { rounds = append(rounds, *r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(rounds) != number+1 {
+		t.Fatalf("%d rounds, want %d", len(rounds), number+1)
+	}
+	for i, r := range rounds {
+		if r.Number != i || r.Finished == nil || r.Finished.Before(r.Started) {
+			t.Errorf("round %d: %+v", i, r)
+		}
+		if i > 0 && (r.First != rounds[i-1].Last+1 || r.Started.Before(*rounds[i-1].Finished)) {
+			t.Errorf("round %d begins with generation %d, the one before ends with %d", i, r.First, rounds[i-1].Last)
+		}
+	}
+	r := rounds[number]
+	visits := map[string]int64{}
+	for _, h := range records[crawler.History](t, store, "history") {
+		for _, m := range h.Visits {
+			if m.Round == number {
+				visits[m.Outcome]++
+			}
+		}
+	}
+	want := map[string]int64{crawler.VisitNew: r.New, crawler.VisitSame: r.Same, crawler.VisitChanged: r.Changed, crawler.VisitMoved: r.Moved, crawler.VisitVanished: r.Vanished, crawler.VisitFailed: r.Failed}
+	for outcome, n := range want {
+		if visits[outcome] != n {
+			t.Errorf("round %d has %d visits %q, and histories have %d", number, n, outcome, visits[outcome])
+		}
+	}
+}
+
+// checkCounts fails the test unless the counters agree with the tables.
+func checkCounts(t *testing.T, store *queue.Store) {
+	t.Helper()
+	st, err := inspect.ReadStatus(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := records[crawler.Page](t, store, "pages")
+	redirects := 0
+	for _, p := range pages {
+		if p.Redirect != "" {
+			redirects++
+		}
+	}
+	failures := records[crawler.Failure](t, store, "failures")
+	if st.Pages != int64(len(pages)) || st.Failures != int64(len(failures)) || st.Redirects != int64(redirects) || !st.Done {
+		t.Errorf("status says %d pages, %d redirects, %d failures, done %v; there are %d, %d, %d", st.Pages, st.Redirects, st.Failures, st.Done, len(pages), redirects, len(failures))
+	}
+	if err := store.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkHistories fails the test unless each address that is known has one visit a
+// round, of the last ones that are kept.
+func checkHistories(t *testing.T, store *queue.Store, rounds, kept int) {
+	t.Helper()
+	known := records[crawler.Page](t, store, "pages")
+	histories := records[crawler.History](t, store, "history")
+	for key := range known {
+		h, ok := histories[key]
+		if !ok {
+			t.Errorf("%s has no history", key)
+			continue
+		}
+		if len(h.Visits) > kept || len(h.Changes) > kept {
+			t.Errorf("%s remembers %d visits and %d changes, want %d at most", key, len(h.Visits), len(h.Changes), kept)
+		}
+		next := max(h.First.Round, rounds-kept+1)
+		for _, m := range h.Visits {
+			if m.Round != next {
+				t.Errorf("%s has a visit of round %d, want %d: %+v", key, m.Round, next, h.Visits)
+				break
+			}
+			next++
+		}
+		if next != rounds+1 {
+			t.Errorf("%s has visits up to round %d, want %d", key, next-1, rounds)
+		}
+	}
+}
+
+var recrawlKills = flag.Int("recrawl.runs", 2, "how often TestRecrawlSurvivesCrashes goes through its rounds")
+
+var errCrash = errors.New("crash")
+
+// crashing is a driver whose process dies at a commit: before it, or behind it.
+type crashing struct {
+	driver.Store
+	left  int
+	after bool
+}
+
+func (c *crashing) Commit(ctx context.Context, writes []driver.Write) error {
+	if c.left--; c.left > 0 {
+		return c.Store.Commit(ctx, writes)
+	}
+	if c.after && c.left == 0 {
+		if err := c.Store.Commit(ctx, writes); err != nil {
+			return err
+		}
+	}
+	return errCrash
+}
+
+// The same rounds with a process that dies over and over, at a commit of any kind: in
+// the end each change, each count and each visit is as it is without, once.
+func TestRecrawlSurvivesCrashes(t *testing.T) {
+	for range *recrawlKills {
+		seed := uint64(time.Now().UnixNano())
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { crashRounds(t, rand.New(rand.NewPCG(seed, 3))) })
+		})
+	}
+}
+
+func crashRounds(t *testing.T, rng *rand.Rand) {
+	ctx := t.Context()
+	disk, site := memqueue.NewDisk(), new(changingSite)
+	crashes := 0
+	for round := 0; round <= 10; round++ {
+		site.set(round)
+		time.Sleep(24 * time.Hour)
+		for done := false; !done; {
+			done = crashOnce(t, disk, site, round, 3+rng.IntN(60), rng.IntN(2) == 0)
+			if !done {
+				crashes++
+			}
+			if crashes > 2000 {
+				t.Fatal("no end")
+			}
+		}
+		store, err := disk.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if round > 0 {
+			changes, diffs := changesOf(t, store, round)
+			wantList(t, fmt.Sprintf("changes of round %d", round), changes, wantChanges[round]...)
+			if want := fmt.Sprintf("\n+The number of the day is %d,", round); !strings.Contains(diffs["/often"], want) {
+				t.Errorf("round %d: the difference of /often lacks %q:\n%s", round, want, diffs["/often"])
+			}
+			checkRound(t, store, round, 0)
+		}
+		checkCounts(t, store)
+		if round == 10 {
+			checkHistories(t, store, 10, crawler.DefaultHistory)
+			if left, err := pipeline.Done(ctx, store); err != nil || !left {
+				t.Errorf("Done = %v, %v", left, err)
+			}
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d crashes", crashes)
+}
+
+// crashOnce runs a process until it dies at a commit, and reports whether it had done
+// a round by then.
+func crashOnce(t *testing.T, disk *memqueue.Disk, site *changingSite, round, commits int, after bool) bool {
+	ctx := t.Context()
+	db, err := disk.Driver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := queue.New(ctx, &crashing{Store: db, left: commits, after: after}, nil)
+	if err != nil {
+		db.Close()
+		if !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+		return false
+	}
+	defer store.Close()
+	err = func() error {
+		c := recrawler(t, store, site, nil)
+		if err := c.Begin(ctx); err != nil {
+			return err
+		}
+		if round > 0 {
+			if r, err := crawler.ReadRound(ctx, store, round); err == nil && r.Finished != nil {
+				return nil
+			}
+			if _, err := c.Recrawl(ctx, crawler.RecrawlAll); err != nil {
+				return err
+			}
+		}
+		return c.Run(ctx)
+	}()
+	if err != nil && !errors.Is(err, errCrash) && !errors.Is(err, queue.ErrFailed) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// daysOf returns on which days the site was asked for a path, from what it noted.
+func daysOf(notes []string, path string) (days []int) {
+	for _, n := range notes {
+		day, rest, _ := strings.Cut(n, " ")
+		if rest == path {
+			var d int
+			fmt.Sscan(day, &d)
+			if !slices.Contains(days, d) {
+				days = append(days, d)
+			}
+		}
+	}
+	return days
+}
+
+// A crawl that keeps itself fresh visits what changes each day and the rest less and
+// less often, and believes a sitemap that says otherwise. That it is stopped and goes
+// on, in a round or between two, makes no difference.
+func TestCrawlKeepsItselfFresh(t *testing.T) {
+	for _, stops := range [][]time.Duration{{13 * 24 * time.Hour}, {36 * time.Hour, 24*time.Hour + time.Second/2, 150 * time.Hour, 200 * time.Hour}} {
+		synctest.Test(t, func(t *testing.T) {
+			store, err := memqueue.Open(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			site := &changingSite{every: 24 * time.Hour, start: time.Now()}
+			var mu sync.Mutex
+			var notes []string
+			site.watch = func(path string) {
+				mu.Lock()
+				defer mu.Unlock()
+				notes = append(notes, fmt.Sprintf("%d %s", int((time.Since(site.start)+time.Hour)/(24*time.Hour)), path))
+			}
+			end := site.start.Add(13*24*time.Hour - time.Hour)
+			for i := 0; time.Now().Before(end); i++ {
+				ctx, cancel := context.WithDeadline(t.Context(), site.start.Add(13*24*time.Hour-time.Hour))
+				if i < len(stops)-1 {
+					ctx, cancel = context.WithTimeout(ctx, stops[i])
+				}
+				c := recrawler(t, store, site, func(s *crawler.Settings) {
+					s.Every = 24 * time.Hour
+					s.Delay = time.Second // so that a round takes a while
+				})
+				if err := c.Run(ctx); err != nil {
+					t.Fatal(err)
+				}
+				cancel()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for path, want := range map[string][]int{
+				"/often":       {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+				"/sitemap.xml": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+				"/same":        {0, 1, 3, 5, 8},        // after 24, 36, 54, 81 and 121.5 hours, to the nearest day
+				"/around":      {0, 1, 3, 5, 8},        // its text is the same
+				"/listed":      {0, 1, 3, 4, 6, 8, 11}, // the sitemap says of day 4 that it has changed
+			} {
+				if got := daysOf(notes, path); !slices.Equal(got, want) {
+					t.Errorf("%s was visited on the days %v, want %v", path, got, want)
+				}
+			}
+			checkCounts(t, store)
+		})
+	}
+}
+
+// What is due is bounded by the settings, and so is a round.
+func TestRecrawlSettings(t *testing.T) {
+	visits := func(t *testing.T, which string, after time.Duration, change func(*crawler.Settings)) []string {
+		var seen []string
+		synctest.Test(t, func(t *testing.T) {
+			store, err := memqueue.Open(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			site := new(changingSite)
+			if err := recrawler(t, store, site, nil).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			site.take()
+			time.Sleep(after)
+			c := recrawler(t, store, site, change)
+			if err := c.Begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Recrawl(t.Context(), which); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			seen = site.take()
+			checkCounts(t, store)
+		})
+		return seen
+	}
+	all := 14
+	tests := []struct {
+		name   string
+		which  string
+		after  time.Duration
+		change func(*crawler.Settings)
+		want   int
+	}{
+		{"all at once", crawler.RecrawlAll, 0, nil, all},
+		{"due after a day", crawler.RecrawlDue, 24 * time.Hour, nil, all},
+		{"not due before", crawler.RecrawlDue, 23 * time.Hour, nil, 1}, // the sitemap
+		{"the longest interval", crawler.RecrawlDue, 5 * time.Hour, func(s *crawler.Settings) { s.MaxInterval = 5 * time.Hour }, all},
+		{"the shortest interval", crawler.RecrawlDue, 47 * time.Hour, func(s *crawler.Settings) { s.MinInterval = 48 * time.Hour }, 1},
+		{"a limit of pages is one of the round", crawler.RecrawlAll, 0, func(s *crawler.Settings) { s.MaxPages = 5; s.Workers = 1 }, 6}, // /missing is no page
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if seen := visits(t, test.which, test.after, test.change); len(seen) != test.want && test.want != 6 || len(seen) > test.want {
+				t.Errorf("%d requests, want %d: %v", len(seen), test.want, seen)
+			}
+		})
+	}
+	// A stage that is new needs the page itself, whatever the server remembers.
+	seen := visits(t, crawler.RecrawlAll, time.Hour, func(s *crawler.Settings) {
+		s.Stages = append(s.Stages, crawler.Stage{Name: crawler.StageTag})
+	})
+	if s := strings.Join(seen, ", "); strings.Contains(s, "if") || !strings.Contains(s, "/same 200") {
+		t.Errorf("a crawl with another stage was content with what it had: %s", s)
+	}
+	if _, err := crawler.New(nil, &crawler.Options{Settings: crawler.Settings{MinInterval: 2 * time.Hour, MaxInterval: time.Hour}}); err == nil || !strings.Contains(err.Error(), "MinInterval is 2h0m0s, longer than MaxInterval, 1h0m0s") {
+		t.Errorf("intervals the wrong way round: %v", err)
+	}
+}

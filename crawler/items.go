@@ -2,17 +2,16 @@ package crawler
 
 import (
 	"context"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler/internal/columns"
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -34,6 +33,9 @@ type ItemKind struct {
 	// Columns are the fields of its type in JSON, in their order, or "value" if
 	// it is no struct.
 	Columns []string `json:"columns"`
+	// Types are those of the columns: text, int, float, bool, time or json. They are
+	// the columns of Parquet.
+	Types []string `json:"types,omitempty"`
 }
 
 // itemKinds returns what is to be stored of the items that are declared, or what
@@ -51,84 +53,16 @@ func itemKinds(declared map[string]any) ([]ItemKind, error) {
 			errs = append(errs, fmt.Errorf("the items %s have no type", name))
 			continue
 		}
-		if err := encodable(t, nil); err != nil {
+		if err := columns.Encodable(t); err != nil {
 			errs = append(errs, fmt.Errorf("the items %s cannot be encoded: %w", name, err))
 		}
-		kinds = append(kinds, ItemKind{name, columns(t)})
+		kind := ItemKind{Name: name}
+		for _, c := range columns.Of(t) {
+			kind.Columns, kind.Types = append(kind.Columns, c.Name), append(kind.Types, c.Type)
+		}
+		kinds = append(kinds, kind)
 	}
 	return kinds, errors.Join(errs...)
-}
-
-var (
-	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
-	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
-)
-
-func marshalsItself(t reflect.Type) bool {
-	return t.Implements(jsonMarshaler) || t.Implements(textMarshaler) ||
-		reflect.PointerTo(t).Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(textMarshaler)
-}
-
-// encodable returns an error if package json cannot encode values of a type,
-// whatever they hold.
-func encodable(t reflect.Type, within []reflect.Type) error {
-	if marshalsItself(t) || slices.Contains(within, t) {
-		return nil
-	}
-	within = append(within, t)
-	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		return fmt.Errorf("JSON has no %v", t)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return encodable(t.Elem(), within)
-	case reflect.Map:
-		switch k := t.Key(); {
-		case k.Implements(textMarshaler), k.Kind() == reflect.String, k.Kind() >= reflect.Int && k.Kind() <= reflect.Uintptr:
-		default:
-			return fmt.Errorf("JSON has no %v", t)
-		}
-		return encodable(t.Elem(), within)
-	case reflect.Struct:
-		for _, f := range reflect.VisibleFields(t) {
-			if f.Tag.Get("json") == "-" || !f.IsExported() {
-				continue
-			}
-			if err := encodable(f.Type, within); err != nil {
-				return fmt.Errorf("field %s: %w", f.Name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// columns returns the fields of a type as package json names them.
-func columns(t reflect.Type) []string {
-	if t.Kind() != reflect.Struct || marshalsItself(t) {
-		return []string{"value"}
-	}
-	var names []string
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case f.Tag.Get("json") == "-" || !f.IsExported():
-			continue
-		case f.Anonymous && name == "" && valueTypeOf(f.Type).Kind() == reflect.Struct:
-			continue // its fields are promoted, and among the visible ones
-		case name == "":
-			name = f.Name
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func valueTypeOf(t reflect.Type) reflect.Type {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t
 }
 
 // itemWriter adds items to the transactions of their pages. That each is counted

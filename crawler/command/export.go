@@ -21,25 +21,27 @@ import (
 // What can be exported, and how.
 var (
 	exportKinds   = []string{"pages", "links", "generations", "failures", "captures", "items"}
-	exportFormats = []string{"jsonl", "csv", "conllu", "cdxj"}
+	exportFormats = []string{"jsonl", "csv", "parquet", "conllu", "cdxj"}
 )
 
 func (a *app) exportCommand() *cobra.Command {
 	var dir, format, file string
 	cmd := &cobra.Command{
 		Use:   "export [flags] pages|links|generations|failures|captures|items NAME",
-		Short: "Write what a crawl has found, as JSON lines, CSV, CoNLL-U or CDXJ",
+		Short: "Write what a crawl has found, as JSON lines, CSV, Parquet, CoNLL-U or CDXJ",
 		Long: `Export writes one line for each page, link, generation or failure, also while the
 crawl runs. docs/cli.md describes the fields. CoNLL-U has the tagged sentences of
 each page. Captures are the answers in the WARC files of a crawl with --warc; as
 CDXJ they are the index that replay tools read, once it is sorted. Items are what
-the functions of a program have written under a name, one value a line.`,
+the functions of a program have written under a name, one value a line. Parquet has
+typed columns, and is written to a file.`,
 		Example: `  weir export pages | jq -r .title | head
   weir export pages --format conllu -o pages.conllu
   weir export failures --format csv -o failures.csv
   weir export links --dir docs
   weir export captures --format cdxj | LC_ALL=C sort > index.cdxj
-  weir export items quotes --format csv -o quotes.csv`,
+  weir export items quotes --format csv -o quotes.csv
+  weir export pages --format parquet -o pages.parquet`,
 		Args:      exportArgs,
 		ValidArgs: exportKinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,6 +50,8 @@ the functions of a program have written under a name, one value a line.`,
 				return usagef("--format is %q; it must be %s", format, strings.Join(exportFormats, ", "))
 			case format == "conllu" && args[0] != "pages":
 				return usagef("only pages can be exported as conllu")
+			case format == "parquet" && (file == "" || file == "-"):
+				return usagef("parquet is for files: say which one with -o FILE")
 			case format == "cdxj" && args[0] != "captures":
 				return usagef("only captures can be exported as cdxj")
 			}
@@ -62,7 +66,7 @@ the functions of a program have written under a name, one value a line.`,
 		},
 	}
 	dirFlag(cmd, &dir)
-	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl, csv, conllu or cdxj")
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl, csv, parquet, conllu or cdxj")
 	cmd.Flags().StringVarP(&file, "output", "o", "", "write to this `file`, which appears when it is whole (default: standard output)")
 	complete(cmd, "format", exportFormats...)
 	return cmd

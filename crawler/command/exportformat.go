@@ -6,12 +6,14 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/internal/columns"
 	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/stages/tag"
 	"github.com/seed-301537d8/weir/stages/warc"
@@ -33,6 +35,9 @@ var csvHeads = map[string][]string{
 // exportWriter returns a function that writes a record, and one that writes
 // what is left at the end.
 func exportWriter(format string, buf *bufio.Writer) (write func(record) error, finish func(kind string) error) {
+	if format == "parquet" {
+		return parquetExport(buf)
+	}
 	if format != "csv" {
 		return func(r record) error { return writeJSON(buf, r) }, func(string) error { return nil }
 	}
@@ -57,6 +62,37 @@ func exportWriter(format string, buf *bufio.Writer) (write func(record) error, f
 			w.Flush()
 			return w.Error()
 		}
+}
+
+// parquetExport is exportWriter for Parquet, whose columns are the fields of what is
+// written.
+func parquetExport(buf *bufio.Writer) (write func(record) error, finish func(kind string) error) {
+	var w *parquetWriter
+	begin := func(kind string) {
+		if w == nil {
+			w = newParquetWriter(buf, kind, columns.Of(recordTypes[kind]))
+		}
+	}
+	return func(r record) error {
+			begin(kindOf(r))
+			b, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			return w.write(b)
+		}, func(kind string) error {
+			begin(kind)
+			return w.close()
+		}
+}
+
+// recordTypes are the types of what is exported, by kind.
+var recordTypes = map[string]reflect.Type{
+	"pages":       reflect.TypeFor[pageRecord](),
+	"links":       reflect.TypeFor[linkRecord](),
+	"failures":    reflect.TypeFor[failureRecord](),
+	"captures":    reflect.TypeFor[captureRecord](),
+	"generations": reflect.TypeFor[generationRecord](),
 }
 
 // safeCells makes the cells of a row harmless: control characters are escaped,

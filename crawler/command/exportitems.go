@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/internal/columns"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -28,9 +29,12 @@ func exportItems(ctx context.Context, store *queue.Store, name, format string, o
 		return usagef("the crawl has no items %q; it has %s", name, itemNames(stored.Items))
 	}
 	buf := bufio.NewWriterSize(out, 64<<10)
-	if format == "csv" {
+	switch format {
+	case "csv":
 		err = itemsAsCSV(ctx, store, stored.Items[i], buf)
-	} else {
+	case "parquet":
+		err = itemsAsParquet(ctx, store, stored.Items[i], buf)
+	default:
 		err = inspect.WalkItems(ctx, store, name, func(it *crawler.StoredItem) error {
 			_, err := buf.Write(append(it.Value, '\n'))
 			return err
@@ -75,6 +79,27 @@ func itemsAsCSV(ctx context.Context, store *queue.Store, kind crawler.ItemKind, 
 	}
 	w.Flush()
 	return w.Error()
+}
+
+func itemsAsParquet(ctx context.Context, store *queue.Store, kind crawler.ItemKind, out io.Writer) error {
+	all := make([]columns.Column, len(kind.Columns))
+	for i, name := range kind.Columns {
+		all[i] = columns.Column{Name: name, Type: columns.JSON}
+		if i < len(kind.Types) {
+			all[i].Type = kind.Types[i]
+		}
+	}
+	w := newParquetWriter(out, kind.Name, all)
+	err := inspect.WalkItems(ctx, store, kind.Name, func(it *crawler.StoredItem) error {
+		if err := w.write(it.Value); err != nil {
+			return fmt.Errorf("%s: %w", it.Key, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("items %s: %w", kind.Name, err)
+	}
+	return w.close()
 }
 
 // cell is a value in JSON as a cell: a text as it is, null as nothing, the rest as

@@ -350,6 +350,28 @@ func TestViewPassesOverABlockedGroup(t *testing.T) {
 	q.check()
 }
 
+// A view that holds as many lanes as it may serves by priority all the same.
+func TestViewIsServedByPriorityWhenFull(t *testing.T) {
+	q := newQueue(t, 1, 1<<20)
+	v := q.s.View(matching)
+	q.set("g", Settings{NotBefore: time.Unix(0, q.now).Add(5 * time.Second)})
+	q.add(Key{-5, "g"}, true, 1, 2)
+	q.take(v, 1) // the pass leaves out one of what it finds
+	q.add(Key{5, "g"}, true, 1, 2)
+	if got := q.take(v, 1); len(got) > 0 {
+		t.Fatalf("received %v of a group that is held back", groupsOf(got))
+	}
+	q.now += int64(6 * time.Second)
+	var got []int8
+	for _, it := range q.take(v, 2) {
+		got = append(got, it.key.Priority)
+	}
+	if !slices.Equal(got, []int8{5, 5}) {
+		t.Errorf("received items of the priorities %v, want 5 first", got)
+	}
+	q.check()
+}
+
 // A view that matches little looks at each item once, in steps.
 func TestViewPassIsMadeOnce(t *testing.T) {
 	q := newQueue(t, 1000, 1<<20)

@@ -84,8 +84,40 @@ func (v *View[R]) relaxed(now int64) {
 func (s *Scheduler[R]) passAgain(v *View[R], now int64) {
 	if v.passed && max(v.again, v.rested) <= now {
 		s.rewind(v)
+		s.leaveLowest(v)
 	}
 	s.makeRoom(v, now)
+}
+
+// highest returns the highest priority that may have items, or the lowest number.
+func (s *Scheduler[R]) highest() int8 {
+	for _, lv := range s.plain.levels {
+		if len(lv.lanes) > 0 || lv.next != nil {
+			return lv.priority
+		}
+	}
+	return math.MinInt8
+}
+
+// leaveLowest leaves out the lowest level of a view that is full, if there is a higher
+// one: what was left out may be of that, and the pass finds it only if it has room.
+func (s *Scheduler[R]) leaveLowest(v *View[R]) {
+	if len(v.lanes) < v.limit {
+		return
+	}
+	lowest := int8(math.MaxInt8)
+	for k := range v.lanes {
+		lowest = min(lowest, k.Priority)
+	}
+	if s.highest() <= lowest {
+		return
+	}
+	v.missed, v.leaves = true, true
+	for k, l := range v.lanes {
+		if k.Priority == lowest {
+			s.drop(l)
+		}
+	}
 }
 
 // makeRoom leaves lanes out if the pass waits for room, and reports whether it has

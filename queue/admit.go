@@ -31,6 +31,9 @@ func (p *plan) add(r *request) error {
 			return p.s.fail(err)
 		}
 	}
+	if err := p.endBatches(); err != nil {
+		return p.s.fail(err)
+	}
 	if r.named {
 		p.remember(r.id, r.result)
 	}
@@ -119,6 +122,12 @@ func (p *plan) check(r *request) error {
 				return invalidf("queue %q would be one more than %d", o.name, maxQueues)
 			}
 			making = with(making, o.name, true)
+		}
+		if o.kind == opCloseBatch && p.find(o.to) == nil && !making[o.to] {
+			if p.s.numbers()+len(p.created)+len(making) >= maxQueues {
+				return invalidf("queue %q would be one more than %d", o.to, maxQueues)
+			}
+			making = with(making, o.to, true)
 		}
 		switch o.kind {
 		case opDeferGroup:
@@ -283,15 +292,19 @@ func (p *plan) foresees(r *request) bool {
 	for i := range r.ops {
 		switch o := &r.ops[i]; o.kind {
 		case opAck:
-			if o.d.Barrier != nil {
+			if o.d.Barrier != nil || o.d.ref.batched {
 				return false
 			}
 		case opEnqueue:
 			q := p.s.queue(o.name)
-			if q == nil || q.config.BarrierOn != nil || o.item.Key != "" && o.item.Mode != Once {
+			if q == nil || q.config.BarrierOn != nil || o.item.Key != "" && o.item.Mode != Once || o.item.Batch != "" {
 				return false
 			}
-		case opPut, opDelete, opRequire, opDirectAck:
+		case opDirectAck:
+			if o.item.Batch != "" {
+				return false
+			}
+		case opPut, opDelete, opRequire:
 		case opAdd:
 			if !p.s.counters.has(o) {
 				return false

@@ -43,6 +43,7 @@ type checker struct {
 	q        *queueState
 	epochs   map[uint32]*epochCounts // counted from the items
 	bytes    int64
+	batched  batchSum   // of them
 	asked    []question // that wait for their answers
 }
 
@@ -57,12 +58,12 @@ func (c *checker) find(format string, args ...any) error {
 }
 
 func (c *checker) queue(q *queueState) error {
-	c.q, c.bytes = q, 0
+	c.q, c.bytes, c.batched = q, 0, batchSum{}
 	c.epochs = make(map[uint32]*epochCounts)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, step := range []func() error{
-		c.readyItems, c.delayedItems, c.awayItems, c.deferrals, c.counts, c.laneRecords, c.pointers, c.expiries, c.marks, c.dead, c.barriers, c.memory,
+		c.readyItems, c.delayedItems, c.awayItems, c.deferrals, c.counts, c.laneRecords, c.pointers, c.expiries, c.marks, c.dead, c.barriers, c.batches, c.memory,
 	} {
 		err := step()
 		if err == nil {
@@ -293,6 +294,9 @@ func (c *checker) item(at loc, r ref) error {
 	item, err := decodeItem(at, r.value)
 	if err != nil {
 		return c.find("%w", err)
+	}
+	if r.batched {
+		c.batched.add(c.s.secret, item.Batch, 1)
 	}
 	if at.id >= c.s.nextID {
 		if err := c.find("item %d has an id that was not given out", at.id); err != nil {
@@ -547,7 +551,7 @@ func (c *checker) memory() error {
 
 // queueKinds are the kinds of records that belong to a queue, its own but for
 // kindQueue.
-var queueKinds = []byte{kindReady, kindDelayed, kindDead, kindExpiry, kindLane, kindPointer, kindGroup, kindMark, kindCounts, kindEpoch, kindBarrier, kindName, kindAway, kindDeferral, kindReason}
+var queueKinds = []byte{kindReady, kindDelayed, kindDead, kindExpiry, kindLane, kindPointer, kindGroup, kindMark, kindCounts, kindEpoch, kindBarrier, kindName, kindAway, kindDeferral, kindReason, kindBatch}
 
 // strays finds records of queues that do not exist and are not being swept.
 func (c *checker) strays() error {

@@ -28,19 +28,20 @@ func (s secret) hash(key string) (h hash128) {
 
 // An item is stored as
 //
-//	format|flags  attempts  enqueued  [expires]  [key]  [headers]  body
+//	format|flags  attempts  enqueued  [expires]  [batch]  [key]  [headers]  body
 //
 // where numbers are uvarints and strings have their length before them, or with a
 // history in the place of the attempts. These come right after the first byte so
 // that a retry need not decode the rest.
 const (
-	itemFormat     = 0x10 // high nibble of the first byte
+	itemFormat     = 0x10 // the first byte, without flags
 	itemHistory    = 0x30 // the same of an item with a history
 	flagKey        = 0x01
 	flagHeaders    = 0x02
 	flagExpires    = 0x04
 	flagLive       = 0x08 // the key's mark goes when the item does
-	itemFlags      = 0x0f
+	flagBatch      = 0x40
+	itemFlags      = 0x4f
 	maxItemHeaders = 64
 )
 
@@ -59,11 +60,17 @@ func appendItem(b []byte, it *Item, attempts int, enqueued int64) []byte {
 	if !it.Expires.IsZero() {
 		flags |= flagExpires
 	}
+	if it.Batch != "" {
+		flags |= flagBatch
+	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(attempts))
 	b = binary.AppendUvarint(b, uint64(enqueued))
 	if flags&flagExpires != 0 {
 		b = binary.AppendUvarint(b, uint64(it.Expires.UnixMilli()))
+	}
+	if flags&flagBatch != 0 {
+		b = wire.AppendString(b, it.Batch)
 	}
 	if flags&flagKey != 0 {
 		b = append(b, byte(it.Mode))
@@ -80,6 +87,9 @@ func encodedItemSize(it *Item) int {
 	n := 1 + 5 + 10 + len(it.Body)
 	if !it.Expires.IsZero() {
 		n += 10
+	}
+	if it.Batch != "" {
+		n += 2 + len(it.Batch)
 	}
 	if it.Key != "" {
 		n += 4 + len(it.Key)
@@ -128,6 +138,9 @@ func decodeItem(l loc, value []byte) (storedItem, error) {
 		s.expires = int64(r.Uvarint())
 		s.Expires = time.UnixMilli(s.expires)
 	}
+	if flags&flagBatch != 0 {
+		s.Batch = r.Text()
+	}
 	if flags&flagKey != 0 {
 		s.Mode = Mode(r.Byte())
 		s.Key = r.Text()
@@ -149,6 +162,7 @@ type ref struct {
 	deaths   int32 // of them
 	keyed    bool
 	live     bool   // has a mark that goes with it
+	batched  bool   // is in a batch
 	index    uint8  // in block
 	block    *block // nil if the item is stored alone
 	expires  int64  // Unix milliseconds, or 0
@@ -184,7 +198,7 @@ func (f ref) floor() uint64 {
 func makeRef(id uint64, value []byte) (ref, error) {
 	r := wire.NewReader(value)
 	flags := r.Byte()
-	f := ref{id: id, value: value, keyed: flags&flagKey != 0, live: flags&flagLive != 0}
+	f := ref{id: id, value: value, keyed: flags&flagKey != 0, live: flags&flagLive != 0, batched: flags&flagBatch != 0}
 	f.attempts = int32(r.Int())
 	switch flags &^ itemFlags {
 	case itemFormat:

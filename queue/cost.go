@@ -112,8 +112,9 @@ type sizer struct {
 	total    Size
 	queues   [8]string // whose counts are in total
 	known    int
-	counted  string // as the last of queues, where these do not suffice
-	deferred string // the queue whose counts of deferred items were added last
+	counted  string    // as the last of queues, where these do not suffice
+	batched  [2]string // the queue and the name of the batch that was added last
+	deferred string    // the queue whose counts of deferred items were added last
 
 	// What the item before this one has been charged for and this one shares.
 	lane   laneKey
@@ -185,6 +186,7 @@ func barrierLen(b *Barrier) int {
 
 // add adds a change.
 func (z *sizer) add(o *op) {
+	z.batch(o.batch())
 	switch o.kind {
 	case opPut, opDelete:
 		z.write(2+len(o.name)+len(o.key), len(o.value))
@@ -222,6 +224,9 @@ func (z *sizer) add(o *op) {
 		z.write(queueKeyLen+len(o.key), awayLen+len(o.value))
 		z.away(o.name)
 		z.laneOf = "" // blocks begin anew
+	case opCloseBatch:
+		z.queue(o.to)
+		z.write(batchKeyLen(o.key), len(completion{o.to, *o.item}.append(nil)))
 	case opRejoin:
 		z.remove(o.at.group)
 		z.arrive(o.at.group, encodedItemSize(o.item))
@@ -393,7 +398,8 @@ func (o *op) dependent() bool {
 	case opEnqueue, opSetGroup, opPause, opRetryDead, opDropName:
 		return true
 	}
-	return false
+	_, batch := o.batch()
+	return batch != ""
 }
 
 // depends bounds what the transaction may write besides what a sizer knows of, by
@@ -460,7 +466,8 @@ func (p *plan) depends(r *request) (Size, error) {
 			z.write(pointerKeyLen(group), varintLen)
 		}
 	}
-	return z.total, nil
+	err := p.dependBatches(r, &z)
+	return z.total, err
 }
 
 // priorities is how many priorities have lanes in the open epoch.
@@ -553,6 +560,8 @@ func (o *op) String() string {
 		return fmt.Sprintf("delete queue %q", o.name)
 	case opDeleteTable:
 		return fmt.Sprintf("delete table %q", o.name)
+	case opCloseBatch:
+		return fmt.Sprintf("close batch %q of %q", o.key, o.name)
 	case opAddName, opDropName:
 		return fmt.Sprintf("add or drop name %q of %q", o.key, o.name)
 	}

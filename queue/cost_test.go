@@ -89,6 +89,9 @@ func (h *history) item() queue.Item {
 	if h.rnd.IntN(6) == 0 {
 		it.Headers = map[string]string{"eod": "\xff", h.text(5): h.text(h.rnd.IntN(900))}
 	}
+	if h.rnd.IntN(4) == 0 {
+		it.Batch = h.batch()
+	}
 	if h.rnd.IntN(6) == 0 {
 		it.Delay = time.Duration(h.rnd.IntN(5000)) * time.Millisecond
 	}
@@ -99,6 +102,10 @@ func (h *history) item() queue.Item {
 		it.Expires = time.Now().Add(time.Duration(h.rnd.IntN(9000)) * time.Millisecond)
 	}
 	return it
+}
+
+func (h *history) batch() string {
+	return []string{"b", strings.Repeat("B", queue.MaxGroup)}[h.rnd.IntN(2)]
 }
 
 // hold returns a delivery that nobody has settled, and forgets it. It is nil if
@@ -220,8 +227,15 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 		}
 	},
 	"Barrier": func(h *history, tx *queue.Tx) { tx.Barrier(h.queue(), h.body()) },
-	"Put":     func(h *history, tx *queue.Tx) { tx.Put(h.queue(), h.text(1+h.rnd.IntN(queue.MaxTableKey)), h.body()) },
-	"Delete":  func(h *history, tx *queue.Tx) { tx.Delete("t", h.text(5)) },
+	"CloseBatch": func(h *history, tx *queue.Tx) {
+		it := queue.Item{Body: h.body(), Group: h.group(), Priority: h.rnd.IntN(3)}
+		if h.rnd.IntN(2) == 0 {
+			it.Headers = map[string]string{h.text(5): h.text(h.rnd.IntN(900))}
+		}
+		tx.CloseBatch(h.queue(), h.batch(), h.queue(), it)
+	},
+	"Put":    func(h *history, tx *queue.Tx) { tx.Put(h.queue(), h.text(1+h.rnd.IntN(queue.MaxTableKey)), h.body()) },
+	"Delete": func(h *history, tx *queue.Tx) { tx.Delete("t", h.text(5)) },
 	"Add": func(h *history, tx *queue.Tx) {
 		tx.Add("counters", fmt.Sprint(h.rnd.IntN(4)), h.rnd.Int64()-h.rnd.Int64())
 	},

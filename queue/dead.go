@@ -122,6 +122,7 @@ func (p *plan) retryDead(q *queueState, id uint64) error {
 		return err
 	}
 	item.Expires = time.Time{} // it is wanted now, however late
+	item.Batch = ""            // which may be complete by now, or another
 	at := loc{queue: q.id, epoch: p.entryEpoch(q, rec.at.group), prio: rec.at.prio, group: rec.at.group, id: p.s.nextID}
 	if item.Key != "" {
 		mid := markID{q.id, p.s.secret.hash(item.Key)}

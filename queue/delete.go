@@ -91,6 +91,9 @@ func (p *plan) checkDeletes(r *request) error {
 	for i := range r.ops {
 		if o := &r.ops[i]; o.kind != opRequire {
 			changes[o.subject()]++
+			if o.kind == opCloseBatch && o.to != o.name {
+				changes["queue "+o.to]++
+			}
 		}
 	}
 	var marked []*queueState
@@ -199,6 +202,7 @@ func (p *plan) publishDeletes() {
 	if len(p.dooms) > 0 {
 		// What is remembered of them must not be taken for what comes after.
 		s.recent.forget(p.number)
+		s.batches.forget(p.number)
 		s.counters = counterCache{}
 		s.nudge()
 	}

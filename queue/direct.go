@@ -87,7 +87,7 @@ func (p *plan) direct(q *queueState, o *op) error {
 		e := p.count(q, q.counts.tail, 0, 0, 0)
 		p.tally(q, e, func(t *Totals) *int64 { return &t.Enqueued })
 		p.tally(q, e, func(t *Totals) *int64 { return &t.Acked })
-		return nil
+		return p.passBatch(q, o.item.Batch, func(t *Totals) *int64 { return &t.Acked })
 	case o.kind == opDirectRetry && q.config.attemptsLeft(1):
 		return p.directRetry(q, o, h)
 	}
@@ -100,7 +100,18 @@ func (p *plan) direct(q *queueState, o *op) error {
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Enqueued })
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Buried })
 	p.putDead(q, at, r, h, o.err, appendReason(nil, o.err))
-	return nil
+	return p.passBatch(q, o.item.Batch, func(t *Totals) *int64 { return &t.Buried })
+}
+
+// passBatch plans that an item joins a batch, if it has one, and leaves it at once.
+func (p *plan) passBatch(q *queueState, name string, outcome func(*Totals) *int64) error {
+	if name == "" {
+		return nil
+	}
+	if err := p.joinBatch(q, name); err != nil {
+		return err
+	}
+	return p.leaveBatch(q, name, outcome)
 }
 
 func (p *plan) directRetry(q *queueState, o *op, h history) error {

@@ -30,6 +30,7 @@ type Engine interface {
 	Seen(ctx context.Context, queue, key string) (bool, error)
 	DeadLetters(ctx context.Context, queue string, after uint64, limit int) ([]DeadLetter, error)
 	Deferrals(ctx context.Context, queue, after string, limit int) ([]Deferral, error)
+	Batches(ctx context.Context, queue, from string, limit int) ([]Batch, error)
 
 	// Queues.
 	Stats() []QueueStats

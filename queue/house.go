@@ -129,6 +129,9 @@ func (p *plan) housekeepQueue(q *queueState) (more bool, err error) {
 		}
 		more = more || again
 	}
+	if err := p.endBatches(); err != nil {
+		return false, err
+	}
 	p.touchTimer(q)
 	if !p.roomy() {
 		return true, nil

@@ -58,6 +58,11 @@ type Item struct {
 	// but no limits.
 	Group string
 
+	// Batch names the batch that the item joins, up to MaxGroup bytes; see
+	// [Tx.CloseBatch]. The children of an item join its batch if they are
+	// enqueued with its name. An item that becomes a barrier joins none.
+	Batch string
+
 	// Priority orders items of one epoch: a higher one is delivered first.
 	// It lies between -MaxPriority and MaxPriority.
 	Priority int

@@ -34,7 +34,7 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 	}
 	p.s.nextID++
 	p.result.Enqueued++
-	ref := ref{id: at.id, keyed: it.Key != "", live: it.Key != "" && it.Mode != Once, value: o.value}
+	ref := ref{id: at.id, keyed: it.Key != "", live: it.Key != "" && it.Mode != Once, batched: it.Batch != "", value: o.value}
 	if !it.Expires.IsZero() {
 		ref.expires = it.Expires.UnixMilli()
 	}
@@ -71,6 +71,11 @@ func (p *plan) insert(q *queueState, at loc, r ref) error {
 	}
 	if r.expires != 0 {
 		p.putExpiry(q, at, r.expires)
+	}
+	if r.batched {
+		if err := p.joinBatch(q, r.batch()); err != nil {
+			return err
+		}
 	}
 	var delayed int64
 	if at.due != 0 {
@@ -298,6 +303,11 @@ func (p *plan) leave(q *queueState, at loc, r ref, outcome func(*Totals) *int64)
 	}
 	if r.live {
 		if err := p.unmark(q, r); err != nil {
+			return err
+		}
+	}
+	if r.batched {
+		if err := p.leaveBatch(q, r.batch(), outcome); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,8 @@ const (
 	kindDeferral = 'g' // g queue group                         deferral
 	kindReason   = 'r' // r queue id                            deferReason
 
+	kindBatch = 'a' // a queue batch 0 form                   batchState, or completion
+
 	kindDoom    = 'w' // w 0 table, or w 1 queue                nothing
 	kindOutcome = 'o' // o slot                                 outcomeRecord
 )

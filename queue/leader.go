@@ -65,6 +65,7 @@ type leader struct {
 	recent      recent[markID, markState]
 	settled     recent[uint64, uint64] // items of blocks, by the block's id
 	outcomes    outcomes
+	batches     recent[batchID, batchState]
 	counters    counterCache
 	freeChecked time.Time
 	freeBytes   int64
@@ -98,7 +99,7 @@ func New(ctx context.Context, db driver.Store, options *Options) (*Store, error)
 	if limit := s.limits.Bytes / 2; s.opts.MaxItem > limit {
 		s.opts.MaxItem = limit
 	}
-	s.recent.max, s.settled.max = recentMarksMax, settledBlocksMax
+	s.recent.max, s.settled.max, s.batches.max = recentMarksMax, settledBlocksMax, recentBatchesMax
 	s.plan, s.spare = newPlan(s, 0), newPlan(s, 1)
 	if err := s.recover(ctx); err != nil {
 		return nil, fmt.Errorf("recover store: %w", err)

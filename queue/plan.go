@@ -46,6 +46,10 @@ type plan struct {
 	swept       []*doom                  // what has been
 	records     recordIndex              // of writes
 	outcomes    map[uint32][]byte        // records of transactions with an id, by slot
+	batches     map[batchID]bool         // whose counts have changed
+	completions map[batchID][]byte       // of those closed in this plan
+	ending      []batchID                // that nothing is unsettled of, perhaps
+	endingSize  Size                     // of their completions
 	events      []Event
 	noted       noteTicket // the last note of what it gives back
 	result      *Result    // of the transaction being planned
@@ -152,7 +156,8 @@ func (p *plan) reset() {
 	p.settlings.reset()
 	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
 	p.gone, p.buried, p.movedBlocks = emptied(p.gone), emptied(p.buried), emptied(p.movedBlocks)
-	p.outcomes = emptied(p.outcomes)
+	p.outcomes, p.batches, p.completions = emptied(p.outcomes), emptied(p.batches), emptied(p.completions)
+	p.ending, p.endingSize = p.ending[:0], Size{}
 }
 
 // emptied returns an empty map: the given one, unless it has grown so large that
@@ -169,7 +174,7 @@ func emptied[K comparable, V any](m map[K]V) map[K]V {
 // record of the batch's number.
 func (p *plan) used() Size {
 	n := len(p.writes)
-	return Size{n, p.size + n*p.s.limits.Overhead}.plus(p.owed)
+	return Size{n, p.size + n*p.s.limits.Overhead}.plus(p.owed).plus(p.endingSize)
 }
 
 // owe notes that finish will write a record.
@@ -191,7 +196,7 @@ func (p *plan) durable() bool {
 			return true
 		}
 	}
-	return len(p.writes) > 0 || len(p.s.counters.dirty) > 0
+	return len(p.writes)+len(p.batches) > 0 || len(p.s.counters.dirty) > 0
 }
 
 func (p *plan) nowMS() int64 { return p.now.UnixMilli() }
@@ -340,6 +345,8 @@ func (p *plan) apply(o *op, r *request) error {
 		return p.addCounter(o)
 	case opSetGroup, opDelayGroup:
 		return p.setGroup(p.queue(o.name), o)
+	case opCloseBatch:
+		return p.closeBatch(p.queue(o.name), o)
 	case opConfigure:
 		q := p.queue(o.name)
 		p.putQueue(q, *o.config, p.paused(q))
@@ -509,6 +516,7 @@ func (p *plan) finish() {
 	p.show()
 	p.writePacks()
 	p.writeSettlings()
+	p.writeBatches()
 	p.s.counters.flush(p)
 	for _, q := range p.queues {
 		if !p.part(q).changed {

@@ -59,7 +59,7 @@ func (s *leader) recover(ctx context.Context) error {
 		}
 	}
 	s.clock.begin(s.opts.WallClock, last)
-	s.recent.since, s.settled.since = s.sequence.Load(), s.sequence.Load()
+	s.recent.since, s.settled.since, s.batches.since = s.sequence.Load(), s.sequence.Load(), s.sequence.Load()
 	if err := s.recoverOutcomes(ctx); err != nil {
 		return err
 	}
@@ -201,6 +201,10 @@ func (s *leader) recoverSchedule(q *queueState) error {
 	if q.groupRecords, err = any(groups, prefixEnd(groups)); err != nil {
 		return err
 	}
+	batches := appendQueue(nil, kindBatch, q.id)
+	if q.batches, err = any(batches, prefixEnd(batches)); err != nil {
+		return err
+	}
 	if q.sweep, err = any(appendQueue(nil, kindLane, q.id), appendEpoch(nil, kindLane, q.id, q.counts.open)); err != nil {
 		return err
 	}
@@ -267,6 +271,9 @@ func (s *leader) recoverNotes(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+		}
+		if err := p.endBatches(); err != nil {
+			return err
 		}
 		if err := s.writeNow(p); err != nil {
 			return err

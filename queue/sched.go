@@ -31,6 +31,7 @@ type queueState struct {
 	sweep     bool                      // an earlier epoch may have lane records
 	swept     [len(sweptKinds)][]byte   // of which none are below these keys
 	deferring deferring
+	batches   bool // there may be some
 
 	mu           sync.Mutex
 	config       *Config

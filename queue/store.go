@@ -47,6 +47,12 @@ func (s *Store) Outcome(ctx context.Context, id string) (Result, error) {
 	return s.engine.Outcome(ctx, id)
 }
 
+// Batches returns up to limit batches of a queue that are not complete, in order of
+// their names, from the one with the name from on.
+func (s *Store) Batches(ctx context.Context, queue, from string, limit int) ([]Batch, error) {
+	return s.engine.Batches(ctx, queue, from, limit)
+}
+
 // Get returns a record of a table. It returns an error that wraps ErrNotFound
 // if there is none. The caller owns the slice.
 func (s *Store) Get(ctx context.Context, table, key string) ([]byte, error) {

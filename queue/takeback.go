@@ -84,6 +84,7 @@ func (s *leader) takeBack(plans []*plan) error {
 	published := s.sequence.Load()
 	s.recent.forget(published)
 	s.settled.forget(published)
+	s.batches.forget(published)
 	s.counters = counterCache{}
 	if err := s.recoverOutcomes(context.Background()); err != nil {
 		return err

@@ -81,6 +81,7 @@ const (
 	opDirectAck
 	opDirectRetry
 	opDirectBury
+	opCloseBatch
 )
 
 // op is one change. Which fields it uses depends on its kind.
@@ -92,7 +93,8 @@ type op struct {
 	delay    time.Duration // opRetry, opSnooze
 	until    time.Time     // opDefer, opDeferGroup
 	name     string        // queue or table
-	key      string        // table key, group, identity or durable name
+	key      string        // table key, group, batch, identity or durable name
+	to       string        // opCloseBatch: a queue
 	id       uint64        // item or dead letter
 	at       *loc          // opRemove, opRejoin
 	item     *Item         // opEnqueue
@@ -194,7 +196,7 @@ func (tx *Tx) RejoinGroup(queue, group string) {
 // is not deferred is left alone.
 func (tx *Tx) Rejoin(items ...Waiting) {
 	for _, w := range items {
-		tx.ops = append(tx.ops, op{kind: opRejoin, name: w.Queue, at: &w.at, id: w.ID, item: &w.Item})
+		tx.ops = append(tx.ops, op{kind: opRejoin, name: w.Queue, key: w.batch, at: &w.at, id: w.ID, item: &w.Item})
 	}
 }
 
@@ -281,7 +283,7 @@ func (tx *Tx) Resume(queue string) {
 // worked on, or gone, is left alone.
 func (tx *Tx) Remove(items ...Waiting) {
 	for _, w := range items {
-		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, at: &w.at, id: w.ID})
+		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, key: w.batch, at: &w.at, id: w.ID})
 	}
 }
 
@@ -363,6 +365,9 @@ func validItem(it *Item, maxItem int) error {
 	if err := validGroup(it.Group); err != nil {
 		return err
 	}
+	if err := validBatch(it.Batch); err != nil {
+		return err
+	}
 	headers := 0
 	for name, value := range it.Headers {
 		headers += len(name) + len(value)
@@ -442,6 +447,8 @@ func (o *op) validate(s *leader) error {
 			return invalidf("group name is empty")
 		}
 		return validGroup(o.key)
+	case opCloseBatch:
+		return o.validateBatch(s)
 	case opConfigure:
 		return o.config.validate()
 	case opForget:
@@ -465,7 +472,7 @@ func (tx *Tx) settles() bool {
 // grows reports whether the op stores something new.
 func (o *op) grows() bool {
 	switch o.kind {
-	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opDeferGroup, opDirectRetry:
+	case opEnqueue, opBarrier, opPut, opAdd, opConfigure, opSetGroup, opDelayGroup, opDeferGroup, opDirectRetry, opCloseBatch:
 		return true
 	}
 	return false

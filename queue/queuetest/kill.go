@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -169,6 +170,11 @@ func victim(open func(dir string) (*queue.Store, error), dir string) error {
 		})
 	}
 	workers.Go(func() {
+		if err := batchKill(ctx, s, nil); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	})
+	workers.Go(func() {
 		if err := repeatKill(ctx, s); err != nil && ctx.Err() == nil {
 			cancel(err)
 		}
@@ -225,13 +231,55 @@ func plantKill(ctx context.Context, s *queue.Store) error {
 func plantGeneration(tx *queue.Tx, g int) {
 	for i := range killItems {
 		name := fmt.Sprint(g, ".", i)
-		it := queue.Item{Key: name, Body: []byte(name), Group: fmt.Sprint(i % 5)}
+		it := queue.Item{Key: name, Body: []byte(name), Group: fmt.Sprint(i % 5), Batch: killBatch(name)}
 		if i%10 == 3 {
 			it.Delay = 5 * time.Millisecond
 		}
 		tx.Enqueue("k0", it, it)
 	}
 	tx.Barrier("k0", []byte(strconv.Itoa(g)))
+	for i := range killItems / 10 {
+		tx.CloseBatch("k0", killBatch(fmt.Sprint(g, ".", 10*i)), "ended", queue.Item{})
+	}
+}
+
+// killBatch is the batch of an item: ten are in one.
+func killBatch(name string) string {
+	g, i, _ := strings.Cut(name, ".")
+	n, _ := strconv.Atoi(i)
+	return fmt.Sprint("batch ", g, ".", n/10)
+}
+
+// batchKill records the batches that have ended, and closes those of their children,
+// until ctx ends, or expected says that no more are to come.
+func batchKill(ctx context.Context, s *queue.Store, expected func() bool) error {
+	c, err := s.Subscribe(ctx, "ended", nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for expected == nil || expected() {
+		ds, err := c.Receive(ctx, 1)
+		if err != nil {
+			return err
+		}
+		b, q, ok := queue.Complete(&ds[0].Item)
+		if !ok {
+			return fmt.Errorf("%+v is no completion", ds[0].Item)
+		}
+		var tx queue.Tx
+		tx.Ack(ds[0])
+		tx.Add("batches", q+"/"+b.Name, 1)
+		t := b.Totals
+		tx.Put("batch totals", q+"/"+b.Name, fmt.Appendf(nil, "%d %d %d", t.Enqueued, t.Acked, t.Buried))
+		if i := slices.Index(killQueues, q) + 1; i < len(killQueues) {
+			tx.CloseBatch(killQueues[i], b.Name, "ended", queue.Item{})
+		}
+		if err := s.Commit(ctx, &tx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // killWorker works until ctx ends, or the last barrier has come.
@@ -271,7 +319,7 @@ func killWorker(ctx context.Context, s *queue.Store, q string, opts *queue.Subsc
 			tx.Put(q, name, fmt.Append(nil, d.Epoch))
 			tx.Add("acks", q+"/"+name, 1)
 			if stage+1 < len(killQueues) {
-				tx.Enqueue(killQueues[stage+1], queue.Item{Key: name, Body: d.Item.Body, Group: d.Item.Group})
+				tx.Enqueue(killQueues[stage+1], queue.Item{Key: name, Body: d.Item.Body, Group: d.Item.Group, Batch: d.Item.Batch})
 			}
 			tx.Ack(d)
 		}
@@ -334,6 +382,34 @@ func (p *killer) inspect(done bool) {
 	}
 }
 
+// auditBatches checks that each batch has ended once, with what became of its items.
+func (p *killer) auditBatches(s *queue.Store, outcome func(batch string) string) {
+	p.Helper()
+	const all = killGenerations * killItems / 10
+	ended := func() []queue.Record {
+		records, err := s.Scan(p.Context(), "batches", "", "", 1000)
+		if err != nil {
+			p.Fatal(err)
+		}
+		return records
+	}
+	want := all * len(killQueues)
+	if err := batchKill(p.Context(), s, func() bool { return len(ended()) < want }); err != nil {
+		p.Fatal(err)
+	}
+	for _, r := range ended() {
+		totals, err := s.Get(p.Context(), "batch totals", r.Key)
+		if string(r.Value) != "1" || err != nil || string(totals) != outcome(r.Key) {
+			p.Errorf("%s has ended %s times with %s, %v, want %s", r.Key, r.Value, totals, err, outcome(r.Key))
+		}
+	}
+	for _, q := range killQueues {
+		if left, err := s.Batches(p.Context(), q, "", 1000); err != nil || len(left) > 0 {
+			p.Errorf("batches of %s are not complete: %+v, %v", q, left, err)
+		}
+	}
+}
+
 // auditSteps checks that each transaction of repeatKill has happened once.
 func (p *killer) auditSteps(s *queue.Store) {
 	p.Helper()
@@ -362,6 +438,10 @@ func (p *killer) audit(s *queue.Store) {
 	p.Helper()
 	ctx := p.Context()
 	type outcome struct{ enqueued, acked, buried int }
+	batches := make(map[string]outcome)
+	defer func() {
+		p.auditBatches(s, func(b string) string { o := batches[b]; return fmt.Sprint(o.enqueued, o.acked, o.buried) })
+	}()
 	for stage, q := range killQueues {
 		dead := make(map[string]queue.DeadLetter)
 		letters, err := s.DeadLetters(ctx, q, 0, 1000)
@@ -394,15 +474,19 @@ func (p *killer) audit(s *queue.Store) {
 				case recorded && stage == 1 && poisonous(name):
 					p.Errorf("%s kills whoever works on it, and was acknowledged", name)
 				}
-				if reached {
-					want.enqueued++
+				batch := batches[q+"/"+killBatch(name)]
+				for _, n := range []*outcome{&want, &batch} {
+					if reached {
+						n.enqueued++
+					}
+					if recorded {
+						n.acked++
+					}
+					if isDead {
+						n.buried++
+					}
 				}
-				if recorded {
-					want.acked++
-				}
-				if isDead {
-					want.buried++
-				}
+				batches[q+"/"+killBatch(name)] = batch
 			}
 			record := fmt.Sprintf("%d %d %d", want.enqueued, want.acked, want.buried)
 			if v, err := s.Get(ctx, "generations", fmt.Sprintf("%s/%d", q, g)); err != nil || string(v) != record {

@@ -64,6 +64,7 @@ func modelSequence(t *testing.T, h Harness, seed uint64) {
 			q := newRefQueue(name)
 			q.cfg = queue.Config{MaxAttempts: 3, Backoff: queue.Backoff{Min: time.Second, Max: 4 * time.Second, Jitter: -1}}
 			m.configure(name, q.cfg)
+			q.ended = m.endBatches
 			m.queues = append(m.queues, q)
 		}
 		for range 20 + rnd.IntN(60) {
@@ -102,7 +103,8 @@ type model struct {
 	done     []refTx // transactions with an id
 	lost     []*queue.Delivery
 	history  []string
-	serial   int
+	serial   int // names items
+	orders   int // gives them their order
 	names    int
 }
 
@@ -304,6 +306,7 @@ func (m *model) restart(crash bool) {
 		victims = append(victims, q.restart(crash, time.Now())...)
 	}
 	refDeath(victims, time.Now())
+	m.endBatches(time.Now())
 	m.lost = nil
 }
 
@@ -344,7 +347,7 @@ func (m *model) compareQueue(q *refQueue) {
 		if !due.IsZero() {
 			at = due.Format("05.000")
 		}
-		return fmt.Sprintf("%s:e%d:%v:%d:%d:%s:%s:%d:%s", body, epoch, state, attempts, deaths, it.Key, it.Group, it.Priority, at)
+		return fmt.Sprintf("%s:e%d:%v:%d:%d:%s:%s:%s:%d:%s", body, epoch, state, attempts, deaths, it.Key, it.Batch, it.Group, it.Priority, at)
 	}
 	var got, want []string
 	for _, w := range page {
@@ -407,6 +410,7 @@ func (m *model) compareQueue(q *refQueue) {
 	slices.Sort(got)
 	slices.Sort(want)
 	m.same("dead letters of "+q.name, got, want)
+	m.compareBatches(q)
 	list, err := m.s.Barriers(m.ctx, q.name)
 	m.must(err)
 	if len(list) != len(q.barriers) {

@@ -32,6 +32,7 @@ func (m *model) transactions() {
 				words, effects = append(words, word), append(effects, effect)
 			}
 		}
+		effects = append(effects, m.endBatches)
 		if m.rnd.IntN(2) == 0 {
 			txs[i].ID = fmt.Sprint("tx ", len(m.done))
 			m.done = append(m.done, refTx{&txs[i], nil})
@@ -131,6 +132,8 @@ func (m *model) change(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]bool)
 		return m.settlement(tx, q, used)
 	case n < 65:
 		return m.ackMany(tx, q, used)
+	case n < 69:
+		return m.closeBatch(tx, q)
 	case n < 73:
 		m.names++
 		body := fmt.Sprint("b", m.names)
@@ -185,9 +188,8 @@ func (m *model) key() string { return fmt.Sprint("key", m.rnd.IntN(4)) }
 
 func (m *model) enqueue(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
 	m.serial++
-	serial := m.serial
 	it := queue.Item{
-		Body: fmt.Append(nil, "i", serial), Group: pick(m.rnd, []string{"", "", "g1", "g2", "g3", "g4", "g5"}),
+		Body: fmt.Append(nil, "i", m.serial), Group: pick(m.rnd, []string{"", "", "g1", "g2", "g3", "g4", "g5"}),
 		Priority: pick(m.rnd, []int{0, 0, 0, 5, -5}), Delay: pick(m.rnd, []time.Duration{0, 0, 0, time.Second, 5 * time.Second}),
 	}
 	if m.rnd.IntN(2) == 0 {
@@ -199,12 +201,15 @@ func (m *model) enqueue(tx *queue.Tx, q *refQueue) (string, func(time.Time)) {
 	if m.rnd.IntN(3) == 0 {
 		it.Headers = map[string]string{"h": fmt.Sprint(m.rnd.IntN(2))}
 	}
+	if m.rnd.IntN(3) == 0 {
+		it.Batch = m.batchName()
+	}
 	tx.Enqueue(q.name, it)
-	word := fmt.Sprintf("enqueue %s %s key=%s mode=%d group=%s prio=%d delay=%v headers=%v", q.name, it.Body, it.Key, it.Mode, it.Group, it.Priority, it.Delay, it.Headers)
+	word := fmt.Sprintf("enqueue %s %s batch=%s key=%s mode=%d group=%s prio=%d delay=%v headers=%v", q.name, it.Body, it.Batch, it.Key, it.Mode, it.Group, it.Priority, it.Delay, it.Headers)
 	if !it.Expires.IsZero() {
 		word += fmt.Sprint(" expires=", it.Expires.Format("05.000"))
 	}
-	return word, func(now time.Time) { q.enqueue(it, serial, now) }
+	return word, func(now time.Time) { q.enqueue(it, m.order(), now) }
 }
 
 // enqueueMany enqueues more items of one lane than a stored block may hold, or a
@@ -223,8 +228,8 @@ func (m *model) enqueueMany(tx *queue.Tx, q *refQueue) (string, func(time.Time))
 	m.serial += n
 	tx.Enqueue(q.name, items...)
 	return fmt.Sprintf("enqueue %s %d items from i%d on, group=%s prio=%d, one of %d expires", q.name, n, first, group, prio, apart), func(now time.Time) {
-		for i, it := range items {
-			q.enqueue(it, first+i, now)
+		for _, it := range items {
+			q.enqueue(it, m.order(), now)
 		}
 	}
 }
@@ -331,6 +336,9 @@ func (m *model) passBy(q *refQueue) {
 	}
 	m.serial++
 	it := queue.Item{Body: []byte(fmt.Sprint("i", m.serial)), Priority: pick(m.rnd, []int{-5, 0, 5})}
+	if m.rnd.IntN(2) == 0 {
+		it.Batch = m.batchName()
+	}
 	d.Item = it
 	var tx queue.Tx
 	outcome := pick(m.rnd, []string{"ack", "ack", "retry", "release", "bury"})
@@ -347,7 +355,7 @@ func (m *model) passBy(q *refQueue) {
 	}
 	m.must(m.s.Commit(m.ctx, &tx))
 	now := time.Now()
-	q.enqueue(it, m.serial, now)
+	q.enqueue(it, m.order(), now)
 	ref := q.items[string(it.Body)]
 	switch last := q.maxAttempts() == 1; {
 	case outcome == "ack":
@@ -357,6 +365,7 @@ func (m *model) passBy(q *refQueue) {
 	case outcome == "retry":
 		q.again(ref, q.backoff(1), now)
 	}
+	m.endBatches(now)
 }
 
 // deadID returns the id of a dead letter, or 0.
@@ -472,8 +481,6 @@ func (m *model) deadChange(tx *queue.Tx, q *refQueue) (string, func(time.Time)) 
 		tx.DropDead(q.name, l.ID)
 		return "drop dead " + body, func(time.Time) { delete(q.dead, body) }
 	}
-	m.serial++
-	serial := m.serial
 	tx.RetryDead(q.name, l.ID)
 	return "retry dead " + body, func(now time.Time) {
 		old := q.dead[body]
@@ -486,11 +493,11 @@ func (m *model) deadChange(tx *queue.Tx, q *refQueue) (string, func(time.Time)) 
 		}
 		delete(q.dead, body)
 		it := old.Item
-		it.Expires, it.Delay = time.Time{}, 0
+		it.Expires, it.Delay, it.Batch = time.Time{}, 0, ""
 		if it.Key != "" {
 			q.marks[it.Key] = refMark{ever: q.marks[it.Key].ever || it.Mode == queue.Once, body: body}
 		}
-		q.items[body] = &refItem{Item: it, serial: serial, epoch: q.entry(it.Group)}
+		q.items[body] = &refItem{Item: it, serial: m.order(), epoch: q.entry(it.Group)}
 		q.totals.Enqueued++
 	}
 }

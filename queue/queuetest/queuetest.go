@@ -376,6 +376,7 @@ func Run(t *testing.T, h Harness) {
 	}{
 		{"Transaction", transactionPromises},
 		{"Require", requirePromises},
+		{"Batch", batchPromises},
 		{"Outcome", outcomePromises},
 		{"Identity", identityPromises},
 		{"Order", orderPromises},

@@ -69,6 +69,8 @@ type refQueue struct {
 	totals     queue.Totals
 	acked      bool                 // a barrier, in this step
 	deferrals  map[string]time.Time // until when a group is deferred, zero for no time
+	batches    map[string]*refBatch
+	ended      func(now time.Time) // looks at the batches of all queues
 }
 
 // away is the epoch of deferred items, and never the time of those that have none.
@@ -80,7 +82,7 @@ func newRefQueue(name string) *refQueue {
 	return &refQueue{
 		name: name, items: make(map[string]*refItem), dead: make(map[string]*refItem), deadIDs: make(map[string]uint64),
 		marks: make(map[string]refMark), names: make(map[string]int), groups: make(map[string]*refGroup),
-		deferrals: make(map[string]time.Time),
+		deferrals: make(map[string]time.Time), batches: make(map[string]*refBatch),
 	}
 }
 
@@ -146,6 +148,11 @@ func (q *refQueue) enqueue(it queue.Item, serial int, now time.Time) {
 	}
 	q.items[body] = &refItem{Item: it, serial: serial, epoch: q.entry(it.Group), due: due}
 	q.totals.Enqueued++
+	if it.Batch != "" {
+		b := q.batch(it.Batch)
+		b.live++
+		b.totals.Enqueued++
+	}
 }
 
 // entry is the epoch of an item that is enqueued.
@@ -218,6 +225,9 @@ func (q *refQueue) leave(it *refItem, outcome *int64) {
 	body := string(it.Body)
 	delete(q.items, body)
 	*outcome++
+	if it.Batch != "" {
+		q.leaveBatch(it.Batch, outcome)
+	}
 	it.holder, it.d = nil, nil
 	if m := q.marks[it.Key]; it.Mode != queue.Once && it.Key != "" && m.body == body && !m.ever {
 		delete(q.marks, it.Key)
@@ -407,6 +417,7 @@ func (q *refQueue) settle(now time.Time) (lost []*queue.Delivery) {
 			it.due = time.Time{}
 		}
 	}
+	q.ended(now)
 	q.sendAway()
 	for group, until := range q.deferrals {
 		if !until.IsZero() && !until.After(now) {

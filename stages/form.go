@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/stages/internal/scan"
 )
 
 // maxFields bounds the fields of a form that go into its address.
@@ -49,7 +51,7 @@ func (d *Document) readForm(form *html.Node) {
 				fields = d.appendField(fields, n, attr(n, "value"))
 			}
 		case atom.Textarea:
-			fields = d.appendField(fields, n, nodeText(n, 1000, false))
+			fields = d.appendField(fields, n, scan.Text(n, 1000, false))
 		case atom.Select:
 			if value, ok := selected(n); ok {
 				fields = d.appendField(fields, n, value)
@@ -108,7 +110,7 @@ func selected(n *html.Node) (value string, ok bool) {
 		if !chosen && (ok || hasAttr(n, "multiple")) {
 			continue
 		}
-		value, ok = nodeText(o, 1000, false), true
+		value, ok = scan.Text(o, 1000, false), true
 		if hasAttr(o, "value") {
 			value = attr(o, "value")
 		}

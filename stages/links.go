@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
 	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/stages/internal/scan"
 )
 
 // A LinkKind says where on a page a link was found.
@@ -53,8 +53,8 @@ type Link struct {
 // the slice.
 func (d *Document) Links() []Link {
 	d.readLinks.Do(func() {
-		for _, n := range d.hrefs {
-			d.readLink(n)
+		for i := range d.hrefs {
+			d.readLink(&d.hrefs[i])
 		}
 		d.hrefs, d.targets = nil, nil
 	})
@@ -90,55 +90,43 @@ func (d *Document) Resolve(href string) (string, error) {
 	return u.String(), err
 }
 
-// mayLink reports whether an element may have a link, beside <link> and <meta>.
-func mayLink(n *html.Node) bool {
-	switch n.DataAtom {
-	case atom.A, atom.Area, atom.Iframe, atom.Frame, atom.Object, atom.Embed, atom.Form, atom.Isindex,
-		atom.Blockquote, atom.Q, atom.Ins, atom.Del:
-		return true
-	case atom.Img:
-		return attr(n, "longdesc") != ""
-	}
-	return false
-}
-
 // readLink adds the links of an element.
-func (d *Document) readLink(n *html.Node) {
-	rel := relations(n)
+func (d *Document) readLink(e *scan.Element) {
+	rel := relations(e)
 	l := Link{NoFollow: vouchesNot(rel)}
-	href := attr(n, "href")
-	switch n.DataAtom {
+	href := e.Get("href")
+	switch e.Atom {
 	case atom.A:
 		l.Kind = LinkAnchor
 	case atom.Area:
 		l.Kind = LinkArea
 	case atom.Iframe:
-		l.Kind, href = LinkFrame, attr(n, "src")
-		if inner := attr(n, "srcdoc"); inner != "" {
+		l.Kind, href = LinkFrame, e.Get("src")
+		if inner := e.Get("srcdoc"); inner != "" {
 			d.readInner(inner)
 			return // the standard ignores src beside it
 		}
 	case atom.Frame:
-		l.Kind, href = LinkFrame, attr(n, "src")
+		l.Kind, href = LinkFrame, e.Get("src")
 	case atom.Object:
-		l.Kind, href = LinkObject, attr(n, "data")
+		l.Kind, href = LinkObject, e.Get("data")
 	case atom.Embed:
-		l.Kind, href = LinkObject, attr(n, "src")
+		l.Kind, href = LinkObject, e.Get("src")
 	case atom.Blockquote, atom.Q, atom.Ins, atom.Del:
-		l.Kind, href = LinkCite, attr(n, "cite")
+		l.Kind, href = LinkCite, e.Get("cite")
 	case atom.Img:
-		l.Kind, href = LinkCite, attr(n, "longdesc")
+		l.Kind, href = LinkCite, e.Get("longdesc")
 	case atom.Form, atom.Isindex:
 		if d.opts.Forms {
-			d.readForm(n)
+			d.readForm(e.Node)
 		}
 		return
 	case atom.Meta:
-		l.Kind, href = LinkRefresh, refreshTarget(attr(n, "content"))
+		l.Kind, href = LinkRefresh, refreshTarget(e.Get("content"))
 	case atom.Link:
 		l.Kind, _ = linkRel(rel)
 	}
-	if l.Kind == LinkObject && !isPageType(attr(n, "type"), href) {
+	if l.Kind == LinkObject && !isPageType(e.Get("type"), href) {
 		return
 	}
 	if l.Kind == "" || href == "" {
@@ -146,14 +134,14 @@ func (d *Document) readLink(n *html.Node) {
 	}
 	switch l.Kind {
 	case LinkAnchor:
-		l.Text = nodeText(n, d.opts.MaxLinkText, true)
+		l.Text = e.Text
 	case LinkArea:
-		l.Text = clipText(attr(n, "alt"), d.opts.MaxLinkText)
+		l.Text = clipText(e.Get("alt"), d.opts.MaxLinkText)
 	}
 	if l.Text == "" {
-		l.Text = clipText(attr(n, "title"), d.opts.MaxLinkText)
+		l.Text = clipText(e.Get("title"), d.opts.MaxLinkText)
 	}
-	l.Lang, l.Type = clipText(attr(n, "hreflang"), 50), clipText(attr(n, "type"), 100)
+	l.Lang, l.Type = clipText(e.Get("hreflang"), 50), clipText(e.Get("type"), 100)
 	d.addLink(href, l)
 }
 
@@ -174,11 +162,8 @@ func (d *Document) readInner(page string) {
 	}
 	opts := d.opts
 	opts.XHTML = false
-	inner := &Document{URL: d.Base, opts: opts, encoding: d.encoding, inner: true}
-	inner.root = parseTree([]byte(page), d.opts.MaxNodes/10)
-	if inner.root == nil {
-		return
-	}
+	opts.MaxNodes /= 10
+	inner := &Document{URL: d.Base, body: []byte(page), opts: opts, encoding: d.encoding, inner: true}
 	inner.read()
 	for _, l := range inner.Links() {
 		if d.hasRoom(l.URL) {
@@ -230,7 +215,7 @@ func (d *Document) hasRoom(target string) bool {
 	return true
 }
 
-func relations(n *html.Node) []string { return strings.Fields(strings.ToLower(attr(n, "rel"))) }
+func relations(e *scan.Element) []string { return strings.Fields(strings.ToLower(e.Get("rel"))) }
 
 // linkRel returns the kind of a <link>, or "" for one that leads to no page, such
 // as a style sheet; and then whether it is a part of the page, to be loaded with

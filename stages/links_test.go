@@ -161,8 +161,8 @@ func TestAttributesCountAsNodes(t *testing.T) {
 	}
 	b.WriteString("><a href=/a>x</a>")
 	d := ParseDocument([]byte(b.String()), "http://e.example/", nil)
-	if !d.Flat || len(d.Links()) != 1 {
-		t.Errorf("flat %v, %d links", d.Flat, len(d.Links()))
+	if !d.Flat() || len(d.Links()) != 1 {
+		t.Errorf("flat %v, %d links", d.Flat(), len(d.Links()))
 	}
 	for n := d.Root(); n != nil; n = next(n, d.Root()) {
 		if len(n.Attr) > maxFlatAttributes {

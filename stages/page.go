@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/stages/internal/scan"
 )
 
 // Defaults of [DocumentOptions].
@@ -59,8 +60,10 @@ type DocumentOptions struct {
 	MaxLinkText int
 }
 
-// A Document is one parse of a page, from which links, metadata and text are
-// taken. A page is parsed once and its tree is never changed by this package.
+// A Document is one page, from which links, metadata and text are taken. What it
+// links to and says about itself is read when it is parsed, without a tree if that is
+// possible; the tree is made when it is first asked for, and never changed by this
+// package.
 //
 // A Document may be read by many goroutines.
 type Document struct {
@@ -69,23 +72,22 @@ type Document struct {
 	// Base is what hrefs are resolved against: URL, or the first <base href> of
 	// HTML.
 	Base string
-	// Flat says that the page was nested too deep or had too many elements for
-	// an honest tree, so that it was read as a flat sequence of blocks: links,
-	// metadata and text are there, the structure is not.
-	Flat bool
-	// Nodes is the size of the tree.
-	Nodes int
 	// Meta is what the page says about itself.
 	Meta Meta
 
-	root     *html.Node
+	body     []byte
 	opts     DocumentOptions
 	base     weburl.URL
 	encoding encoding.Encoding // nil for UTF-8
 
-	inner     bool         // within another page
-	readLinks sync.Once    // by the first who asks for them
-	hrefs     []*html.Node // elements that may be links
+	makeTree sync.Once // by the first who asks for it
+	root     *html.Node
+	flat     bool
+	nodes    int
+
+	inner     bool      // within another page
+	readLinks sync.Once // by the first who asks for them
+	hrefs     []scan.Element
 	links     []Link
 	lost      int
 	targets   map[string]bool // of links, once there are MaxLinks
@@ -143,23 +145,56 @@ func ParseDocument(body []byte, pageURL string, opts *DocumentOptions) *Document
 	if d.opts.XHTML {
 		body = closeEmpty(body)
 	}
-	d.root = parseTree(body, d.opts.MaxNodes)
-	if d.root == nil {
-		d.root, d.Flat = flatTree(body, d.opts.MaxNodes), true
-	}
+	d.body = body
 	d.read()
 	return d
 }
 
+// elements returns what Read of package scan does, or the tree where that gives up.
+// Of forms only the tree knows enough.
+func (d *Document) elements() []scan.Element {
+	if !d.opts.Forms {
+		if elements, ok := scan.Read(d.body, d.opts.MaxLinkText); ok {
+			return elements
+		}
+	}
+	return scan.FromTree(d.Root(), d.opts.MaxLinkText)
+}
+
 // Selection returns the tree for goquery. The caller must not change it.
 func (d *Document) Selection() *goquery.Document {
-	g := goquery.NewDocumentFromNode(d.root)
+	g := goquery.NewDocumentFromNode(d.Root())
 	g.Url, _ = url.Parse(d.URL)
 	return g
 }
 
 // Root returns the tree. The caller must not change it.
-func (d *Document) Root() *html.Node { return d.root }
+func (d *Document) Root() *html.Node {
+	d.makeTree.Do(func() {
+		d.root = parseTree(d.body, d.opts.MaxNodes)
+		if d.root == nil {
+			d.root, d.flat = flatTree(d.body, d.opts.MaxNodes), true
+		}
+		for n := d.root; n != nil; n = next(n, d.root) {
+			d.nodes++
+		}
+	})
+	return d.root
+}
+
+// Flat reports whether the page is nested too deep or has too many elements for an
+// honest tree, so that the tree is a flat sequence of blocks: links, metadata and
+// text are there, the structure is not.
+func (d *Document) Flat() bool {
+	d.Root()
+	return d.flat
+}
+
+// Nodes returns the size of the tree.
+func (d *Document) Nodes() int {
+	d.Root()
+	return d.nodes
+}
 
 // next returns the node after n in document order below root, or nil. It needs
 // no stack, so a deep tree costs no more than a wide one.
@@ -180,64 +215,54 @@ func nextAfter(n, root *html.Node) *html.Node {
 	return nil
 }
 
-// read walks the tree once for everything but links and text. What is in a
-// <template> is no part of the page.
+// read takes from the page everything but links and text.
 func (d *Document) read() {
 	d.setBase(d.URL)
-	var canonical []*html.Node
-	hasBase := false
-	for n := d.root; n != nil; n = next(n, d.root) {
-		d.Nodes++
-		if n.Type != html.ElementNode {
-			continue
-		}
-		for n.DataAtom == atom.Template && n.Namespace == "" {
-			if n = nextAfter(n, d.root); n == nil {
-				break
-			}
-			d.Nodes++
-		}
-		if n == nil {
-			break
-		}
-		switch n.DataAtom {
+	var canonical []string
+	hasBase, hasRoot := false, false
+	elements := d.elements()
+	kept := elements[:0] // those that may be links
+	for i := range elements {
+		e := &elements[i]
+		switch e.Atom {
 		case atom.Html:
-			if d.Meta.Lang == "" {
-				d.Meta.Lang = strings.TrimSpace(clip(attr(n, "lang"), 100))
+			if !hasRoot {
+				hasRoot = true
+				d.Meta.Lang = strings.TrimSpace(clip(e.Get("lang"), 100))
 			}
+			continue
 		case atom.Base:
-			if href := attr(n, "href"); href != "" && !hasBase && n.Namespace == "" {
+			if !hasBase {
 				hasBase = true
-				if u, err := d.Resolve(href); err == nil {
+				if u, err := d.Resolve(e.Get("href")); err == nil {
 					d.setBase(u)
 				}
 			}
+			continue
 		case atom.Title:
-			// The <title> of an inline SVG is not the page's.
-			if d.Meta.Title == "" && n.Namespace == "" {
-				d.Meta.Title = nodeText(n, 1000, false)
+			if d.Meta.Title == "" {
+				d.Meta.Title = e.Text
 			}
+			continue
 		case atom.Meta:
-			d.readMeta(n)
-			if strings.EqualFold(strings.TrimSpace(attr(n, "http-equiv")), "refresh") {
-				d.hrefs = append(d.hrefs, n)
+			d.readMeta(e)
+			if !strings.EqualFold(strings.TrimSpace(e.Get("http-equiv")), "refresh") {
+				continue
 			}
 		case atom.Script:
-			d.readJSONLD(n)
+			d.readJSONLD(e)
+			continue
 		case atom.Link:
-			if kind, _ := linkRel(relations(n)); kind == LinkCanonical {
-				canonical = append(canonical, n)
-			}
-			d.hrefs = append(d.hrefs, n)
-		default:
-			if mayLink(n) {
-				d.hrefs = append(d.hrefs, n)
+			if kind, _ := linkRel(relations(e)); kind == LinkCanonical {
+				canonical = append(canonical, e.Get("href"))
 			}
 		}
+		kept = append(kept, *e)
 	}
-	for _, n := range canonical { // the page's base may have come after it
+	d.hrefs = kept
+	for _, href := range canonical { // the page's base may have come after it
 		if d.Meta.Canonical == "" {
-			d.Meta.Canonical, _ = d.Resolve(attr(n, "href"))
+			d.Meta.Canonical, _ = d.Resolve(href)
 		}
 	}
 }
@@ -247,14 +272,14 @@ func (d *Document) setBase(u string) {
 	d.base, _ = weburl.Parse(u)
 }
 
-func (d *Document) readMeta(n *html.Node) {
-	content := strings.TrimSpace(attr(n, "content"))
+func (d *Document) readMeta(e *scan.Element) {
+	content := strings.TrimSpace(e.Get("content"))
 	if content == "" {
 		return
 	}
-	name := strings.ToLower(strings.TrimSpace(attr(n, "name")))
+	name := strings.ToLower(strings.TrimSpace(e.Get("name")))
 	if name == "" {
-		name = strings.ToLower(strings.TrimSpace(attr(n, "itemprop")))
+		name = strings.ToLower(strings.TrimSpace(e.Get("itemprop")))
 	}
 	m := &d.Meta
 	if name != "" {
@@ -266,10 +291,10 @@ func (d *Document) readMeta(n *html.Node) {
 			m.robots = append(m.robots, robotsMeta{name, clip(content, maxMetaValue)})
 		}
 	}
-	if p := strings.ToLower(strings.TrimSpace(attr(n, "property"))); p != "" {
+	if p := strings.ToLower(strings.TrimSpace(e.Get("property"))); p != "" {
 		m.OpenGraph = setFirst(m.OpenGraph, p, content)
 	}
-	if strings.EqualFold(attr(n, "http-equiv"), "content-language") && m.ContentLanguage == "" {
+	if strings.EqualFold(e.Get("http-equiv"), "content-language") && m.ContentLanguage == "" {
 		m.ContentLanguage = clip(content, 100)
 	}
 }
@@ -284,11 +309,11 @@ func setFirst(m map[string]string, k, v string) map[string]string {
 	return m
 }
 
-func (d *Document) readJSONLD(n *html.Node) {
-	if MediaType(attr(n, "type")) != "application/ld+json" || n.FirstChild == nil || len(d.Meta.JSONLD) >= maxJSONLD {
+func (d *Document) readJSONLD(e *scan.Element) {
+	if MediaType(e.Get("type")) != "application/ld+json" || len(d.Meta.JSONLD) >= maxJSONLD {
 		return
 	}
-	s := strings.TrimSpace(n.FirstChild.Data)
+	s := strings.TrimSpace(e.Text)
 	s = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(s, "<!--"), "-->"))
 	s = strings.TrimSuffix(strings.TrimPrefix(s, "//<![CDATA["), "//]]>")
 	if len(s) > maxJSONLDSize {
@@ -308,39 +333,4 @@ func attr(n *html.Node, key string) string {
 		}
 	}
 	return ""
-}
-
-// nodeText returns the text below n with white space collapsed, at most limit
-// bytes of it; with alt, the alternative text of images as well.
-func nodeText(n *html.Node, limit int, alt bool) string {
-	var b strings.Builder
-	add := func(s string) {
-		for w := range strings.FieldsSeq(s) {
-			if b.Len() > limit {
-				return
-			}
-			if b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(w[:min(len(w), limit+4)])
-		}
-	}
-	steps := 0
-	for c := n; c != nil && b.Len() <= limit && steps < 5000; steps++ {
-		switch {
-		case c.Type == html.TextNode:
-			add(c.Data)
-		case c.Type == html.ElementNode && (c.DataAtom == atom.Script || c.DataAtom == atom.Style):
-			c = nextAfter(c, n)
-			continue
-		case alt && c.Type == html.ElementNode && c.DataAtom == atom.Img:
-			add(attr(c, "alt"))
-		}
-		c = next(c, n)
-	}
-	s := b.String()
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "")
-	}
-	return s
 }

@@ -16,7 +16,8 @@ const LinkRequisite LinkKind = "requisite"
 // that show it otherwise. Links in style sheets of their own are [CSSLinks].
 func (d *Document) Requisites() []Link {
 	r := requisites{d: d, seen: make(map[string]bool)}
-	for n := d.root; n != nil; n = next(n, d.root) {
+	root := d.Root()
+	for n := root; n != nil; n = next(n, root) {
 		switch n.Type {
 		case html.ElementNode:
 			r.element(n)
@@ -75,7 +76,7 @@ func (r *requisites) element(n *html.Node) {
 	}
 	switch {
 	case n.DataAtom == atom.Link:
-		if _, part := linkRel(relations(n)); part {
+		if _, part := linkRel(strings.Fields(strings.ToLower(attr(n, "rel")))); part {
 			r.add(attr(n, "href"))
 		}
 	case n.Data == "import" && n.Namespace == "":

@@ -123,7 +123,7 @@ func TestHostilePages(t *testing.T) {
 				t.Errorf("no text: %s", got.Note)
 			}
 			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 300 || took.Seconds() > 2 {
-				t.Errorf("took %v and %d MB for %d nodes, flat %v", took, mb, d.Nodes, d.Flat)
+				t.Errorf("took %v and %d MB for %d nodes, flat %v", took, mb, d.Nodes(), d.Flat())
 			}
 		})
 	}

@@ -186,7 +186,7 @@ const maxBlocks = 20_000
 
 // Read reads a document. If ctx ends meanwhile, it returns its error.
 func Read(ctx context.Context, d *stages.Document) (*Page, error) {
-	r := reader{page: &Page{doc: d, Blocks: make([]Block, 0, d.Nodes/8+1), elements: make([]element, 0, d.Nodes/2+1)}, at: -1}
+	r := reader{page: &Page{doc: d, Blocks: make([]Block, 0, d.Nodes()/8+1), elements: make([]element, 0, d.Nodes()/2+1)}, at: -1}
 	r.page.url, _ = url.Parse(d.URL)
 	if err := r.walk(ctx, d.Root()); err != nil {
 		return nil, err

@@ -126,6 +126,9 @@ type utf8Census struct {
 
 func scanUTF8(b []byte) (c utf8Census) {
 	if utf8.Valid(b) { // nearly always, and fast
+		if utf8.RuneCount(b) == len(b) {
+			return c
+		}
 		for i := 0; i < len(b) && c.good < 4; i++ {
 			if b[i] >= utf8.RuneSelf && utf8.RuneStart(b[i]) {
 				c.good++
@@ -254,4 +257,9 @@ func isLatin(name string) bool {
 	return false
 }
 
-func validUTF8(b []byte) []byte { return bytes.ToValidUTF8(b, []byte("\ufffd")) }
+func validUTF8(b []byte) []byte {
+	if utf8.Valid(b) { // nearly always, and faster
+		return b
+	}
+	return bytes.ToValidUTF8(b, []byte("\ufffd"))
+}

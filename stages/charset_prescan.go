@@ -59,10 +59,14 @@ func prescan(body []byte) string {
 			b = s.b
 		case len(b) > 1 && isTagStart(b[1:]):
 			s := tagScanner{b: b[1:]}
+			isEnd := b[1] == '/'
 			name := s.name()
 			for s.attribute() {
 			}
 			b = s.b
+			if isEnd {
+				continue
+			}
 			if raw := strings.ToLower(name); raw == "script" || raw == "style" || raw == "textarea" || raw == "title" {
 				b = behindElement(b, raw)
 			}

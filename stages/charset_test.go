@@ -136,3 +136,11 @@ func FuzzToUTF8(f *testing.F) {
 		}
 	})
 }
+
+// A declaration behind an end tag is read: </title> begins nothing.
+func TestADeclarationBehindATitle(t *testing.T) {
+	page := []byte("<title>t</title><meta charset=koi8-r><p>\xf0\xf2\xe9\xf7\xe5\xf4</p>")
+	if got := prescan(page); got != "koi8-r" {
+		t.Errorf("declared is %q", got)
+	}
+}

@@ -160,3 +160,14 @@ func (v *Visit) links() []stages.Link {
 	}
 	return links
 }
+
+// headerCanonical returns the canonical address that the header names, or "".
+func (v *Visit) headerCanonical() string {
+	links, _ := stages.HeaderLinks(v.Header, v.URL)
+	for _, l := range links {
+		if l.Kind == stages.LinkCanonical {
+			return l.URL
+		}
+	}
+	return ""
+}

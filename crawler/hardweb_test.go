@@ -1,6 +1,9 @@
 package crawler_test
 
 import (
+	"io"
+	"log"
+	"os"
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
@@ -34,6 +37,8 @@ func TestTortureSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	log.SetOutput(io.Discard) // net/http complains of the cases
+	defer log.SetOutput(os.Stderr)
 	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +64,7 @@ func TestTortureSite(t *testing.T) {
 func outcomeOf(e *inspect.Explanation) (o hardweb.Outcome) {
 	switch {
 	case e.Page != nil:
-		o.Page, o.Title = true, e.Page.Title
+		o.Page, o.Title, o.Canonical = true, e.Page.Title, e.Page.Canonical
 	case e.Failure != nil:
 		o.Reason = e.Failure.Reason
 	case e.Skip != nil:

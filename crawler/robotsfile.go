@@ -190,10 +190,11 @@ func (f *RobotsFiles) fetch(ctx context.Context, origin string) robots.Fetch {
 		}
 		got.Status, got.Body = resp.Status, resp.Body
 		if e := stages.AsError(err); e != nil {
-			if resp.Status >= 400 {
+			if resp.Status >= 300 {
 				got.Err = nil // the status says it
 			}
-			if e.Permanent && resp.Status < 300 {
+			got.Cut = e.Reason == stages.ReasonTruncated
+			if (e.Permanent || got.Cut) && resp.Status < 300 {
 				got.Err = nil // what can be read of it is enough: a wrong label does not cost the host
 			}
 			if !e.RetryAfter.IsZero() {

@@ -444,6 +444,9 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
 		page.Soft404 = softMissing(d)
 	}
+	if page.Canonical == "" {
+		page.Canonical = visit.headerCanonical()
+	}
 	about, ignore := v.directives(visit), v.Options.Settings.IgnoreRobots
 	nofollow := about.NoFollow && !ignore
 	if err := v.follow(out, visit, decided, nofollow, page); err != nil {

@@ -261,8 +261,13 @@ func (d *Document) read() {
 	}
 	d.hrefs = kept
 	for _, href := range canonical { // the page's base may have come after it
-		if d.Meta.Canonical == "" {
-			d.Meta.Canonical, _ = d.Resolve(href)
+		switch to, err := d.Resolve(href); {
+		case err != nil || to == d.Meta.Canonical:
+		case d.Meta.Canonical != "": // two that differ name none
+			d.Meta.Canonical = ""
+			return
+		default:
+			d.Meta.Canonical = to
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -85,6 +86,18 @@ func newLogger(con *console, verbose bool) *slog.Logger {
 			return a
 		},
 	}))
+}
+
+// standardLog sends what goes to the standard log, as net/http's complaints about
+// servers do, to a logger, as information, until the returned function is called.
+func standardLog(logger *slog.Logger) (restore func()) {
+	writer, flags := log.Writer(), log.Flags()
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelInfo).Writer())
+	return func() {
+		log.SetFlags(flags)
+		log.SetOutput(writer)
+	}
 }
 
 // announceResume says where a crawl that goes on stands, and what changes.
@@ -179,6 +192,7 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 // run crawls, and returns how far it came.
 func (r *crawlRun) run(ctx context.Context) (inspect.Status, error) {
 	r.started = time.Now()
+	defer standardLog(r.options.Logger)()
 	store := r.live.store
 	if err := r.crawler.Begin(ctx); err != nil {
 		return inspect.Status{}, err

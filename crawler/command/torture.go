@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
@@ -17,7 +18,7 @@ func outcome(ctx context.Context, store *queue.Store, url string) (o hardweb.Out
 	switch {
 	case err != nil:
 	case e.Page != nil:
-		o.Page, o.Title = true, e.Page.Title
+		o.Page, o.Title, o.Canonical = true, e.Page.Title, e.Page.Canonical
 	case e.Failure != nil:
 		o.Reason = e.Failure.Reason
 	case e.Skip != nil:
@@ -49,6 +50,7 @@ func (a *app) torture(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer standardLog(slog.New(slog.DiscardHandler))() // net/http complains of the cases
 	if err := c.Run(ctx); err != nil {
 		return err
 	}

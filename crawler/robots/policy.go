@@ -64,6 +64,8 @@ type Fetch struct {
 	Status int
 	// Body is the body of a successful response, or its first MaxBody bytes.
 	Body []byte
+	// Cut says that the body ended before its announced length.
+	Cut bool
 	// RetryAfter is how long the server asked to wait, or 0.
 	RetryAfter time.Duration
 }
@@ -88,7 +90,8 @@ type Policy struct {
 // Decide turns the outcome of a fetch into the policy that follows from it
 // for the crawler whose product token is agent.
 //
-//	2xx                                parsed, for 24 hours
+//	2xx                                parsed, for 24 hours; one that is cut, when
+//	                                   that has happened three times
 //	3xx, after MaxRedirects            unavailable: all allowed, for 24 hours
 //	4xx but 429                        unavailable: all allowed, for 24 hours
 //	429, 5xx, network failure, others  unreachable: all disallowed, for
@@ -105,7 +108,7 @@ type Policy struct {
 func Decide(f Fetch, agent string, previous *Policy) *Policy {
 	p := &Policy{Fetched: f.Time, Expires: f.Time.Add(Lifetime), Status: f.Status}
 	switch {
-	case f.Err == nil && 200 <= f.Status && f.Status < 300:
+	case f.Err == nil && 200 <= f.Status && f.Status < 300 && (!f.Cut || previous != nil && previous.Failures >= 2):
 		p.Outcome = Parsed
 		p.Rules = Parse(f.Body, agent)
 	case f.Err == nil && 300 <= f.Status && f.Status < 500 && f.Status != 429:
@@ -119,7 +122,10 @@ func Decide(f Fetch, agent string, previous *Policy) *Policy {
 		p.Outcome = Unreachable
 		p.Rules = disallowAll(agent)
 		p.Failures = 1
-		if f.Err != nil {
+		switch {
+		case f.Cut:
+			p.Detail = "it ended before its announced length"
+		case f.Err != nil:
 			p.Detail = f.Err.Error()
 			p.Detail = p.Detail[:min(len(p.Detail), maxDetail)]
 		}

@@ -91,6 +91,21 @@ func TestDecideWaitsLongerEachTime(t *testing.T) {
 	}
 }
 
+// A file whose body ends before its announced length is believed when that has
+// happened three times: a wrong length does not cost the host.
+func TestDecideOnAFileThatIsCut(t *testing.T) {
+	f := Fetch{Time: time.Now(), Status: 200, Cut: true, Body: []byte("User-agent: *\nDisallow: /no\n")}
+	var p *Policy
+	for i, want := range []Outcome{Unreachable, Unreachable, Parsed} {
+		if p = Decide(f, "weir", p); p.Outcome != want {
+			t.Errorf("attempt %d: %v, want %v", i, p.Outcome, want)
+		}
+	}
+	if p.Decide("/no").Allowed || !p.Decide("/yes").Allowed {
+		t.Error("its rules do not hold")
+	}
+}
+
 func TestPolicyStored(t *testing.T) {
 	body := "User-agent: weir\nCrawl-delay: 2.5\nDisallow: /a\nAllow: /a/*/c$\nSitemap: https://example.com/s.xml\n"
 	p := Decide(Fetch{Time: noon, Status: 200, Body: []byte(body)}, "Weir", nil)

@@ -10,7 +10,7 @@ import (
 // text reads a text sitemap: absolute URLs, one a line. Other lines are
 // skipped; a file without any URL is no sitemap.
 func (p *parser) text(in *input) error {
-	r := bufio.NewReaderSize(in, 8<<10)
+	r := bufio.NewReaderSize(lineFeeds{in}, 8<<10)
 	for {
 		in.newToken()
 		line, err := r.ReadString('\n')
@@ -33,6 +33,20 @@ func (p *parser) text(in *input) error {
 			return err
 		}
 	}
+}
+
+// lineFeeds reads a text in which carriage returns, which may stand alone, are line
+// feeds.
+type lineFeeds struct{ r io.Reader }
+
+func (l lineFeeds) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	for i, c := range p[:n] {
+		if c == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 // hasHTTP reports whether s begins like an absolute http or https URL.

@@ -19,6 +19,10 @@ var kinds = map[string]Kind{
 	"feed":         Atom,
 }
 
+// warnings are the elements that the warnings of a broken program are made of, which
+// stand in front of what it writes.
+var warnings = map[string]bool{"b": true, "br": true, "p": true, "font": true, "i": true, "pre": true}
+
 // isEntry reports whether an element stands for an entry in the format. Sets
 // and indexes are often mixed up.
 func (k Kind) isEntry(name string) bool {
@@ -109,7 +113,11 @@ func (x *xmlParser) token(token xml.Token) error {
 func (x *xmlParser) start(name string, attrs []xml.Attr) error {
 	if x.root == "" {
 		kind, ok := kinds[name]
-		if !ok {
+		switch {
+		case ok:
+		case warnings[name]:
+			return nil
+		default:
 			return ErrNotSitemap
 		}
 		x.root, x.result.Kind = name, kind

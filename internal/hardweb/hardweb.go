@@ -26,7 +26,8 @@ type Case struct {
 	Seed string
 	// Wants is what should come of it, one path each: "/a" is a page, "/a =Title"
 	// one of that title, "/a !reason" a failure, "/a ~words" an address that is left
-	// out for a reason with these words, "/a -" one that is never met.
+	// out for a reason with these words, "/a -" one that is never met,
+	// "/a @/b" a page whose canonical address is that, "/a @" one that names none.
 	Wants []string
 
 	answers map[string]answer
@@ -141,6 +142,8 @@ type Outcome struct {
 	Title  string
 	Reason string // of a failure
 	Skip   string // why it was left out
+
+	Canonical string // of a page
 }
 
 // Check compares what a crawl has made of the i-th case with what is right, and
@@ -152,6 +155,9 @@ func (s *Site) Check(i int, outcome func(url string) (Outcome, error)) (string, 
 		o, err := outcome(s.URL(i, path))
 		if err != nil {
 			return "", err
+		}
+		if at, ok := strings.CutPrefix(what, "@"); ok && at != "" {
+			what = "@" + s.URL(i, at)
 		}
 		if text := o.differs(what); text != "" {
 			wrong = append(wrong, path+" "+text)
@@ -190,6 +196,10 @@ func (o Outcome) differs(want string) string {
 	case '~':
 		if o.Page || o.Reason != "" || !strings.Contains(o.Skip, want) || o.Skip == "" {
 			return is + ", want it left out: " + want
+		}
+	case '@':
+		if !o.Page || o.Canonical != want {
+			return fmt.Sprintf("%s, with the canonical address %q, want %q", is, o.Canonical, want)
 		}
 	case '-':
 		if o != (Outcome{}) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 	"github.com/seed-301537d8/weir/stages"
 )
@@ -65,5 +67,52 @@ func BenchmarkFunction(b *testing.B) {
 	slices.Sort(more)
 	slices.Sort(plain)
 	b.ReportMetric(plain[len(plain)/2]*1e6, "µs/visit")
+	b.ReportMetric(more[len(more)/2], "%more")
+}
+
+// BenchmarkCrawlWithFunction measures what such a function adds to a whole crawl, with
+// its store on Badger and its stage crawl alone, in processor time: crawls of 1,000
+// pages with and without take turns.
+func BenchmarkCrawlWithFunction(b *testing.B) {
+	const pages = 1000
+	text := strings.Repeat("Words of a page that stand between its links. ", 9)
+	site := fakeSite(func(r *http.Request) (int, string, string) {
+		n := 0
+		fmt.Sscanf(r.URL.Path, "/%d", &n)
+		var page strings.Builder
+		fmt.Fprintf(&page, "<title>Page %d</title>", n)
+		for i := range 30 {
+			fmt.Fprintf(&page, `<p>%s<a href="/%d">link %d</a></p>`, text, (n*7+i+1)%pages, i)
+		}
+		return http.StatusOK, "text/html", page.String()
+	})
+	crawl := func(functions ...crawler.Function) float64 {
+		store, err := badgerqueue.Open(b.TempDir(), &badgerqueue.Options{Queue: queue.Options{CommitDelay: 10 * time.Millisecond}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Seeds: crawler.Seeds("http://a.example/0"), Functions: functions, Transport: always(site),
+			Settings: crawler.Settings{Delay: -1, PerHost: 16, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		start := processorTime(b)
+		if err := c.Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		return (processorTime(b) - start).Seconds() / pages
+	}
+	nothing := crawler.Function{Visit: func(context.Context, *crawler.Visit, *crawler.Out) error { return nil }}
+	var more, plain []float64
+	for b.Loop() {
+		p, w := crawl(), crawl(nothing)
+		plain, more = append(plain, p), append(more, 100*(w-p)/p)
+	}
+	slices.Sort(more)
+	slices.Sort(plain)
+	b.ReportMetric(plain[len(plain)/2]*1e6, "µs/page")
 	b.ReportMetric(more[len(more)/2], "%more")
 }

@@ -195,3 +195,23 @@ func ExampleVisitor() {
 	// /boat "Boat"
 	// /oar "Sold out"
 }
+
+// The program that is written most often: items of one type, and "next".
+func ExampleScrape() {
+	type Quote struct{ Author, Text string }
+	page := func(v *crawler.Visit, out *crawler.Out) {
+		for _, q := range v.Find("div.quote").EachIter() {
+			out.Item("quotes", "", Quote{q.Find("small").Text(), q.Find("p").Text()})
+		}
+		out.Follow("li.next a")
+	}
+	options := crawler.Scrape[Quote]("quotes", page, "https://example.com/quotes") // for command.Main
+
+	// Its test needs neither network nor store.
+	v := crawler.NewVisit("https://example.com/quotes", []byte(`<div class=quote><p>To be.</p><small>W. S.</small></div>
+		<li class=next><a href="?page=2">Next</a>`))
+	out := crawler.NewOut(v)
+	page(v, out)
+	fmt.Println(out.Items("quotes"), out.Requests()[0].URL, options.Settings.Links)
+	// Output: [{W. S. To be.}] https://example.com/quotes?page=2 none
+}

@@ -10,6 +10,8 @@
 //		})
 //	}
 //
+// or, of one function, crawler.Scrape[Quote]("quotes", page, "https://example.com/").
+//
 // The program's crawl command takes the seeds and settings that the program gives
 // for its own, and flags change these. What was chosen by flags is stored with
 // the crawl and holds when it goes on; a setting that the program has changed

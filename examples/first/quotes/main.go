@@ -3,8 +3,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/command"
 )
@@ -12,16 +10,12 @@ import (
 type quote struct{ Author, Text string }
 
 func main() {
-	command.Main(&crawler.Options{
-		Seeds: crawler.Seeds("https://quotes.toscrape.com/tag/humor/"), Settings: crawler.Settings{Links: crawler.LinksNone},
-		Items: map[string]any{"quotes": quote{}}, Functions: []crawler.Function{{Visit: page}},
-	})
+	command.Main(crawler.Scrape[quote]("quotes", page, "https://quotes.toscrape.com/tag/humor/"))
 }
 
-func page(_ context.Context, v *crawler.Visit, out *crawler.Out) error {
+func page(v *crawler.Visit, out *crawler.Out) {
 	for _, q := range v.Find("div.quote").EachIter() {
 		out.Item("quotes", "", quote{q.Find("span > small").Text(), q.Find("span.text").Text()})
 	}
 	out.Follow("li.next a")
-	return nil
 }

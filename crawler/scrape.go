@@ -4,8 +4,9 @@ import "context"
 
 // Scrape returns the options of the program that is written most often: fn is called
 // with each page, from the seeds on, writes items of the type T under a name, and
-// follows what it wants to; other links are not followed. Whatever else the program
-// has to say may be set in what Scrape returns.
+// follows what it wants to; other links are not followed, and the stages extract and
+// tag do not run. Whatever else the program has to say may be set in what Scrape
+// returns.
 //
 //	func main() {
 //		command.Main(crawler.Scrape[Quote]("quotes", page, "https://example.com/"))
@@ -23,7 +24,7 @@ func Scrape[T any](name string, fn func(v *Visit, out *Out), seeds ...string) *O
 		}
 	}
 	return &Options{
-		Seeds: Seeds(seeds...), Settings: Settings{Links: LinksNone},
+		Seeds: Seeds(seeds...), Settings: Settings{Links: LinksNone, Stages: []Stage{{Name: StageCrawl}}},
 		Functions: []Function{f}, Items: map[string]any{name: item},
 	}
 }

@@ -206,7 +206,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"no crawl", []string{"status", "--dir", missing}, 1, "there is no crawl in"},
 		{"no crawl to explain", []string{"why", "--dir", missing, "a.example"}, 1, "there is no crawl in"},
 		{"kind of export", []string{"export", "--dir", missing, "images"}, 2, `invalid argument "images"`},
-		{"format", []string{"export", "--dir", missing, "--format", "xml", "pages"}, 2, "jsonl, csv, conllu"},
+		{"format", []string{"export", "--dir", missing, "--format", "xml", "pages"}, 2, "jsonl, csv, parquet"},
 		{"conllu links", []string{"export", "--dir", missing, "--format", "conllu", "links"}, 2, "only pages"},
 		{"dead", []string{"dead"}, 2, "list, retry or drop"},
 		{"dead ids", []string{"dead", "retry"}, 2, "--all"},

@@ -261,8 +261,14 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 		fmt.Fprintf(out, "%s gave up: see '%s dead%s list'.\n", plural(dead, "item"), name, flag)
 	}
 	next := []string{}
+	for _, it := range st.Items {
+		next = append(next, fmt.Sprintf("%s export%s items %s -o %s.jsonl", name, flag, it.Name, it.Name))
+	}
 	if st.Pages > 0 {
-		next = append(next, name+" export"+flag+" pages -o pages.jsonl", name+" export"+flag+" pages --format conllu -o pages.conllu")
+		next = append(next, name+" export"+flag+" pages -o pages.jsonl")
+	}
+	if st.Pages > 0 && r.options.Settings.Runs(crawler.StageTag) {
+		next = append(next, name+" export"+flag+" pages --format conllu -o pages.conllu")
 	}
 	if r.options.Settings.Runs(crawler.StageWARC) {
 		next = append(next, "ls "+filepath.Join(dir, archiveDir)+"   # what the servers answered", name+" export"+flag+" captures --format cdxj | LC_ALL=C sort > index.cdxj")

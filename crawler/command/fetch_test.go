@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,5 +78,21 @@ func TestFetchReadsAFile(t *testing.T) {
 	r := weirContext(t, t.Context(), page, "fetch", "-", "--select", "title")
 	if r.code != 0 || r.out != "Mühle\n" {
 		t.Errorf("of standard input: exit code %d, %q\n%s", r.code, r.out, r.err)
+	}
+}
+
+// A host that refuses says so, and does not go round in circles.
+func TestFetchOfAHostThatRefuses(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := weir(t, "fetch", "--allow-private", "http://"+addr+"/")
+	if r.code != 1 || !strings.Contains(r.out, "robots.txt cannot be fetched: refused") {
+		t.Errorf("exit code %d, want 1 and that robots.txt cannot be fetched:\n%s%s", r.code, r.out, r.err)
 	}
 }

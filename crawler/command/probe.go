@@ -172,6 +172,15 @@ func (p *prober) Skip(_ *pipeline.Out, s *crawler.Skip) error {
 	return nil
 }
 
+// whyNoRobots returns what becomes of a request for the robots.txt of an address.
+func (p *prober) whyNoRobots(ctx context.Context, url string) string {
+	_, err := p.options.NewFetcher().Fetch(ctx, stages.FetchRequest{URL: mustAddress(url).Origin() + "/robots.txt", Types: []string{"*/*"}})
+	if e := stages.AsError(err); e != nil {
+		return ": " + strings.TrimSuffix(string(e.Reason)+": "+e.Detail, ": ")
+	}
+	return ""
+}
+
 // maxHops bounds the visits of one probe: its redirects, and those that a
 // robots.txt puts off.
 const maxHops = 25
@@ -179,6 +188,7 @@ const maxHops = 25
 // fetch visits a page, and where it redirects to.
 func (p *prober) fetch(ctx context.Context, r crawler.Request) (*probe, error) {
 	found := &probe{URL: r.URL, Links: []probedLink{}}
+	robots := ""
 	for range maxHops {
 		p.page, p.failure, p.refused = nil, nil, nil
 		out := pipeline.NewOut()
@@ -194,8 +204,11 @@ func (p *prober) fetch(ctx context.Context, r crawler.Request) (*probe, error) {
 			return nil, err
 		}
 		switch {
-		case errors.Is(err, pipeline.ErrAgain):
+		case errors.Is(err, pipeline.ErrAgain) && robots != r.URL:
+			robots = r.URL
 			continue // robots.txt has been fetched; nobody waits for one page
+		case errors.Is(err, pipeline.ErrAgain): // and not this time either
+			p.failure = &crawler.Failure{URL: r.URL, Reason: "would be tried again", Detail: "robots.txt cannot be fetched" + p.whyNoRobots(ctx, r.URL)}
 		case err != nil:
 			p.failure = &crawler.Failure{URL: r.URL, Reason: "would be tried again", Detail: err.Error()}
 		}

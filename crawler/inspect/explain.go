@@ -327,14 +327,18 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	if err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
 		return err
 	}
+	b, err := store.Get(ctx, tables.Robots, u.Origin())
+	unknown := errors.Is(err, queue.ErrNotFound)
 	if h.Paused = group.Paused; group.NotBefore.After(until) {
-		until, reason = group.NotBefore, "robots.txt cannot be fetched"
+		until, reason = group.NotBefore, polite.ByMinDelay
+		if unknown {
+			reason = "robots.txt cannot be fetched"
+		}
 	}
 	if until.After(time.Now()) {
 		h.NotBefore, h.Reason = &until, reason
 	}
-	b, err := store.Get(ctx, tables.Robots, u.Origin())
-	if errors.Is(err, queue.ErrNotFound) {
+	if unknown {
 		return nil
 	}
 	if err != nil {

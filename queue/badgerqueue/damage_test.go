@@ -245,7 +245,7 @@ var mustNotice = map[string]bool{".sst": true, "HIGH": true, "WEIR": true}
 
 // mustBe are those whose absence must be noticed too. A log may be without
 // batches, or with none that the tables do not have.
-var mustBe = map[string]bool{".sst": true, "HIGH": true, "WEIR": true, "NOTES": true, "MANIFEST": true}
+var mustBe = map[string]bool{".sst": true, "HIGH": true, "WEIR": true, "NOTES": true, "MANIFEST": true, ".vlog": true}
 
 func kindOf(name string) string {
 	if ext := filepath.Ext(name); ext != "" {

@@ -60,6 +60,13 @@ func inspect(dir string, water uint64, complete bool, budget int64) (*inspection
 	if err := checkRegistry(dir); err != nil {
 		return nil, err
 	}
+	values, err := valueLogs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if complete && len(values) == 0 {
+		return nil, fmt.Errorf("%w: the log of values (*%s) is missing from %s: somebody has deleted files", driver.ErrCorrupt, valueLogSuffix, dir)
+	}
 	reached, err := in.inspectTables(dir, named, budget)
 	if err != nil {
 		return nil, err
@@ -71,15 +78,23 @@ func inspect(dir string, water uint64, complete bool, budget int64) (*inspection
 //
 // Badger refuses a log without a size, which is what a crash leaves between
 // making it and giving it one. The logs of values hold none (see large.go), and
-// go first of all, lest Badger looks at what is in them.
+// an empty one takes their place first of all, lest Badger looks at what is in them.
+// There is one at any moment, so that a folder without is known to have lost files.
 //
 // What lies in the logs of memtables may be known to the kernel alone, if the
 // process before this one has died. It is about to be visible, so it is made
 // durable.
 func (in *inspection) prepare(dir string) error {
-	values, err := filepath.Glob(filepath.Join(dir, "*"+valueLogSuffix))
+	values, err := valueLogs(dir)
 	if err != nil {
 		return err
+	}
+	if len(values) > 0 {
+		first := filepath.Join(dir, "000001"+valueLogSuffix)
+		if err := replaceFile(first, make([]byte, valueLogHeader)); err != nil {
+			return err
+		}
+		values = slices.DeleteFunc(values, func(path string) bool { return path == first })
 	}
 	for _, path := range append(values, in.empty...) {
 		if err := os.Remove(path); err != nil {
@@ -94,6 +109,11 @@ func (in *inspection) prepare(dir string) error {
 		}
 	}
 	return nil
+}
+
+// valueLogs returns the paths of Badger's logs of values.
+func valueLogs(dir string) ([]string, error) {
+	return filepath.Glob(filepath.Join(dir, "*"+valueLogSuffix))
 }
 
 // inspectTables checks the tables, all blocks of as many as the budget allows,

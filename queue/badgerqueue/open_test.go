@@ -191,3 +191,33 @@ func unwritable(tb testing.TB) string {
 	}
 	return dir
 }
+
+// There is a log of values at any moment, though nothing is in it: its loss tells of
+// deleted files. A crash in the midst of an Open does not look like one.
+func TestLossOfTheLogOfValuesIsNoticed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	for range 3 {
+		s, err := badgerqueue.Open(dir, small())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		logs, err := filepath.Glob(filepath.Join(dir, "badger", "*.vlog"))
+		if err != nil || len(logs) == 0 || len(logs) > 2 || filepath.Base(logs[0]) != "000001.vlog" {
+			t.Fatalf("logs of values are %q, %v; want the first, and one more at most", logs, err)
+		}
+		for _, path := range logs[1:] { // as a crash may leave it
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "badger", "000001.vlog")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := badgerqueue.Open(dir, small()); !errors.Is(err, queue.ErrCorrupt) || !strings.Contains(err.Error(), "*.vlog") {
+		t.Errorf("open returned %v, want ErrCorrupt with *.vlog", err)
+	}
+}

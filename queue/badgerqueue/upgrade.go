@@ -29,6 +29,7 @@ import (
 
 const (
 	valueLogSuffix = ".vlog"
+	valueLogHeader = 20 // bytes of an empty one: no key, and no use for a vector
 	// asideSuffix marks the copy that format 1 made of a log of values before
 	// Badger might cut it. One that is left is the log as it was.
 	asideSuffix = ".aside"

@@ -1,10 +1,12 @@
 package crawler_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -277,12 +279,14 @@ func TestFunctionFaultsCostTheirPages(t *testing.T) {
 		return nil
 	}
 	began := time.Time{}
+	var log bytes.Buffer
 	options := func() *crawler.Options {
 		release = make(chan struct{})
 		return &crawler.Options{
 			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
 			Functions: []crawler.Function{{Visit: fn, Timeout: 5 * time.Second}},
 			Settings:  crawler.Settings{MaxAttempts: 2},
+			Logger:    slog.New(slog.NewTextHandler(&log, nil)),
 			OnGeneration: func(_ context.Context, g pipeline.Generation, _ *queue.Tx) error {
 				began = g.Started
 				return nil
@@ -301,6 +305,9 @@ func TestFunctionFaultsCostTheirPages(t *testing.T) {
 			if err != nil || e.State != inspect.StateFailed {
 				t.Errorf("%s is %+v, %v, want failed", name, e, err)
 			}
+		}
+		if !strings.Contains(log.String(), "function_test.go:") {
+			t.Error("the log does not say where a function panicked")
 		}
 		if pages := records[crawler.Page](t, store, "pages"); len(pages) != 1 || len(failures) != len(faults) {
 			t.Errorf("%d pages and %d failures, want 1 and %d", len(pages), len(failures), len(faults))

@@ -521,7 +521,12 @@ func (v *Visitor) judged(ctx context.Context, out *pipeline.Out, r Request, stat
 				after = time.Until(notBefore)
 			}
 		}
-		v.Options.logger().Warn("function failed", "url", r.URL, "label", r.Label, "err", err)
+		said := []any{"url", r.URL, "label", r.Label, "err", err}
+		var p *panicError
+		if errors.As(err, &p) {
+			said = append(said, "stack", string(p.stack))
+		}
+		v.Options.logger().Warn("function failed", said...)
 	}
 	switch {
 	case final || v.spent(out):

@@ -7,13 +7,14 @@
 //
 // A [Function] is called with each page: it gets a [Visit] and an [Out], on which it
 // follows links, writes items, and judges the answer. Package command makes a program
-// with all of weir's commands of the same options.
+// with all of weir's commands of the same options; [Scrape] makes those of a program
+// that has one function. Package inspect looks at what is stored.
 //
 // The crawl stage, a [Visitor], fetches a page and commits, in one transaction, its
 // record, what its function has decided, the links to follow, what became of the
-// host's politeness, and the acknowledgement. Each later stage works on a [Doc], adds to it and hands it
-// on. So a crash at any instant loses nothing and repeats nothing that was
-// recorded; only what was being fetched is fetched again.
+// host's politeness, and the acknowledgement. Each later stage works on a [Doc], adds
+// to it and hands it on. So a crash at any instant loses nothing and repeats nothing
+// that was recorded; only what was being fetched is fetched again.
 //
 // A page's generation is its distance from the seeds in links and redirects.
 // When a generation has passed every stage, its record is stored; when one is

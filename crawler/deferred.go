@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
+	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -73,6 +75,7 @@ type rejoin struct {
 	store  *queue.Store
 	edge   *pipeline.Edge[Request]
 	polite polite.Options
+	tries  int // of a robots.txt
 	moved  atomic.Int64
 }
 
@@ -111,7 +114,13 @@ func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
 		if err != nil {
 			return err
 		}
-		if len(waiting) > 0 && st.Failures > 0 && !st.GivenUp(&j.polite) {
+		down := st.Failures > 0 && !st.GivenUp(&j.polite)
+		if !down {
+			if down, err = j.robotsDown(ctx, s.Host); err != nil {
+				return err
+			}
+		}
+		if len(waiting) > 0 && down {
 			// One of them, to see. What comes of it moves Until, or ends the failures.
 			s.Until = now.Add(5 * rejoinEvery)
 			if err := tables.Put(&tx, tables.Sick, s.Host, *s); err != nil {
@@ -133,6 +142,28 @@ func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
 		}
 	})
 	return sick, err
+}
+
+// robotsDown reports whether a host's robots.txt could not be reached when it was
+// last asked for, and is to be asked for again.
+func (j *rejoin) robotsDown(ctx context.Context, host string) (bool, error) {
+	for _, scheme := range []string{"http://", "https://"} {
+		b, err := j.store.Get(ctx, tables.Robots, scheme+host)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		var p robots.Policy
+		if err := p.UnmarshalBinary(b); err != nil {
+			return false, fmt.Errorf("record %s/%s: %w", tables.Robots, scheme+host, err)
+		}
+		if p.Outcome == robots.Unreachable && p.Failures < j.tries {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // bring commits a transaction with up to limit deferred addresses of a host that

@@ -125,3 +125,42 @@ func TestSickHostsDoNotStopTheOthers(t *testing.T) {
 		}
 	})
 }
+
+// Of what waits for a robots.txt that cannot be reached one address comes back to
+// see, and the others when that has shown what becomes of them.
+func TestOneAddressAsksForRobots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pages = 200
+		down := roundTrip(func(string) (int, string) { return http.StatusServiceUnavailable, "" })
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		var seeds []string
+		for i := range pages {
+			seeds = append(seeds, fmt.Sprintf("http://sick.example/%d", i))
+		}
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second, MaxAttempts: 7, Delay: -1},
+			Seeds:    crawler.Seeds(seeds...), Transport: always(down),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		st, err := store.QueueStats(crawler.StageCrawl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most := int64(2*pages + 10); st.Totals.Enqueued > most {
+			t.Errorf("%d addresses entered the frontier, want %d at most", st.Totals.Enqueued, most)
+		}
+		status, err := inspect.ReadStatus(t.Context(), store)
+		if err != nil || status.Failures != pages {
+			t.Errorf("%d failures, %v; want %d", status.Failures, err, pages)
+		}
+	})
+}

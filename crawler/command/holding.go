@@ -101,6 +101,9 @@ func writeHolding(ctx context.Context, store *queue.Store, name string, p *print
 			note += ", " + plural(int64(w.Attempts), "attempt")
 		}
 		p.printf("  %s  (%s, %s old)\n", url, note, duration(time.Since(w.Enqueued)))
+		if w.Failure != "" {
+			p.printf("    last error: %s\n", firstLine(w.Failure))
+		}
 	}
 	return nil
 }

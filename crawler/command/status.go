@@ -80,6 +80,11 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 		t.row(q.Name, count(q.Ready), count(q.Delayed), count(q.Leased), count(q.Later), count(q.Dead), fmt.Sprintf("%.1f", q.Rate))
 	}
 	t.write(p)
+	for _, q := range st.Queues {
+		if q.Error != "" {
+			p.printf("last error in %s: %s\n", q.Name, firstLine(q.Error))
+		}
+	}
 	if st.MaxPages > 0 {
 		p.printf("left out for --max-pages: %s\n", count(st.MaxPages))
 	}

@@ -111,6 +111,16 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 			line(name, "failed: %s: %s (%s, %s)", o.Failure.Reason, o.Failure.Detail, plural(int64(o.Failure.Attempts), "attempt"), localTime(o.Failure.At))
 		}
 	}
+	for _, s := range e.Stages {
+		text := fmt.Sprintf("%s in %s, %s", s.State, s.Stage, plural(int64(s.Attempts), "attempt"))
+		if s.Due != nil {
+			text += ", the next " + localTime(*s.Due)
+		}
+		if s.Error != "" {
+			text += ", the last ended with: " + firstLine(s.Error)
+		}
+		line("stage", "%s", text)
+	}
 	for _, d := range e.Dead {
 		line("dead", "in %s after %s: %s (id %d)", d.Queue, plural(int64(d.Attempts), "attempt"), firstLine(d.Reason), d.ID)
 	}
@@ -151,7 +161,11 @@ func waitingText(w *inspect.WaitingRequest) string {
 	if w.Attempts > 0 {
 		parts = append(parts, plural(int64(w.Attempts), "attempt")+" so far")
 	}
-	return strings.Join(append(parts, "since "+localTime(w.Enqueued)), ", ")
+	parts = append(parts, "since "+localTime(w.Enqueued))
+	if w.Error != "" {
+		parts = append(parts, "the last attempt ended with: "+firstLine(w.Error))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func robotsText(r *inspect.RobotsDecision) string {

@@ -36,7 +36,8 @@ type Explanation struct {
 	Deferred bool `json:"deferred,omitempty"`
 
 	Waiting *WaitingRequest `json:"waiting,omitempty"`
-	Dead    []DeadItem      `json:"dead,omitempty"` // of any stage
+	Stages  []StageItem     `json:"stages,omitempty"` // where the page is on its way
+	Dead    []DeadItem      `json:"dead,omitempty"`   // of any stage
 
 	// Others are what came of requests for the address that were no plain GETs.
 	Others []Variant `json:"others,omitempty"`
@@ -100,9 +101,19 @@ type WaitingRequest struct {
 	Present    int        `json:"present_generation"` // the one being crawled
 	Due        *time.Time `json:"due,omitempty"`      // of a delayed one
 	Attempts   int        `json:"attempts"`           // so far
+	Error      string     `json:"error,omitempty"`    // of the last one
 	Enqueued   time.Time  `json:"enqueued"`
 	Depth      int        `json:"depth"`
 	Referrer   string     `json:"referrer,omitempty"`
+}
+
+// StageItem is a page that a stage behind the crawl has not done yet.
+type StageItem struct {
+	Stage    string     `json:"stage"`
+	State    string     `json:"state"`         // ready, delayed or leased
+	Due      *time.Time `json:"due,omitempty"` // of a delayed one
+	Attempts int        `json:"attempts"`
+	Error    string     `json:"error,omitempty"` // of the last one
 }
 
 // HostPoliteness is how long a host must be left alone, and why.
@@ -167,6 +178,9 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL, o *crawler.O
 		return nil, err
 	}
 	if err := e.readFrontier(ctx, store, o); err != nil {
+		return nil, err
+	}
+	if err := e.readStages(ctx, store, stored.Queues()); err != nil {
 		return nil, err
 	}
 	if err := e.readDead(ctx, store, stored.Queues()); err != nil {
@@ -288,11 +302,39 @@ func (e *Explanation) readFrontier(ctx context.Context, store *queue.Store, o *c
 		return err
 	}
 	e.Waiting = &WaitingRequest{
-		State: w.State.String(), Generation: int(w.Epoch), Present: int(st.Epoch), Attempts: w.Attempts,
+		State: w.State.String(), Generation: int(w.Epoch), Present: int(st.Epoch), Attempts: w.Attempts, Error: w.Failure,
 		Enqueued: w.Enqueued, Depth: r.Depth, Referrer: r.Referrer,
 	}
 	if !w.Due.IsZero() {
 		e.Waiting.Due = &w.Due
+	}
+	return nil
+}
+
+// maxStageItems is how many items of each stage are looked at for an address: those
+// that come first, among which are those that are late.
+const maxStageItems = 200
+
+// readStages looks for the page in the queues behind the crawl.
+func (e *Explanation) readStages(ctx context.Context, store *queue.Store, queues []string) error {
+	for _, name := range queues {
+		if name == crawler.StageCrawl {
+			continue
+		}
+		items, err := store.Browse(ctx, name, nil, maxStageItems)
+		if err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
+			return err
+		}
+		for _, w := range items {
+			if ItemURL(name, w.Item.Body) != e.URL {
+				continue
+			}
+			it := StageItem{Stage: name, State: w.State.String(), Attempts: w.Attempts, Error: w.Failure}
+			if !w.Due.IsZero() {
+				it.Due = &w.Due
+			}
+			e.Stages = append(e.Stages, it)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package inspect_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -8,6 +9,8 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -62,5 +65,69 @@ func TestStop(t *testing.T) {
 	})
 	if err != nil || len(urls) != 1 || urls[0] != "http://a.example/" {
 		t.Errorf("walked %q, error %v; want the first seed and none", urls, err)
+	}
+}
+
+// What fails in the crawl or in a stage behind it shows its last error: in the
+// status, and where somebody asks for the address.
+func TestLastErrors(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	const address = "http://a.example/"
+	c, err := crawler.New(store, &crawler.Options{Seeds: crawler.Seeds(address)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	item, err := pipeline.NewEdge[crawler.Doc](crawler.StageExtract).Item(crawler.Doc{URL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tx queue.Tx
+	tx.Enqueue(crawler.StageExtract, item)
+	if err := store.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{crawler.StageCrawl, crawler.StageExtract} {
+		s, err := store.Subscribe(t.Context(), name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds, err := s.Receive(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tx queue.Tx
+		tx.Retry(ds[0], errors.New("broke in "+name))
+		if err := store.Commit(t.Context(), &tx); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := inspect.Explain(t.Context(), store, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Waiting == nil || e.Waiting.Error != "broke in crawl" {
+		t.Errorf("waiting %+v", e.Waiting)
+	}
+	if len(e.Stages) != 1 || e.Stages[0].Stage != crawler.StageExtract || e.Stages[0].Error != "broke in extract" || e.Stages[0].Attempts != 1 {
+		t.Errorf("stages %+v", e.Stages)
+	}
+	st, err := inspect.ReadStatus(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range st.Queues {
+		if want := map[string]string{crawler.StageCrawl: "broke in crawl", crawler.StageExtract: "broke in extract"}[q.Name]; q.Error != want {
+			t.Errorf("%s: error %q, want %q", q.Name, q.Error, want)
+		}
 	}
 }

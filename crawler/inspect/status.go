@@ -54,6 +54,10 @@ type QueueStatus struct {
 	Later   int64   `json:"later"` // of later generations
 	Dead    int64   `json:"dead"`
 	Rate    float64 `json:"rate"` // items done a second, lately
+
+	// Error is the last error of one of the oldest items that wait for another
+	// attempt.
+	Error string `json:"error,omitempty"`
 }
 
 // TrapStatus is how many addresses a rule against traps has refused.
@@ -131,6 +135,19 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 			Name: name, Ready: q.Ready, Delayed: q.Delayed, Leased: q.Leased,
 			Later: q.Later, Dead: q.Dead, Rate: q.AckRate,
 		})
+		if q.Delayed == 0 {
+			continue
+		}
+		held, err := store.Holding(ctx, name)
+		if err != nil {
+			return st, frontier, err
+		}
+		for _, w := range held.Oldest {
+			if w.Failure != "" {
+				st.Queues[len(st.Queues)-1].Error = w.Failure
+				break
+			}
+		}
 	}
 	if st.Round, st.Rounds, err = readRounds(ctx, store); err != nil {
 		return st, frontier, err

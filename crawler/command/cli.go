@@ -157,3 +157,14 @@ func dirFlag(cmd *cobra.Command, dir *string) {
 		panic(err) // the flag is there
 	}
 }
+
+// oneArg takes a command line with one argument, and says which if there is another
+// number.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s has %d arguments; give it %s", cmd.CommandPath(), len(args), what)
+		}
+		return nil
+	}
+}

@@ -211,7 +211,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"dead", []string{"dead"}, 2, "list, retry or drop"},
 		{"dead ids", []string{"dead", "retry"}, 2, "--all"},
 		{"dead id", []string{"dead", "drop", "x"}, 2, "not the id"},
-		{"why", []string{"why"}, 2, "accepts 1 arg"},
+		{"why", []string{"why"}, 2, "give it one URL"},
 		{"extract a missing file", []string{"extract", missing}, 1, "none"},
 		{"extract what is not known", []string{"extract", "--with", "smell", missing}, 2, "markdown, links"},
 		{"extract small chunks", []string{"extract", "--chunk-tokens", "1", missing}, 2, "8 or more"},

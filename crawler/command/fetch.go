@@ -46,7 +46,7 @@ read as a page of --url.`,
   weir fetch --select a --attr href page.html --url https://example.com
   weir fetch --markdown https://example.com > page.md
   weir fetch --data '{"page":1}' --header 'Content-Type: application/json' https://api.example.com`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("a URL, or a file with --url"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			settings := a.options.Settings
 			settings.Stages = []crawler.Stage{{Name: crawler.StageCrawl}}

@@ -27,7 +27,7 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
 		Example: `  echo "Ann's cat didn't sleep." | weir tag -
   weir tag --language fr texte.txt
   weir tag --language en --conllu treebank.conllu > tagged.conllu`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("one file, or - for standard input"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			in, err := a.openFile(args[0])
 			if err != nil {

@@ -24,7 +24,7 @@ failed, which rule kept the crawl from it, or what it waits for; and what
 robots.txt and the rules of the scope say about it.`,
 		Example: `  weir why https://example.com/about
   weir why --dir docs https://example.com/private/ --json`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("one URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			urls, err := parseSeeds(args)
 			if err != nil {

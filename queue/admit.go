@@ -277,7 +277,7 @@ func (d *Delivery) String() string {
 	if d.Barrier != nil {
 		return "barrier " + d.Barrier.ID.String()
 	}
-	if d.direct != nil {
+	if d.direct {
 		return "direct item of " + d.Queue
 	}
 	return fmt.Sprintf("item %d of %s", d.ID, d.Queue)

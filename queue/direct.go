@@ -29,7 +29,7 @@ func (s *leader) Direct(queue string, backlog int) (d *Delivery, ok bool) {
 	if q.paused || q.open != q.tail || q.released != nil || !q.config.direct() || waiting > int64(backlog) || q.fullNowLocked() {
 		return nil, false
 	}
-	return &Delivery{Queue: queue, Epoch: q.tail, Attempt: 1, Enqueued: time.Now(), direct: s}, true
+	return &Delivery{Queue: queue, Epoch: q.tail, Attempt: 1, Enqueued: time.Now(), direct: true, maker: s}, true
 }
 
 // direct reports whether a queue with these settings may be passed by.
@@ -59,7 +59,7 @@ func (tx *Tx) settleDirect(o op) {
 func (o *op) validateDirect(s *leader) error {
 	it := o.item
 	switch {
-	case o.d.direct != s:
+	case o.d.maker != s:
 		return ErrForeign
 	case o.delay < 0:
 		return invalidf("delay %v is negative", o.delay)

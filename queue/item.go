@@ -109,7 +109,9 @@ type Delivery struct {
 	// Enqueued is when the item was committed.
 	Enqueued time.Time
 
-	direct *leader // that has made it, if the item is not enqueued yet
+	handle any     // of an engine elsewhere
+	direct bool    // the item is not enqueued yet
+	maker  *leader // that has made it, if it is direct
 	c      *session
 	lease  sched.Lease[ref]
 	ref    ref

@@ -120,7 +120,7 @@ func (tx *Tx) Ack(ds ...*Delivery) {
 
 // settle adds the settlement of a delivery.
 func (tx *Tx) settle(o op) {
-	if o.d != nil && o.d.direct != nil {
+	if o.d != nil && o.d.direct {
 		tx.settleDirect(o)
 		return
 	}
@@ -396,6 +396,8 @@ func (o *op) validate(s *leader) error {
 	switch o.kind {
 	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		switch {
+		case o.d != nil && o.d.handle != nil:
+			return ErrForeign
 		case o.d == nil || o.d.c == nil:
 			return invalidf("delivery did not come from Receive")
 		case o.d.c.s != s:

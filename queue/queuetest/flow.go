@@ -224,7 +224,9 @@ var flowPromises = []promise{
 		}
 		_, err := e.try(func(tx *queue.Tx) { tx.Put("t", "k", nil) })
 		e.is("a later Commit", err, queue.ErrFailed)
-		e.is("its cause", err, ErrInjected)
+		if _, front := e.disk.(Front); !front { // through which the error comes as text
+			e.is("its cause", err, ErrInjected)
+		}
 		_, err = c.Receive(e.ctx, 1)
 		e.is("Receive", err, queue.ErrFailed)
 		_, err = e.s.Subscribe(e.ctx, "q", nil)

@@ -1,0 +1,138 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// callTime bounds an attempt at a call that does not wait.
+const callTime = 20 * time.Second
+
+// maxReply bounds an answer, in bytes.
+const maxReply = 1 << 30
+
+// Between two attempts at a call a random time passes, which doubles.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// call makes a call, and again while no server can answer: calls are such that they may
+// be made twice. reply is filled in.
+func (e *engine) call(ctx context.Context, name string, request, reply any) error {
+	return e.callFor(ctx, callTime, name, request, reply)
+}
+
+// callFor is call with a bound on an attempt.
+func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, request, reply any) error {
+	if err := e.ctx.Err(); err != nil {
+		return queue.ErrClosed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.ctx, func() { cancel(queue.ErrClosed) })()
+	begun := time.Now()
+	for pause := e.pause; ; pause = min(2*pause, lastPause) {
+		at := e.at.Load()
+		attempt, done := context.WithTimeoutCause(ctx, limit, errSlow)
+		err := e.once(attempt, e.urls[at], name, request, reply)
+		done()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil || !again(err):
+			return err
+		case time.Since(begun) >= e.opts.Patience:
+			if errors.Is(err, ErrUnavailable) {
+				return err
+			}
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		e.at.CompareAndSwap(at, (at+1)%int64(len(e.urls))) // a standby may lead now
+		e.log.Debug("call is made again", "call", name, "err", err)
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2+1)):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// errSlow ends an attempt that nobody answers.
+var errSlow = errors.New("no answer in time")
+
+// unreachable is an error of the way to the server.
+type unreachable struct{ err error }
+
+func (e *unreachable) Error() string { return e.err.Error() }
+
+func (e *unreachable) Unwrap() error { return e.err }
+
+// again reports whether a call that ended so may be answered otherwise later, or by
+// another server.
+func again(err error) bool {
+	var u *unreachable
+	for _, target := range []error{ErrUnavailable, ErrBusy, queue.ErrFenced, queue.ErrFailed, queue.ErrClosed} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return errors.As(err, &u)
+}
+
+// once makes one attempt at a call.
+func (e *engine) once(ctx context.Context, base, name string, request, reply any) error {
+	binary := !e.opts.JSON
+	body, err := encode(request, binary)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", queue.ErrInvalid, name, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+name, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", typeJSON)
+	if binary {
+		r.Header.Set("Content-Type", typeCBOR)
+	}
+	if e.opts.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+e.opts.Token)
+	}
+	resp, err := e.http.Do(r)
+	if err != nil && strings.Contains(err.Error(), "looked like an HTTP/1.1 header") {
+		return fmt.Errorf("%w: %s speaks HTTP/1.1 only, and is no weir server or a proxy before one; https will do", ErrProtocol, base)
+	}
+	if err != nil {
+		return &unreachable{err}
+	}
+	defer resp.Body.Close()
+	binary = isBinary(resp.Header.Get("Content-Type"))
+	if resp.StatusCode == http.StatusOK {
+		if err := decode(resp.Body, maxReply, binary, reply); err != nil {
+			if errors.Is(err, queue.ErrInvalid) {
+				return fmt.Errorf("%w: answer to %s: %w", ErrProtocol, name, err)
+			}
+			return &unreachable{err}
+		}
+		return nil
+	}
+	var p problem
+	if err := decode(resp.Body, 1<<20, binary, &p); err == nil && p.Code != "" {
+		return p.err()
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	err = fmt.Errorf("%s answers %s, and is no weir server or a proxy before one", base, resp.Status)
+	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
+		return &unreachable{err}
+	}
+	return fmt.Errorf("%w: %w", ErrProtocol, err)
+}

@@ -1,0 +1,290 @@
+// Package remote opens stores over the network, and offers them.
+//
+// [Open] returns the same type as a backend's Open, and what package queue promises of it
+// holds: pipelines, crawls and stage functions run unchanged. [Server] is the other end.
+// What they say to each other is in docs/protocol.md.
+//
+// Two things are as with any store whose sessions have leases: a session ends, with
+// [queue.ErrLeaseLost], when the client has been silent for the time of its lease, or
+// when another leader has taken the store over; and calls take the time of a round trip.
+// A call whose reply was lost is made again, and has happened once. Calls wait for a
+// server that cannot be reached, for [Options].Patience.
+package remote
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// Options are the settings of a client. Nil and zero fields mean the defaults given.
+type Options struct {
+	// Token is the secret that the server asks for.
+	Token string
+
+	// Name and Program are what the server lists the client by: which worker it is, and
+	// its version.
+	Name    string
+	Program string
+
+	// Lease is for how long the server keeps what the client holds after its last sign
+	// of life, which it gives three times as often. Default 15s; the server has bounds.
+	Lease time.Duration
+
+	// Patience is for how long a call is tried again while no server can be reached.
+	// Default 2m; negative means not at all.
+	Patience time.Duration
+
+	// TLS is for servers whose certificate no root of the system has signed.
+	TLS *tls.Config
+
+	// JSON makes the client speak as others do, for those who want to look at it.
+	JSON bool
+
+	// Transport makes the requests. Default: one that speaks HTTP/2, over TLS or not,
+	// and uses the proxy of the environment.
+	Transport http.RoundTripper
+
+	// Logger receives what is tried again. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Open returns a store that is offered at a URL, or at one of several that are separated
+// by commas: those of a leader and its standbys. It returns an error if none of them can
+// be reached, or the token is not theirs. Close ends what the client has begun, and gives
+// back what it holds.
+func Open(ctx context.Context, urls string, options *Options) (*queue.Store, error) {
+	e, err := newEngine(urls, options)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", urls, err)
+	}
+	var reply openReply
+	if err := e.call(ctx, "limits", &readRequest{}, &reply); err != nil {
+		e.stop(queue.ErrClosed)
+		return nil, fmt.Errorf("open %s: %w", urls, err)
+	}
+	e.maxItem, e.maxTx = reply.MaxItem, queue.Size(reply.MaxTx)
+	return queue.NewStore(e), nil
+}
+
+// Workers returns the clients of the server that a store is at, which must be of
+// [Open].
+func Workers(ctx context.Context, urls string, options *Options) ([]Client, error) {
+	e, err := newEngine(urls, options)
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop(queue.ErrClosed)
+	var reply readReply
+	if err := e.call(ctx, "clients", &readRequest{}, &reply); err != nil {
+		return nil, fmt.Errorf("clients of %s: %w", urls, err)
+	}
+	return reply.Clients, nil
+}
+
+// engine is a queue.Engine that asks a server.
+type engine struct {
+	opts    Options
+	log     *slog.Logger
+	urls    []string // ending in Prefix
+	http    *http.Client
+	maxItem int
+	maxTx   queue.Size
+
+	ctx     context.Context // ends with the store
+	stop    context.CancelCauseFunc
+	closing atomic.Bool
+	at      atomic.Int64 // index in urls of the server that answered last
+
+	member   sync.Mutex // held while the client opens
+	mu       sync.Mutex
+	client   string // the id under which it is open, or ""
+	lease    time.Duration
+	beating  bool
+	sessions map[*remoteSession]bool
+
+	pause  time.Duration // the first between two attempts at a call
+	sender sender
+	hints  hints
+}
+
+func newEngine(urls string, options *Options) (*engine, error) {
+	e := &engine{pause: firstPause, sessions: make(map[*remoteSession]bool)}
+	if options != nil {
+		e.opts = *options
+	}
+	o := &e.opts
+	o.Lease = cmp.Or(o.Lease, defaultLease)
+	o.Patience = cmp.Or(o.Patience, 2*time.Minute)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	e.log = o.Logger
+	for part := range strings.SplitSeq(urls, ",") {
+		u, err := url.Parse(strings.TrimSpace(part))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", queue.ErrInvalid, err)
+		}
+		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, fmt.Errorf("%w: %q is no address of a server, as https://host:port is", queue.ErrInvalid, part)
+		}
+		e.urls = append(e.urls, strings.TrimSuffix(u.String(), "/")+Prefix)
+	}
+	if o.Transport == nil {
+		o.Transport = newTransport(o.TLS)
+	}
+	e.http = &http.Client{Transport: o.Transport}
+	e.ctx, e.stop = context.WithCancelCause(context.Background())
+	e.sender.init(e)
+	e.hints.init(e)
+	return e, nil
+}
+
+// transport makes requests by default: HTTP/2, without TLS as well, with pings that find
+// out that a connection is dead. Over TLS HTTP/1.1 will do.
+type transport struct{ plain, secure *http.Transport }
+
+func newTransport(config *tls.Config) *transport {
+	t := &transport{new(http.Transport), new(http.Transport)}
+	for _, to := range []*http.Transport{t.plain, t.secure} {
+		*to = http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, Protocols: new(http.Protocols),
+			HTTP2:                 &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second},
+			ResponseHeaderTimeout: maxWait + 15*time.Second, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
+			DialContext: (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 10 * time.Second}).DialContext,
+		}
+	}
+	t.plain.Protocols.SetUnencryptedHTTP2(true)
+	t.secure.Protocols.SetHTTP2(true)
+	t.secure.Protocols.SetHTTP1(true)
+	return t
+}
+
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" {
+		return t.secure.RoundTrip(r)
+	}
+	return t.plain.RoundTrip(r)
+}
+
+// CloseIdleConnections is called by http.Client.
+func (t *transport) CloseIdleConnections() {
+	t.plain.CloseIdleConnections()
+	t.secure.CloseIdleConnections()
+}
+
+// newID returns 128 random bits as text.
+func newID() string { return rand.Text() }
+
+// memberID returns the id under which the client is open, and opens it if need be.
+func (e *engine) memberID(ctx context.Context) (string, error) {
+	e.member.Lock()
+	defer e.member.Unlock()
+	e.mu.Lock()
+	id := e.client
+	e.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	id = newID()
+	var reply openReply
+	err := e.call(ctx, "open", &openRequest{
+		Client: id, Name: e.opts.Name, Program: e.opts.Program, Version: Version, Lease: e.opts.Lease.Milliseconds(),
+	}, &reply)
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.client, e.lease = id, time.Duration(reply.Lease)*time.Millisecond
+	if !e.beating {
+		e.beating = true
+		go e.beat()
+	}
+	return id, nil
+}
+
+// beat gives signs of life until the store is closed.
+func (e *engine) beat() {
+	for {
+		e.mu.Lock()
+		id, lease := e.client, e.lease
+		e.mu.Unlock()
+		select {
+		case <-time.After(lease / 3):
+		case <-e.ctx.Done():
+			return
+		}
+		if id == "" {
+			continue
+		}
+		// One that is late is as good as none; the next goes elsewhere perhaps.
+		ctx, cancel := context.WithTimeout(e.ctx, lease/2)
+		err := e.call(ctx, "heartbeat", &clientRequest{Client: id}, &empty{})
+		cancel()
+		if errors.Is(err, errUnknownClient) {
+			e.lost(id)
+		}
+	}
+}
+
+// lost ends what the client held under an id that no server knows any more.
+func (e *engine) lost(id string) {
+	e.mu.Lock()
+	if e.client == id {
+		e.client = ""
+		e.log.Warn("lease lost: the server gave back what was held here")
+	}
+	var ended []*remoteSession
+	for s := range e.sessions {
+		if s.client == id {
+			ended = append(ended, s)
+		}
+	}
+	e.mu.Unlock()
+	for _, s := range ended {
+		s.end(queue.ErrLeaseLost)
+	}
+}
+
+// Close ends the sessions and everything that is in progress.
+func (e *engine) Close() error {
+	if !e.closing.CompareAndSwap(false, true) {
+		return fmt.Errorf("close store: %w", queue.ErrClosed)
+	}
+	e.sender.close()
+	e.mu.Lock()
+	id := e.client
+	e.client = ""
+	var all []*remoteSession
+	for s := range e.sessions {
+		all = append(all, s)
+	}
+	e.mu.Unlock()
+	if id != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		// If it fails, the lease ends all the same.
+		_ = e.once(ctx, e.urls[e.at.Load()], "leave", &clientRequest{Client: id}, &empty{})
+	}
+	for _, s := range all {
+		s.end(queue.ErrClosed)
+	}
+	e.stop(queue.ErrClosed)
+	e.http.CloseIdleConnections()
+	return nil
+}
+
+// closeTime bounds what is said at the end of a session or a client.
+const closeTime = 5 * time.Second

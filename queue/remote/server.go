@@ -1,0 +1,300 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// ServerOptions are the settings of a server. Zero fields mean the defaults given.
+type ServerOptions struct {
+	// Tokens say who may do what. Without one nobody may do anything, unless Open is set.
+	Tokens []Token
+
+	// Open lets everybody who can connect do everything. It is for tests.
+	Open bool
+
+	// Program is what is said of the server's version.
+	Program string
+
+	// MaxLease bounds the leases that clients ask for. Default 5m.
+	MaxLease time.Duration
+
+	// MaxMessage bounds a request, in bytes. Default 32 MiB.
+	MaxMessage int64
+
+	// MaxReply bounds what Receive answers, in bytes of bodies; a single item may be
+	// larger. Default 8 MiB.
+	MaxReply int
+
+	// MaxClients bounds the clients, and MaxSessions the sessions of one. Default 4,096
+	// and 256.
+	MaxClients  int
+	MaxSessions int
+
+	// MaxCalls bounds the calls in progress, those that wait among them. Default 16,384.
+	MaxCalls int
+
+	// Patience bounds the time that a client may take to send a request or to read an
+	// answer. Default 1m.
+	Patience time.Duration
+
+	// Logger receives what clients come and go. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Defaults of leases.
+const (
+	defaultLease = 15 * time.Second
+	minLease     = 100 * time.Millisecond
+	maxWait      = 30 * time.Second // of a call that waits
+)
+
+// Server offers a store to clients; see docs/protocol.md. It is an http.Handler for the
+// paths that begin with Prefix, safe for concurrent use.
+//
+// What a client holds is on the server: sessions, and deliveries by number. Invariants:
+//
+//	N1 A transaction of a client happens at most once, however often its request comes:
+//	   it has an id, which the store remembers in the same batch.
+//	N2 A delivery that was handed out and whose reply was lost is handed out again with
+//	   the next call, since calls have numbers; or it goes back when its session ends.
+//	N3 What a client holds has gone back one lease after its last sign of life, and a
+//	   transaction that settles it is refused from then on. No clock but the server's
+//	   is used for that.
+type Server struct {
+	opts  ServerOptions
+	log   *slog.Logger
+	sums  []tokenSum
+	calls map[string]handler
+	busy  atomic.Int64 // calls in progress
+	again repeats
+
+	mu      sync.Mutex
+	store   *queue.Store // nil while this is no leader
+	clients map[string]*client
+	ended   map[string]time.Time // sessions that were ended lately: a request for one may be late
+}
+
+// NewServer returns a server that offers nothing until [Server.Lead] gives it a store.
+func NewServer(o ServerOptions) (*Server, error) {
+	o.MaxLease = cmp.Or(o.MaxLease, 5*time.Minute)
+	o.MaxMessage = cmp.Or(o.MaxMessage, 32<<20)
+	o.MaxReply = cmp.Or(o.MaxReply, 8<<20)
+	o.MaxClients = cmp.Or(o.MaxClients, 4096)
+	o.MaxSessions = cmp.Or(o.MaxSessions, 256)
+	o.MaxCalls = cmp.Or(o.MaxCalls, 16<<10)
+	o.Patience = cmp.Or(o.Patience, time.Minute)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	s := &Server{opts: o, log: o.Logger, clients: make(map[string]*client), ended: make(map[string]time.Time)}
+	if len(o.Tokens) == 0 && !o.Open {
+		return nil, fmt.Errorf("%w: a server without tokens", queue.ErrInvalid)
+	}
+	for _, t := range o.Tokens {
+		sum, err := t.sum()
+		if err != nil {
+			return nil, err
+		}
+		s.sums = append(s.sums, sum)
+	}
+	s.calls = s.handlers()
+	return s, nil
+}
+
+// Lead makes the server offer a store, which stays the caller's. Clients of an earlier
+// one are forgotten. A nil store makes it refuse all calls with ErrUnavailable, as a
+// standby does.
+func (s *Server) Lead(store *queue.Store) {
+	s.mu.Lock()
+	old := s.clients
+	s.store, s.clients = store, make(map[string]*client)
+	s.mu.Unlock()
+	for _, c := range old {
+		c.forget()
+	}
+}
+
+// Clients returns who works on the store now, in the order of their names.
+func (s *Server) Clients() []Client {
+	s.mu.Lock()
+	all := make([]*client, 0, len(s.clients))
+	for _, c := range s.clients {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	list := make([]Client, 0, len(all))
+	for _, c := range all {
+		list = append(list, c.describe())
+	}
+	sortClients(list)
+	return list
+}
+
+// leader returns the store that is offered.
+func (s *Server) leader() (*queue.Store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store == nil {
+		return nil, fmt.Errorf("%w: it is a standby", ErrUnavailable)
+	}
+	return s.store, nil
+}
+
+// call is a request on its way through the server.
+type call struct {
+	store  *queue.Store
+	role   Role
+	binary bool
+	from   string // the address of the client
+	now    time.Time
+}
+
+// handler answers a call of one name.
+type handler struct {
+	role   Role
+	handle func(ctx context.Context, c *call, read func(any) error) (any, error)
+}
+
+// handles makes a handler of a function with a message.
+func handles[M any](role Role, fn func(ctx context.Context, c *call, m *M) (any, error)) handler {
+	return handler{role, func(ctx context.Context, c *call, read func(any) error) (any, error) {
+		m := new(M)
+		if err := read(m); err != nil {
+			return nil, err
+		}
+		return fn(ctx, c, m)
+	}}
+}
+
+// ServeHTTP answers a call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	binary := isBinary(r.Header.Get("Content-Type"))
+	reply, err := s.serve(w, r, binary)
+	status := http.StatusOK
+	if err != nil {
+		reply, status = problemOf(err)
+	}
+	body, err := encode(reply, binary)
+	if err != nil {
+		s.log.Error("an answer cannot be encoded", "call", r.URL.Path, "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.opts.Patience))
+	w.Header().Set("Content-Type", typeJSON)
+	if binary {
+		w.Header().Set("Content-Type", typeCBOR)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client asks again
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any, error) {
+	name, ok := strings.CutPrefix(r.URL.Path, Prefix)
+	h, known := s.calls[name]
+	if !ok || !known {
+		return nil, fmt.Errorf("%w: there is no call %s here; this server is %s and speaks version %d of the protocol",
+			ErrProtocol, r.URL.Path, cmp.Or(s.opts.Program, "weir"), Version)
+	}
+	role, err := s.authorize(r)
+	if err != nil {
+		return nil, err
+	}
+	if role < h.role {
+		return nil, fmt.Errorf("%w: %s needs the role %s, the token has %s", ErrForbidden, name, h.role, role)
+	}
+	if r.Method != http.MethodPost {
+		return nil, fmt.Errorf("%w: %s must be a POST", ErrProtocol, name)
+	}
+	if n := s.busy.Add(1); n > int64(s.opts.MaxCalls) {
+		s.busy.Add(-1)
+		return nil, fmt.Errorf("%w: %d calls are in progress", ErrBusy, n-1)
+	}
+	defer s.busy.Add(-1)
+	store, err := s.leader()
+	if err != nil {
+		return nil, err
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.Patience))
+	c := &call{store: store, role: role, binary: binary, from: r.RemoteAddr, now: time.Now()}
+	reply, err := h.handle(r.Context(), c, func(m any) error {
+		err := decode(r.Body, s.opts.MaxMessage, binary, m)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		return err
+	})
+	if err != nil && r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
+		return nil, fmt.Errorf("%w: the call was given up", ErrUnavailable)
+	}
+	return reply, err
+}
+
+// wait returns a context for a call that may wait, for so many milliseconds at most.
+func (s *Server) wait(ctx context.Context, ms int64, most time.Duration) (context.Context, context.CancelFunc) {
+	d := min(time.Duration(max(ms, 0))*time.Millisecond, maxWait, most)
+	return context.WithTimeoutCause(ctx, d, errWaited)
+}
+
+// errWaited ends a wait that has lasted as long as it may.
+var errWaited = errors.New("waited as long as it may")
+
+// handlers are all calls of the protocol.
+func (s *Server) handlers() map[string]handler {
+	return map[string]handler{
+		"open":      handles(RoleWork, s.open),
+		"heartbeat": handles(RoleWork, s.heartbeat),
+		"leave":     handles(RoleWork, s.leave),
+		"subscribe": handles(RoleWork, s.subscribe),
+		"receive":   handles(RoleWork, s.receive),
+		"close":     handles(RoleWork, s.endSession),
+		"commit":    handles(RoleWork, s.commit),
+		"states":    handles(RoleWork, s.states),
+
+		"outcome":       handles(RoleRead, s.readOutcome),
+		"get":           handles(RoleRead, s.get),
+		"scan":          handles(RoleRead, s.scan),
+		"stats":         handles(RoleRead, s.stats),
+		"config":        handles(RoleRead, s.config),
+		"group":         handles(RoleRead, s.group),
+		"seen":          handles(RoleRead, s.seen),
+		"barriers":      handles(RoleRead, s.barriers),
+		"wait_barrier":  handles(RoleRead, s.waitBarrier),
+		"wait_space":    handles(RoleRead, s.waitSpace),
+		"holding":       handles(RoleRead, s.holding),
+		"browse":        handles(RoleRead, s.browse),
+		"find":          handles(RoleRead, s.find),
+		"dead":          handles(RoleRead, s.dead),
+		"deferrals":     handles(RoleRead, s.deferrals),
+		"batches":       handles(RoleRead, s.batches),
+		"subscriptions": handles(RoleRead, s.subscriptions),
+		"clients":       handles(RoleRead, s.listClients),
+		"limits":        handles(RoleRead, s.bounds),
+		"size":          handles(RoleWork, s.size),
+		"unsubscribe":   handles(RoleAdmin, s.unsubscribe),
+		"drain":         handles(RoleAdmin, s.drain),
+		"purge":         handles(RoleAdmin, s.purge),
+		"purge_dead":    handles(RoleAdmin, s.purgeDead),
+		"check":         handles(RoleAdmin, s.check),
+	}
+}
+
+// NewHTTPServer returns a server for a handler with time limits that slow clients meet,
+// and HTTP/2 with and without TLS.
+func NewHTTPServer(h http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: h, Protocols: protocols, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}

@@ -1,0 +1,301 @@
+package remote_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+	"github.com/seed-301537d8/weir/queue/remote"
+)
+
+const (
+	readToken  = "read-0123456789abcdef"
+	workToken  = "work-0123456789abcdef"
+	adminToken = "admin-0123456789abcdef"
+)
+
+// serve offers an empty store at a real address.
+func serve(t *testing.T, secure bool, change func(*remote.ServerOptions)) (*httptest.Server, *queue.Store, *remote.Server) {
+	t.Helper()
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := remote.ServerOptions{Program: "weir test", Tokens: []remote.Token{
+		{Secret: readToken, Role: remote.RoleRead}, {Secret: workToken, Role: remote.RoleWork}, {Secret: adminToken, Role: remote.RoleAdmin},
+	}}
+	if change != nil {
+		change(&o)
+	}
+	server, err := remote.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Lead(store)
+	web := httptest.NewUnstartedServer(server)
+	web.Config = remote.NewHTTPServer(server)
+	if secure {
+		web.EnableHTTP2 = true
+		web.StartTLS()
+	} else {
+		web.Start()
+	}
+	t.Cleanup(func() {
+		server.Lead(nil)
+		web.CloseClientConnections()
+		web.Close()
+		if err := store.Check(context.Background()); err != nil {
+			t.Errorf("Check: %v", err)
+		}
+		store.Close()
+	})
+	return web, store, server
+}
+
+func trusting(web *httptest.Server) *tls.Config {
+	pool := x509.NewCertPool()
+	if c := web.Certificate(); c != nil {
+		pool.AddCert(c)
+	}
+	return &tls.Config{RootCAs: pool}
+}
+
+func open(t *testing.T, web *httptest.Server, o remote.Options) *queue.Store {
+	t.Helper()
+	o.TLS = trusting(web)
+	if o.Token == "" {
+		o.Token = adminToken
+	}
+	if o.Patience == 0 {
+		o.Patience = -1
+	}
+	s, err := remote.Open(t.Context(), web.URL, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestOneItemGoesThrough(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		for _, asJSON := range []bool{false, true} {
+			t.Run(fmt.Sprintf("tls=%v,json=%v", secure, asJSON), func(t *testing.T) {
+				web, leader, server := serve(t, secure, nil)
+				s := open(t, web, remote.Options{JSON: asJSON, Name: "w1", Program: "weir 9"})
+				var tx queue.Tx
+				body := []byte("\xff\x00binary")
+				tx.Enqueue("q", queue.Item{Body: body, Key: "k\xfe", Headers: map[string]string{"a": "b"}})
+				tx.Put("t", "k", []byte("v"))
+				tx.Add("t", "n", 3)
+				if err := s.Commit(t.Context(), &tx); err != nil {
+					t.Fatal(err)
+				}
+				if r := tx.Result(); r.Enqueued != 1 {
+					t.Errorf("result %+v", r)
+				}
+				c, err := s.Subscribe(t.Context(), "q", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ds, err := c.Receive(t.Context(), 10)
+				if err != nil || len(ds) != 1 || !bytes.Equal(ds[0].Item.Body, body) || ds[0].Item.Headers["a"] != "b" {
+					t.Fatalf("received %+v, %v", ds, err)
+				}
+				if !asJSON && ds[0].Item.Key != "k\xfe" {
+					t.Errorf("key %q", ds[0].Item.Key)
+				}
+				if list := server.Clients(); len(list) != 1 || list[0].Name != "w1" || list[0].Program != "weir 9" || list[0].InFlight != 1 {
+					t.Errorf("clients %+v", list)
+				}
+				tx.Reset()
+				tx.Ack(ds...)
+				if err := s.Commit(t.Context(), &tx); err != nil {
+					t.Fatal(err)
+				}
+				if st, err := leader.QueueStats("q"); err != nil || st.Totals.Acked != 1 || st.Leased != 0 {
+					t.Errorf("stats %+v, %v", st, err)
+				}
+			})
+		}
+	}
+}
+
+func TestAClientThatLeavesGivesBackAtOnce(t *testing.T) {
+	web, leader, _ := serve(t, false, nil)
+	s := open(t, web, remote.Options{Lease: time.Hour})
+	var tx queue.Tx
+	tx.Enqueue("q", queue.Item{})
+	if err := s.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Subscribe(t.Context(), "q", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Receive(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	here, err := leader.Subscribe(t.Context(), "q", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	ds, err := here.Receive(t.Context(), 1)
+	if err != nil || ds[0].Attempt != 1 {
+		t.Errorf("received %+v, %v", ds, err)
+	}
+	if _, err := c.Receive(t.Context(), 1); !errors.Is(err, queue.ErrClosed) {
+		t.Errorf("Receive after Close: %v", err)
+	}
+}
+
+func TestASessionEndsWhenAnotherLeads(t *testing.T) {
+	web, leader, server := serve(t, false, nil)
+	s := open(t, web, remote.Options{Patience: time.Minute})
+	var tx queue.Tx
+	tx.Enqueue("q", queue.Item{})
+	if err := s.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Subscribe(t.Context(), "q", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := c.Receive(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Lead(nil) // nobody leads
+	answered := make(chan error)
+	go func() { _, err := c.Receive(t.Context(), 1); answered <- err }()
+	server.Lead(leader)
+	if err := <-answered; !errors.Is(err, queue.ErrLeaseLost) {
+		t.Errorf("Receive: %v", err)
+	}
+	tx.Reset()
+	tx.Ack(ds...)
+	if err := s.Commit(t.Context(), &tx); !errors.Is(err, queue.ErrLeaseLost) {
+		t.Errorf("Commit of what was held: %v", err)
+	}
+	if _, err := s.Subscribe(t.Context(), "q", nil); err != nil {
+		t.Errorf("a new session: %v", err)
+	}
+}
+
+// post makes a call as curl does.
+func post(t *testing.T, web *httptest.Server, token, call, body string) (int, map[string]any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, web.URL+remote.Prefix+call, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := web.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := make(map[string]any)
+	if err := json.Unmarshal(b, &reply); err != nil {
+		t.Fatalf("%s: %v in %q", call, err, b)
+	}
+	return resp.StatusCode, reply
+}
+
+func TestCallsAreMadeWithPlainHTTPAndJSON(t *testing.T) {
+	web, _, _ := serve(t, false, nil)
+	must := func(call, body string) map[string]any {
+		t.Helper()
+		status, reply := post(t, web, workToken, call, body)
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d %v", call, status, reply)
+		}
+		return reply
+	}
+	must("open", `{"client": "0123456789abcdef", "version": 1, "name": "shell"}`)
+	must("commit", `{"transactions": [{"id": "first", "changes": [{"do": "enqueue", "name": "q", "item": {"text": "hello", "key": "k"}}]}]}`)
+	must("commit", `{"transactions": [{"id": "first", "changes": [{"do": "enqueue", "name": "q", "item": {"text": "again"}}]}]}`)
+	must("subscribe", `{"client": "0123456789abcdef", "session": "s", "queue": "q"}`)
+	reply := must("receive", `{"client": "0123456789abcdef", "session": "s", "max": 10, "wait_ms": 1000}`)
+	ds := reply["deliveries"].([]any)
+	d := ds[0].(map[string]any)
+	if len(ds) != 1 || d["item"].(map[string]any)["text"] != "hello" {
+		t.Fatalf("received %v", reply)
+	}
+	reply = must("commit", fmt.Sprintf(`{"client": "0123456789abcdef", "transactions": [{"changes": [{"do": "ack", "delivery": %.0f}, {"do": "put", "name": "t", "key": "k", "text": "done"}]}]}`, d["delivery"]))
+	if o := reply["outcomes"].([]any)[0].(map[string]any); o["error"] != nil {
+		t.Fatalf("commit: %v", o)
+	}
+	if reply = must("get", `{"table": "t", "key": "k"}`); reply["text"] != "done" {
+		t.Errorf("get: %v", reply)
+	}
+}
+
+func TestWhatIsNotAllowedIsRefused(t *testing.T) {
+	web, _, _ := serve(t, false, func(o *remote.ServerOptions) { o.MaxMessage, o.MaxClients = 4096, 1 })
+	if status, reply := post(t, web, workToken, "open", `{"client": "0123456789abcdef", "version": 1}`); status != http.StatusOK {
+		t.Fatal(reply)
+	}
+	pause := `{"transactions": [{"changes": [{"do": "pause", "name": "q", "flag": true}]}]}`
+	for _, c := range []struct {
+		name, token, call, body string
+		status                  int
+		says                    string
+	}{
+		{"no token", "", "stats", `{}`, http.StatusUnauthorized, "has none"},
+		{"a wrong token", "work-0123456789abcdeF", "stats", `{}`, http.StatusUnauthorized, "has another"},
+		{"a reader that commits", readToken, "commit", `{}`, http.StatusForbidden, "needs the role work"},
+		{"a worker that purges", workToken, "purge", `{"queue": "q"}`, http.StatusForbidden, "needs the role admin"},
+		{"an unknown call", readToken, "explode", `{}`, http.StatusBadRequest, "weir test and speaks version 1"},
+		{"another version", workToken, "open", `{"client": "0123456789abcdefg", "version": 2}`, http.StatusBadRequest, "upgrade the older"},
+		{"too many clients", workToken, "open", `{"client": "0123456789abcdefg", "version": 1}`, http.StatusTooManyRequests, "1 clients"},
+		{"a client that nobody knows", workToken, "heartbeat", `{"client": "x"}`, http.StatusConflict, "not known"},
+		{"no JSON", workToken, "stats", `{"`, http.StatusBadRequest, "message"},
+		{"an unknown change", workToken, "commit", `{"transactions": [{"changes": [{"do": "explode"}]}]}`, http.StatusBadRequest, "explode"},
+		{"a large message", workToken, "commit", `{"x": "` + strings.Repeat("x", 5000) + `"}`, http.StatusRequestEntityTooLarge, "4096"},
+	} {
+		status, reply := post(t, web, c.token, c.call, c.body)
+		if status != c.status || !strings.Contains(fmt.Sprint(reply["message"]), c.says) {
+			t.Errorf("%s: %d %v, want %d and %q", c.name, status, reply, c.status, c.says)
+		}
+	}
+	status, reply := post(t, web, workToken, "commit", pause)
+	if status != http.StatusOK || !strings.Contains(fmt.Sprint(reply), "forbidden") {
+		t.Errorf("a worker that pauses: %d %v", status, reply)
+	}
+	if _, err := remote.Open(t.Context(), web.URL, &remote.Options{Token: "nonsense", Patience: -1}); !errors.Is(err, remote.ErrUnauthorized) {
+		t.Errorf("Open with a wrong token: %v", err)
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	if _, err := remote.Open(t.Context(), other.URL, &remote.Options{Patience: -1}); !errors.Is(err, remote.ErrProtocol) || !strings.Contains(err.Error(), "no weir server") {
+		t.Errorf("Open of something else: %v", err)
+	}
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	if _, err := remote.Open(t.Context(), secure.URL, &remote.Options{Patience: -1}); !errors.Is(err, remote.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("Open of a server with an unknown certificate: %v", err)
+	}
+}

@@ -1,0 +1,448 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// client is what the server knows of a client.
+type client struct {
+	s     *Server
+	id    string
+	lease time.Duration
+	timer *time.Timer
+
+	mu        sync.Mutex
+	about     Client
+	seen      time.Time // the last sign of life
+	spread    time.Time // when the sessions were last told of one
+	gone      bool
+	sessions  map[string]*session
+	ordinals  uint64                     // sessions so far
+	held      map[uint64]*queue.Delivery // by number
+	sampledAt time.Time                  // for Rate,
+	sampled   int64                      // Settled then
+}
+
+// session is a consumer on behalf of a client.
+type session struct {
+	consumer *queue.Consumer
+	ordinal  uint64
+	leased   bool          // it has a lease of its own
+	turn     chan struct{} // held by a call that receives
+
+	// Those who hold the turn:
+	seq  uint64
+	last receiveReply
+	next uint64 // number of the next delivery
+}
+
+// The number of a delivery: its session's ordinal and a count, in 53 bits, which a number
+// in JSON has.
+const (
+	countBits   = 40
+	maxOrdinals = 1 << 13
+)
+
+// open makes a client known.
+func (s *Server) open(_ context.Context, call *call, m *openRequest) (any, error) {
+	switch {
+	case m.Version != Version:
+		return nil, fmt.Errorf("%w: the client speaks version %d of the protocol and this server %d; upgrade the older of the two", ErrProtocol, m.Version, Version)
+	case len(m.Client) < MinSecret || len(m.Client) > 128:
+		return nil, fmt.Errorf("%w: a client's id has %d to 128 bytes", queue.ErrInvalid, MinSecret)
+	}
+	lease := defaultLease
+	if m.Lease > 0 {
+		lease = min(max(time.Duration(m.Lease)*time.Millisecond, minLease), s.opts.MaxLease)
+	}
+	if err := s.admit(m, call, lease); err != nil {
+		return nil, err
+	}
+	return &openReply{
+		Version: Version, Program: s.opts.Program, Lease: lease.Milliseconds(),
+		MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx()),
+	}, nil
+}
+
+func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients[m.Client] != nil {
+		return nil // the call was repeated
+	}
+	if s.store != call.store {
+		return fmt.Errorf("%w: it has just changed", ErrUnavailable)
+	}
+	if len(s.clients) >= s.opts.MaxClients {
+		return fmt.Errorf("%w: it has %d clients", ErrBusy, len(s.clients))
+	}
+	c := &client{
+		s: s, id: m.Client, lease: lease, seen: call.now, sampledAt: call.now,
+		about:    Client{Name: m.Name, Program: m.Program, Address: call.from, Opened: call.now},
+		sessions: make(map[string]*session), held: make(map[uint64]*queue.Delivery),
+	}
+	c.timer = time.AfterFunc(lease, c.expire)
+	s.clients[m.Client] = c
+	s.log.Info("client", "name", m.Name, "program", m.Program, "address", call.from)
+	return nil
+}
+
+// client returns a client that gives a sign of life.
+func (s *Server) client(call *call, id string) (*client, error) {
+	s.mu.Lock()
+	c := s.clients[id]
+	if s.store != call.store {
+		c = nil
+	}
+	s.mu.Unlock()
+	if c == nil || !c.alive(call) {
+		return nil, errUnknownClient
+	}
+	return c, nil
+}
+
+// alive notes a sign of life.
+func (c *client) alive(call *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return false
+	}
+	c.seen, c.about.Address = call.now, call.from
+	if call.now.Sub(c.spread) < c.lease/10 {
+		return true
+	}
+	c.spread = call.now
+	c.timer.Reset(c.lease)
+	for _, ss := range c.sessions {
+		if !ss.leased {
+			_ = ss.consumer.Heartbeat() // one that has ended is met by its next call
+		}
+	}
+	return true
+}
+
+// expire forgets a client whose lease has run out. Its sessions have leases of their own,
+// which count what they held as a death.
+func (c *client) expire() {
+	c.mu.Lock()
+	if left := time.Until(c.seen.Add(c.lease)); left > 0 || c.gone {
+		c.timer.Reset(max(left, time.Millisecond))
+		c.mu.Unlock()
+		return
+	}
+	name, held := c.about.Name, len(c.held)
+	c.mu.Unlock()
+	c.s.log.Warn("client lost", "name", name, "holding", held, "lease", c.lease)
+	c.remove()
+	c.forget()
+}
+
+func (c *client) remove() {
+	c.s.mu.Lock()
+	if c.s.clients[c.id] == c {
+		delete(c.s.clients, c.id)
+	}
+	c.s.mu.Unlock()
+}
+
+// forget drops what is known of a client that is gone.
+func (c *client) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	c.timer.Stop()
+	clear(c.held)
+}
+
+func (s *Server) heartbeat(_ context.Context, call *call, m *clientRequest) (any, error) {
+	c, err := s.client(call, m.Client)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.about.Heartbeat = call.now
+	c.mu.Unlock()
+	if m.Session == "" {
+		return empty{}, nil
+	}
+	ss, err := c.session(m.Session)
+	if err != nil {
+		return nil, err
+	}
+	return empty{}, ss.consumer.Heartbeat()
+}
+
+// leave ends a client: what it holds goes back at once.
+func (s *Server) leave(_ context.Context, call *call, m *clientRequest) (any, error) {
+	c, err := s.client(call, m.Client)
+	if err != nil {
+		return empty{}, nil // it has left
+	}
+	c.remove()
+	c.mu.Lock()
+	all := c.sessions
+	c.sessions = make(map[string]*session)
+	c.mu.Unlock()
+	c.forget()
+	for _, ss := range all {
+		_ = ss.consumer.Close()
+	}
+	return empty{}, nil
+}
+
+func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest) (any, error) {
+	c, err := s.client(call, m.Client)
+	if err != nil {
+		return nil, err
+	}
+	mode, ok := map[string]queue.BarrierMode{"": queue.WithBarriers, "only": queue.OnlyBarriers, "none": queue.NoBarriers}[m.Barriers]
+	if !ok || m.Session == "" || len(m.Session) > 128 {
+		return nil, fmt.Errorf("%w: session %.20q with barriers %q", queue.ErrInvalid, m.Session, m.Barriers)
+	}
+	if done, err := c.mayBegin(m.Session); done || err != nil {
+		return empty{}, err
+	}
+	lease := time.Duration(m.Lease) * time.Millisecond
+	consumer, err := call.store.Subscribe(ctx, m.Queue, &queue.SubscribeOptions{
+		Durable: m.Durable, Barriers: mode, Prefetch: m.Prefetch, Filter: m.Filter, Lease: cmp.Or(lease, c.lease),
+	})
+	if err != nil {
+		// Perhaps the same call came twice, and the other was first.
+		if done, _ := c.mayBegin(m.Session); done {
+			return empty{}, nil
+		}
+		return nil, err
+	}
+	if !c.begin(m.Session, consumer, lease > 0) {
+		_ = consumer.Close()
+	}
+	return empty{}, nil
+}
+
+// mayBegin reports whether a session has begun already, or returns why it may not.
+func (c *client) mayBegin(name string) (done bool, err error) {
+	c.s.mu.Lock()
+	_, ended := c.s.ended[c.id+name]
+	c.s.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case ended || c.gone:
+		return false, fmt.Errorf("%w: the session has ended", queue.ErrLeaseLost)
+	case c.sessions[name] != nil:
+		return true, nil
+	case len(c.sessions) >= c.s.opts.MaxSessions || c.ordinals >= maxOrdinals:
+		return false, fmt.Errorf("%w: the client has %d sessions, and had %d", ErrBusy, len(c.sessions), c.ordinals)
+	}
+	return false, nil
+}
+
+// begin adds a session. It reports whether it did.
+func (c *client) begin(name string, consumer *queue.Consumer, leased bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone || c.sessions[name] != nil {
+		return false
+	}
+	c.sessions[name] = &session{consumer: consumer, ordinal: c.ordinals, leased: leased, turn: make(chan struct{}, 1), next: 1}
+	c.ordinals++
+	return true
+}
+
+func (s *Server) endSession(_ context.Context, call *call, m *sessionRequest) (any, error) {
+	s.rememberEnd(m.Client+m.Session, call.now)
+	c, err := s.client(call, m.Client)
+	if err != nil {
+		return empty{}, nil // it has ended
+	}
+	c.mu.Lock()
+	ss := c.sessions[m.Session]
+	delete(c.sessions, m.Session)
+	if ss != nil {
+		for number := range c.held {
+			if number>>countBits == ss.ordinal {
+				delete(c.held, number)
+			}
+		}
+	}
+	c.mu.Unlock()
+	if ss != nil {
+		_ = ss.consumer.Close()
+	}
+	return empty{}, nil
+}
+
+// endedMemory is for how long the end of a session is remembered, lest a repeated
+// request that comes late begins it anew.
+const endedMemory = 10 * time.Minute
+
+func (s *Server) rememberEnd(name string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ended) >= 1<<14 {
+		for other, at := range s.ended {
+			if now.Sub(at) > endedMemory {
+				delete(s.ended, other)
+			}
+		}
+	}
+	if len(s.ended) < 1<<15 {
+		s.ended[name] = now
+	}
+}
+
+func (c *client) session(name string) (*session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ss := c.sessions[name]; ss != nil {
+		return ss, nil
+	}
+	return nil, fmt.Errorf("%w: the session is not known here", queue.ErrLeaseLost)
+}
+
+// receive hands out deliveries; see receiveRequest.
+func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (any, error) {
+	c, err := s.client(call, m.Client)
+	if err != nil {
+		return nil, err
+	}
+	ss, err := c.session(m.Session)
+	if err != nil {
+		return nil, err
+	}
+	// A lease goes on while a call waits, so the wait is a part of a lease only.
+	given := ctx
+	ctx, cancel := s.wait(ctx, m.Wait, c.lease/3)
+	defer cancel()
+	select {
+	case ss.turn <- struct{}{}:
+		defer func() { <-ss.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	switch {
+	case m.Seq == 0:
+	case m.Seq == ss.seq:
+		return &ss.last, nil
+	case m.Seq != ss.seq+1:
+		return nil, fmt.Errorf("%w: call %d of a session that has had %d", ErrProtocol, m.Seq, ss.seq)
+	}
+	ds, err := ss.consumer.Receive(ctx, min(max(m.Max, 1), 4096))
+	if err != nil && !errors.Is(err, errWaited) {
+		return nil, err
+	}
+	if len(ds) > 0 && given.Err() != nil && giveBack(call.store, ds) {
+		return nil, context.Cause(given) // nobody waits for the answer
+	}
+	ds = s.fit(call.store, ds)
+	reply, err := c.hand(ss, ds, !call.binary)
+	if err == nil && m.Seq != 0 {
+		ss.seq, ss.last = m.Seq, reply
+	}
+	return &reply, err
+}
+
+// fit gives back what is too much for one answer.
+func (s *Server) fit(store *queue.Store, ds []*queue.Delivery) []*queue.Delivery {
+	sum := 0
+	for i, d := range ds {
+		if sum += len(d.Item.Body); sum > s.opts.MaxReply && i > 0 {
+			if giveBack(store, ds[i:]) {
+				return ds[:i]
+			}
+			return ds // they are held, and must be handed out
+		}
+	}
+	return ds
+}
+
+// giveBack releases deliveries that are not barriers. It reports whether it did.
+func giveBack(store *queue.Store, ds []*queue.Delivery) bool {
+	var tx queue.Tx
+	tx.Release(ds...)
+	return ds[0].Barrier == nil && store.Commit(context.Background(), &tx) == nil
+}
+
+// hand numbers deliveries.
+func (c *client) hand(ss *session, ds []*queue.Delivery, asText bool) (receiveReply, error) {
+	var reply receiveReply
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return reply, errUnknownClient
+	}
+	reply.Deliveries = make([]delivery, len(ds))
+	for i, d := range ds {
+		number := ss.ordinal<<countBits | ss.next
+		ss.next++
+		c.held[number] = d
+		reply.Deliveries[i] = toDelivery(d, number, asText)
+	}
+	return reply, nil
+}
+
+// delivery returns what is held under a number. It is one error if it was settled and
+// another if its session is over.
+func (c *client) delivery(number uint64) (*queue.Delivery, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.held[number]; d != nil {
+		return d, nil
+	}
+	for _, ss := range c.sessions {
+		if ss.ordinal == number>>countBits {
+			return nil, fmt.Errorf("%w: delivery %d", queue.ErrSettled, number)
+		}
+	}
+	return nil, fmt.Errorf("%w: delivery %d", queue.ErrLeaseLost, number)
+}
+
+// settled notes that a transaction has settled deliveries. It reports whether they are
+// held all the same, because the transaction had happened before.
+func (c *client) settled(numbers []uint64) (held bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range numbers {
+		switch d := c.held[n]; {
+		case d == nil:
+		case d.Held():
+			held = true
+		default:
+			delete(c.held, n)
+			c.about.Settled++
+		}
+	}
+	return held
+}
+
+// describe says what the client does.
+func (c *client) describe() Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if dt := now.Sub(c.sampledAt); dt >= time.Second {
+		c.about.Rate = float64(c.about.Settled-c.sampled) / dt.Seconds()
+		c.sampledAt, c.sampled = now, c.about.Settled
+	}
+	about := c.about
+	about.Sessions, about.InFlight = len(c.sessions), len(c.held)
+	if about.Heartbeat.IsZero() {
+		about.Heartbeat = about.Opened
+	}
+	return about
+}
+
+func sortClients(list []Client) {
+	slices.SortFunc(list, func(a, b Client) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
+	})
+}

@@ -1,0 +1,210 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// maxTransactions bounds those of one call.
+const maxTransactions = 1024
+
+// commit commits transactions, all at the same time, so that they share a batch.
+func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any, error) {
+	if len(m.Transactions) > maxTransactions {
+		return nil, fmt.Errorf("%w: %d transactions in a call, the limit is %d", queue.ErrTooLarge, len(m.Transactions), maxTransactions)
+	}
+	var c *client
+	if m.Client != "" {
+		c, _ = s.client(call, m.Client) // without it all that it held is lost
+	}
+	// What has come whole is done, also if the client has gone meanwhile.
+	ctx = context.WithoutCancel(ctx)
+	reply := commitReply{Outcomes: make([]outcome, len(m.Transactions))}
+	one := func(i int) {
+		result, held, err := s.commitOne(ctx, call, c, &m.Transactions[i])
+		if err != nil {
+			reply.Outcomes[i].Error, _ = problemOf(err)
+			return
+		}
+		reply.Outcomes[i] = outcome{Result: toResult(result), Held: held}
+	}
+	if len(m.Transactions) == 1 {
+		one(0)
+		return &reply, nil
+	}
+	var group sync.WaitGroup
+	for i := range m.Transactions {
+		group.Go(func() { one(i) })
+	}
+	group.Wait()
+	return &reply, nil
+}
+
+func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transaction) (r queue.Result, held bool, err error) {
+	tx, numbers, err := t.tx(call, c)
+	if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrSettled) {
+		// It may be that this is what the transaction itself has done.
+		if t.ID == "" {
+			return r, false, err
+		}
+		result, unknown := call.store.Outcome(ctx, t.ID)
+		if errors.Is(unknown, queue.ErrNotFound) {
+			return r, false, err
+		}
+		return result, false, unknown
+	}
+	if err != nil {
+		return r, false, err
+	}
+	if err := call.store.Commit(ctx, tx); err != nil {
+		return r, false, err
+	}
+	if c != nil {
+		held = c.settled(numbers)
+	}
+	return tx.Result(), held, nil
+}
+
+// tx builds the transaction, and returns the numbers of the deliveries that it settles.
+func (t *transaction) tx(call *call, c *client) (*queue.Tx, []uint64, error) {
+	tx := &queue.Tx{ID: t.ID}
+	var numbers []uint64
+	find := func(m *change) (*queue.Delivery, error) {
+		if m.Direct != nil {
+			return direct(call, m)
+		}
+		if c == nil {
+			return nil, fmt.Errorf("%w: delivery %d: %w", queue.ErrLeaseLost, m.Delivery, errUnknownClient)
+		}
+		numbers = append(numbers, m.Delivery)
+		return c.delivery(m.Delivery)
+	}
+	for i := range t.Changes {
+		m := &t.Changes[i]
+		if need := m.needs(); call.role < need {
+			return nil, nil, fmt.Errorf("%w: %v needs the role %s, the token has %s", ErrForbidden, m.Kind, need, call.role)
+		}
+		if err := m.add(tx, call.now, find); err != nil {
+			return nil, nil, err
+		}
+	}
+	return tx, numbers, nil
+}
+
+// direct makes a delivery of an item that is not enqueued yet.
+func direct(call *call, m *change) (*queue.Delivery, error) {
+	d, ok := call.store.Direct(m.Direct.Queue, math.MaxInt)
+	if !ok || d.Epoch != m.Direct.Epoch {
+		return nil, fmt.Errorf("%w: %s", queue.ErrNotDirect, m.Direct.Queue)
+	}
+	if m.Item != nil {
+		d.Item = m.Item.item(call.now)
+	}
+	return d, nil
+}
+
+func (s *Server) readOutcome(ctx context.Context, call *call, m *readRequest) (any, error) {
+	r, err := call.store.Outcome(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &readReply{Found: true, Result: toResult(r)}, nil
+}
+
+// statesRequest asks what stages ask of the queues that they feed.
+type statesRequest struct {
+	Queues []stateRequest `json:"queues" cbor:"1,keyasint,omitempty"`
+}
+
+type stateRequest struct {
+	Queue   string `json:"queue" cbor:"1,keyasint,omitempty"`
+	Backlog int    `json:"backlog,omitempty" cbor:"2,keyasint,omitempty"`
+}
+
+type statesReply struct {
+	Queues []stateReply `json:"queues" cbor:"1,keyasint,omitempty"`
+}
+
+type stateReply struct {
+	Full   bool   `json:"full" cbor:"1,keyasint,omitempty"`
+	Direct bool   `json:"direct" cbor:"2,keyasint,omitempty"` // see queue.Store.Direct
+	Epoch  uint32 `json:"epoch" cbor:"3,keyasint,omitempty"`
+}
+
+func (s *Server) states(_ context.Context, call *call, m *statesRequest) (any, error) {
+	reply := statesReply{Queues: make([]stateReply, len(m.Queues))}
+	for i, q := range m.Queues {
+		d, ok := call.store.Direct(q.Queue, q.Backlog)
+		if reply.Queues[i] = (stateReply{Full: call.store.Full(q.Queue), Direct: ok}); ok {
+			reply.Queues[i].Epoch = d.Epoch
+		}
+	}
+	return &reply, nil
+}
+
+func (s *Server) size(ctx context.Context, call *call, m *readRequest) (any, error) {
+	if m.Tx == nil {
+		return nil, fmt.Errorf("%w: no transaction", queue.ErrInvalid)
+	}
+	// The size does not depend on what is settled but for its kind.
+	var c *client
+	if m.Name != "" {
+		var err error
+		if c, err = s.client(call, m.Name); err != nil {
+			return nil, err
+		}
+	}
+	tx, _, err := m.Tx.tx(call, c)
+	if err != nil {
+		return nil, err
+	}
+	z, err := call.store.Size(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return &readReply{Size: (*size)(&z)}, nil
+}
+
+// waited reports whether a wait is over without what it was for.
+func waited(err error) bool {
+	return errors.Is(err, errWaited) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (s *Server) waitBarrier(ctx context.Context, call *call, m *readRequest) (any, error) {
+	ctx, cancel := s.wait(ctx, m.Wait, maxWait)
+	defer cancel()
+	err := call.store.WaitBarrier(ctx, queue.BarrierID{Queue: m.Queue, Epoch: m.Epoch})
+	return &readReply{Found: err == nil}, unlessWaited(err)
+}
+
+func (s *Server) waitSpace(ctx context.Context, call *call, m *readRequest) (any, error) {
+	ctx, cancel := s.wait(ctx, m.Wait, maxWait)
+	defer cancel()
+	err := call.store.WaitSpace(ctx, m.Queue)
+	return &readReply{Found: err == nil}, unlessWaited(err)
+}
+
+func (s *Server) drain(ctx context.Context, call *call, m *readRequest) (any, error) {
+	ctx, cancel := s.wait(ctx, max(m.Wait, time.Second.Milliseconds()), maxWait)
+	defer cancel()
+	var err error
+	if m.Group == "" {
+		err = call.store.Drain(ctx, m.Queue)
+	} else {
+		err = call.store.DrainGroup(ctx, m.Queue, m.Group)
+	}
+	return &readReply{Found: err == nil}, unlessWaited(err)
+}
+
+func unlessWaited(err error) error {
+	if waited(err) {
+		return nil
+	}
+	return err
+}

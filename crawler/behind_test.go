@@ -90,7 +90,7 @@ func TestFunctionsBehindTheCrawlFollow(t *testing.T) {
 					t.Errorf("%d pages and %d items, want %d of each", len(pages), len(items), last+1)
 				}
 				skips := records[crawler.Skip](t, store, "skips")
-				for url, want := range map[string]string{"http://other.example/": "rule", fmt.Sprintf("http://site.example/%d", last+1): "asks robots not to"} {
+				for url, want := range map[string]string{"http://other.example/": "--scope host", fmt.Sprintf("http://site.example/%d", last+1): "asks robots not to"} {
 					if !strings.Contains(skips[url].Reason, want) {
 						t.Errorf("%s was skipped for %q, want %q", url, skips[url].Reason, want)
 					}

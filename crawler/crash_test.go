@@ -208,7 +208,7 @@ func TestDeferralSurvivesKills(t *testing.T) {
 	slices.Sort(hosts)
 	dir := t.TempDir()
 	b, err := json.Marshal(childJob{web.Seed(), crawler.Settings{
-		Grace: 20 * time.Millisecond, GiveUp: time.Hour, MaxAttempts: 10_000,
+		Grace: 20 * time.Millisecond, GiveUp: time.Hour, Retries: 9_999,
 		Scope: everywhere, Delay: -1, PerHost: 2, Workers: 16, AllowPrivate: true, IgnoreRobots: true,
 		Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
 	}})

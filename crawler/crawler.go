@@ -39,6 +39,9 @@ func New(store *queue.Store, options *Options) (*Crawler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("crawl: %w", err)
 	}
+	if _, err := NewFetchers(&o); err != nil {
+		return nil, fmt.Errorf("crawl: %w: %w", ErrSettings, err)
+	}
 	c := &Crawler{store: store, options: o}
 	c.pipeline = pipeline.New(store, &pipeline.Options{
 		Strict: o.Settings.Strict, Logger: o.Logger, DrainTime: o.DrainTime, NoChaining: o.NoChaining, OnGeneration: o.OnGeneration,
@@ -112,7 +115,7 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 	return nil
 }
 
-// Run crawls until the crawl is complete or ctx ends; see pipeline.Run. Whether
+// Run crawls until the crawl is complete, Settings.MaxTime is over or ctx ends; see pipeline.Run. Whether
 // it is complete, [Crawler.Done] tells. It stores the settings and adds the seeds
 // first.
 func (c *Crawler) Run(ctx context.Context) error {
@@ -129,6 +132,13 @@ func (c *Crawler) run(ctx context.Context) error {
 	}
 	if err := c.prepare(ctx); err != nil {
 		return err
+	}
+	if d := c.options.Settings.MaxTime; d > 0 {
+		// As if somebody had stopped it then.
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		defer time.AfterFunc(d, end).Stop()
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	children, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -142,7 +142,7 @@ func TestOneAddressAsksForRobots(t *testing.T) {
 			seeds = append(seeds, fmt.Sprintf("http://sick.example/%d", i))
 		}
 		c, err := crawler.New(store, &crawler.Options{
-			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second, MaxAttempts: 7, Delay: -1},
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second, Retries: 6, Delay: -1},
 			Seeds:    crawler.Seeds(seeds...), Transport: always(down),
 		})
 		if err != nil {

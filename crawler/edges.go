@@ -191,6 +191,9 @@ func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error)
 	if err != nil {
 		return err
 	}
+	if err := v.budgets.load(ctx, st.Number); err != nil {
+		return err
+	}
 	if v.round = st.Number; v.round == 0 {
 		v.limit.fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
 		return err

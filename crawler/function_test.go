@@ -285,7 +285,7 @@ func TestFunctionFaultsCostTheirPages(t *testing.T) {
 		return &crawler.Options{
 			Seeds: crawler.Seeds("http://site.example/"), Items: map[string]any{"books": book{}},
 			Functions: []crawler.Function{{Visit: fn, Timeout: 5 * time.Second}},
-			Settings:  crawler.Settings{MaxAttempts: 2},
+			Settings:  crawler.Settings{Retries: 1},
 			Logger:    slog.New(slog.NewTextHandler(&log, nil)),
 			OnGeneration: func(_ context.Context, g pipeline.Generation, _ *queue.Tx) error {
 				began = g.Started
@@ -342,7 +342,7 @@ func TestFunctionsThatHangAreBounded(t *testing.T) {
 				}
 				return nil
 			}}},
-			Settings: crawler.Settings{Scope: everywhere, MaxAttempts: 2, Workers: workers},
+			Settings: crawler.Settings{Scope: everywhere, Retries: 1, Workers: workers},
 		}
 	}
 	crawlStore(t, site, options, func(store *queue.Store) {
@@ -375,7 +375,7 @@ func TestBadWiringIsRefusedByName(t *testing.T) {
 			"items quotes cannot be encoded: field In: field C: JSON has no chan int"},
 		"items of no type": {crawler.Options{Items: map[string]any{"quotes": nil}}, "the items quotes have no type"},
 		"a stage without a body": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl"}, {Name: "topics"}}}},
-			`stage "topics" is unknown`},
+			`stage "topics" is not known`},
 		"a function for crawl": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl", Func: stage}}}},
 			"the stage crawl cannot be another program or function"},
 		"a queue called as a stage": {crawler.Options{Functions: []crawler.Function{{Visit: fn, Queue: "tag"}}}, "called as the stage tag is"},
@@ -384,8 +384,8 @@ func TestBadWiringIsRefusedByName(t *testing.T) {
 			"the stage topics gives the label detail, which no function handles"},
 		"labels of a stage that is no function": {crawler.Options{Settings: crawler.Settings{Stages: []crawler.Stage{{Name: "crawl"}, {Name: "tag", Follows: []string{""}}}}},
 			`stage "tag" has Follows`},
-		"a negative back-off": {crawler.Options{Settings: crawler.Settings{StageBackoff: -1}}, "StageBackoff is negative"},
-		"a negative number":   {crawler.Options{Settings: crawler.Settings{Workers: -1}}, "Workers is negative"},
+		"a negative back-off": {crawler.Options{Settings: crawler.Settings{StageBackoff: -1}}, "StageBackoff (stage-backoff): it must be a time"},
+		"a negative number":   {crawler.Options{Settings: crawler.Settings{Workers: -1}}, "Workers (workers): it must be a whole number from 1"},
 	} {
 		_, err := crawler.New(nil, &test.options)
 		if !errors.Is(err, crawler.ErrSettings) || !strings.Contains(err.Error(), test.want) {

@@ -20,8 +20,14 @@ type Hosts struct {
 	// Store is where the hosts' states are. It is required.
 	Store *queue.Store
 
-	// Options are the rules.
-	Options polite.Options
+	// Options are the rules. OptionsOf returns those of a host that may have its own;
+	// nil means that none has.
+	Options   polite.Options
+	OptionsOf func(host string) polite.Options
+
+	// Spacing is the delay that the frontier keeps by itself between two requests to
+	// a host; what is more of it is added here.
+	Spacing time.Duration
 
 	// Grace is how long the addresses of a host that fails wait for it in the
 	// frontier. From a longer wait on they are deferred. 0 means that they never
@@ -37,16 +43,17 @@ type Hosts struct {
 // frontier is added to the stage's transaction, whether that succeeds or fails.
 func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error) {
 	event := eventOf(resp, fetchErr)
+	options := h.optionsOf(host)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before, err := h.stateLocked(ctx, host)
 	if err != nil {
 		return before, err
 	}
-	after := before.Next(event, &h.Options)
-	after.Deferred = h.Grace > 0 && after.Failures > 0 && after.NotBefore.Sub(event.Time) > h.Grace && !after.GivenUp(&h.Options)
+	after := before.Next(event, &options)
+	after.Deferred = h.Grace > 0 && after.Failures > 0 && after.NotBefore.Sub(event.Time) > h.Grace && !after.GivenUp(&options)
 	h.recent.put(host, after)
-	usual := event.Time.Add(max(h.Options.MinDelay, 0))
+	usual := event.Time.Add(h.Spacing)
 	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && !after.NotBefore.After(usual) {
 		return after, nil // the queue's own delay does it
 	}
@@ -54,7 +61,7 @@ func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResp
 		if err := tables.Put(tx, tables.Hosts, host, after); err != nil {
 			return after, err
 		}
-		if after.NotBefore.After(usual) && !after.GivenUp(&h.Options) && !after.Deferred {
+		if after.NotBefore.After(usual) && !after.GivenUp(&options) && !after.Deferred {
 			tx.DelayGroup(StageCrawl, host, after.NotBefore)
 		}
 	}
@@ -88,10 +95,11 @@ func eventOf(resp *stages.FetchResponse, fetchErr error) polite.Event {
 // Down returns why nothing is asked of a host for now, or "". One request after
 // the time may show that it is back.
 func (h *Hosts) Down(ctx context.Context, host string) (string, error) {
+	options := h.optionsOf(host)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	st, err := h.stateLocked(ctx, host)
-	if err != nil || !st.GivenUp(&h.Options) || st.Wait(time.Now()) == 0 {
+	if err != nil || !st.GivenUp(&options) || st.Wait(time.Now()) == 0 {
 		return "", err
 	}
 	return fmt.Sprintf("%s has failed %d times in a row, and is left alone until %s", host, st.Failures, st.NotBefore.UTC().Format(time.RFC3339)), nil
@@ -128,8 +136,16 @@ func (h *Hosts) SetCrawlDelay(ctx context.Context, host string, delay time.Durat
 			}
 		}
 	}
-	between, _ := state.Delay(&h.Options)
+	options := h.optionsOf(host)
+	between, _ := state.Delay(&options)
 	return between, nil
+}
+
+func (h *Hosts) optionsOf(host string) polite.Options {
+	if h.OptionsOf != nil {
+		return h.OptionsOf(host)
+	}
+	return h.Options
 }
 
 // stateLocked returns what is known of a host.

@@ -94,6 +94,10 @@ type Options struct {
 	// others, for a command that goes on with a crawl by flags. Default: nothing.
 	Program *Settings
 
+	// Origins is stored with the settings as well: who has chosen each, by the names
+	// of AllSettings, for people. Default: nothing.
+	Origins map[string]string
+
 	origins map[string]bool // of the seeds, if they are known
 }
 

@@ -121,7 +121,7 @@ func (o *Out) Item(name, key string, value any) {
 
 // Retry says that the answer is not the page, and may be at another time: a
 // captcha, an empty shell. It is asked for again after a back-off, as after a
-// failed request, until Settings.MaxAttempts; then it is a failure with this
+// failed request, until Settings.Retries are over; then it is a failure with this
 // reason. Whatever else the function has decided is dropped.
 func (o *Out) Retry(reason string) { o.verdict = &verdict{reason: reason, again: true} }
 

@@ -176,7 +176,7 @@ func (s *changingSite) serve(w http.ResponseWriter, r *http.Request, round int) 
 
 func recrawler(t *testing.T, store *queue.Store, site *changingSite, change func(*crawler.Settings)) *crawler.Crawler {
 	t.Helper()
-	s := crawler.Settings{Sitemaps: true, Delay: -1, MaxAttempts: 2, Grace: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}}}
+	s := crawler.Settings{Sitemaps: true, Delay: -1, Retries: 1, Grace: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}}}
 	if change != nil {
 		change(&s)
 	}
@@ -642,7 +642,7 @@ func TestRecrawlSettings(t *testing.T) {
 	if s := strings.Join(seen, ", "); strings.Contains(s, "if") || !strings.Contains(s, "/same 200") {
 		t.Errorf("a crawl with another stage was content with what it had: %s", s)
 	}
-	if _, err := crawler.New(nil, &crawler.Options{Settings: crawler.Settings{MinInterval: 2 * time.Hour, MaxInterval: time.Hour}}); err == nil || !strings.Contains(err.Error(), "MinInterval is 2h0m0s, longer than MaxInterval, 1h0m0s") {
+	if _, err := crawler.New(nil, &crawler.Options{Settings: crawler.Settings{MinInterval: 2 * time.Hour, MaxInterval: time.Hour}}); err == nil || !strings.Contains(err.Error(), "MinInterval (min-interval) is 2h0m0s, longer than MaxInterval (max-interval), 1h0m0s") {
 		t.Errorf("intervals the wrong way round: %v", err)
 	}
 }

@@ -169,7 +169,7 @@ func newFrontier(o *Options) *pipeline.Edge[Request] {
 	}
 	e.Config = queue.Config{
 		MaxAttempts: s.maxAttempts(), MaxDeaths: maxDeaths,
-		Groups: queue.GroupPolicy{MaxInFlight: s.PerHost, MinDelay: max(s.Delay, 0)},
+		Groups: queue.GroupPolicy{MaxInFlight: s.PerHost, MinDelay: s.leastDelay()},
 	}
 	return e
 }

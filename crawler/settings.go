@@ -99,10 +99,6 @@ type Settings struct {
 	// what is left of it is given up. Default 12h.
 	GiveUp time.Duration `json:"give_up,omitempty"`
 
-	// MaxAttempts is how often a page is tried if its failure may pass.
-	// Default 5.
-	MaxAttempts int `json:"max_attempts,omitempty"`
-
 	// StageAttempts is how often a stage behind crawl, or a function with a queue,
 	// tries a page before it lies among the dead letters. Default 20.
 	StageAttempts int `json:"stage_attempts,omitempty"`
@@ -126,6 +122,67 @@ type Settings struct {
 	// with the text that it had before. Default 10; negative means the last visit
 	// alone.
 	History int `json:"history,omitempty"`
+
+	// Retries is how often a page is tried again if its failure may pass. Default 4;
+	// negative means never.
+	Retries int `json:"retries,omitempty"`
+
+	// MaxBytes is how many bytes of pages are fetched at most, as they arrive.
+	// Default: any number.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
+
+	// MaxHostPages and MaxHostBytes are how many pages, and how many bytes, of one
+	// host are fetched at most. Default: any number.
+	MaxHostPages int   `json:"max_host_pages,omitempty"`
+	MaxHostBytes int64 `json:"max_host_bytes,omitempty"`
+
+	// MaxTime is how long a run may take before it stops, cleanly and with
+	// everything kept. Default: however long.
+	MaxTime time.Duration `json:"max_time,omitempty"`
+
+	// Rate is how many requests a second are made at most, over all hosts. Default:
+	// any number.
+	Rate float64 `json:"rate,omitempty"`
+
+	// Header are lines "Name: value" that are sent with each request, unless it has
+	// a header of that name itself. A value env:NAME or file:PATH is a secret that is
+	// read from there. Default: none.
+	Header []string `json:"header,omitempty"`
+
+	// Auth is how to log in, and belongs to a host in Hosts: basic:USER:SECRET,
+	// digest:USER:SECRET or bearer:SECRET, with a SECRET as in Header.
+	Auth string `json:"auth,omitempty"`
+
+	// Proxy are the proxies that requests go through, by turns: addresses with the
+	// scheme http, https, socks5 or socks5h, whose password is a SECRET as in Header;
+	// ProxyEnvironment for those that the environment names, or ProxyNone. The guard
+	// against private addresses holds for the requests' hosts, which are looked up
+	// here first, and not for the proxies. Options.Proxy takes its place. Default:
+	// ProxyEnvironment.
+	Proxy []string `json:"proxy,omitempty"`
+
+	// Timeout bounds a request with its body. Default 60s.
+	Timeout time.Duration `json:"timeout,omitempty"`
+
+	// Types are the media types that are kept beside HTML, plain text and XML, such
+	// as application/pdf, image/* or */*. Default: none.
+	Types []string `json:"types,omitempty"`
+
+	// Insecure takes certificates of servers that cannot be verified.
+	Insecure bool `json:"insecure,omitempty"`
+
+	// CAFile, ClientCert and ClientKey are files in PEM: certificates that are
+	// trusted beside the system's, and the certificate and its key, if that has its
+	// own file, that servers are shown. Default: none.
+	CAFile     string `json:"ca_file,omitempty"`
+	ClientCert string `json:"client_cert,omitempty"`
+	ClientKey  string `json:"client_key,omitempty"`
+
+	// Hosts have settings of their own, which take the place of the general ones, by
+	// "example.com", "example.com:8080", or "*.example.com" for all hosts below one.
+	// Those that a host may have are the ones that AllSettings calls PerHost; see
+	// [Settings.SetHost]. Default: none.
+	Hosts map[string]Settings `json:"hosts,omitempty"`
 }
 
 // Stage names a stage of the pipeline.
@@ -173,13 +230,22 @@ func BuiltinStages() []string { return []string{StageCrawl, StageExtract, StageT
 const (
 	DefaultDelay       = time.Second
 	DefaultWorkers     = 256
-	DefaultMaxAttempts = 5
+	DefaultRetries     = 4
+	DefaultMaxAttempts = DefaultRetries + 1
+	DefaultTimeout     = time.Minute
 	DefaultMemory      = 144 << 20
 	DefaultGrace       = 5 * time.Second
 	DefaultGiveUp      = 12 * time.Hour
 
 	DefaultStageAttempts = 20
 	DefaultStageBackoff  = time.Second
+)
+
+// Bounds of Settings: what is beyond is a mistake.
+const (
+	MaxWorkers = 10_000
+	MaxPerHost = 1_000
+	maxRetries = 100_000
 )
 
 // ErrSettings is returned for settings that cannot be.
@@ -197,7 +263,8 @@ func (s Settings) WithDefaults() (Settings, error) {
 	s.UserAgent = cmp.Or(s.UserAgent, stages.DefaultUserAgent)
 	s.Workers = s.workers()
 	s.MaxBody = cmp.Or(s.MaxBody, stages.DefaultMaxBody)
-	s.MaxAttempts = s.maxAttempts()
+	s.Retries = cmp.Or(s.Retries, DefaultRetries)
+	s.Timeout = cmp.Or(s.Timeout, DefaultTimeout)
 	s.StageAttempts = cmp.Or(s.StageAttempts, DefaultStageAttempts)
 	s.StageBackoff = cmp.Or(s.StageBackoff, DefaultStageBackoff)
 	s.Memory = s.memory()
@@ -217,7 +284,24 @@ func (s *Settings) grace() time.Duration {
 }
 
 func (s *Settings) memory() int64    { return cmp.Or(s.Memory, DefaultMemory) }
-func (s *Settings) maxAttempts() int { return cmp.Or(s.MaxAttempts, DefaultMaxAttempts) }
+func (s *Settings) maxAttempts() int { return max(cmp.Or(s.Retries, DefaultRetries), 0) + 1 }
+
+func (s *Settings) proxy() []string {
+	if len(s.Proxy) == 0 {
+		return []string{ProxyEnvironment}
+	}
+	return s.Proxy
+}
+
+// leastDelay is the smallest delay of any host: the frontier's own. What is more of
+// a host is added by its politeness.
+func (s *Settings) leastDelay() time.Duration {
+	least := cmp.Or(s.Delay, DefaultDelay)
+	for _, of := range s.Hosts {
+		least = min(least, cmp.Or(of.Delay, least))
+	}
+	return max(least, 0)
+}
 
 func (s *Settings) stages() []Stage {
 	if len(s.Stages) == 0 {
@@ -244,24 +328,20 @@ func (s *Settings) check() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrSettings, fmt.Sprintf(format, args...))
 	}
-	for name, n := range map[string]int64{
-		"PerHost": int64(s.PerHost), "Workers": int64(s.Workers), "MaxPages": int64(s.MaxPages),
-		"MaxAttempts": int64(s.MaxAttempts), "StageAttempts": int64(s.StageAttempts),
-		"StageBackoff": int64(s.StageBackoff), "MaxBody": s.MaxBody, "Memory": s.Memory,
-		"Every": int64(s.Every), "MinInterval": int64(s.MinInterval), "MaxInterval": int64(s.MaxInterval),
-	} {
-		if n < 0 {
-			return bad("%s is negative", name)
+	for _, st := range AllSettings() {
+		if st.Field == "Stages" || !st.IsSet(s) {
+			continue // stages are looked at below
+		}
+		again := Settings{}
+		if err := st.Set(&again, st.Get(s)...); err != nil {
+			return bad("%s (%s): %v", st.Field, st.Name, err)
 		}
 	}
+	if s.Auth != "" {
+		return bad("Auth belongs to a host in Hosts")
+	}
 	if s.MinInterval > s.MaxInterval {
-		return bad("MinInterval is %s, longer than MaxInterval, %s", s.MinInterval, s.MaxInterval)
-	}
-	if s.Links != LinksAll && s.Links != LinksNone {
-		return bad("Links is %q, not %s or %s", s.Links, LinksAll, LinksNone)
-	}
-	if _, err := extract.ParseMode(string(s.Mode)); err != nil {
-		return bad("%v", err)
+		return bad("MinInterval (min-interval) is %s, longer than MaxInterval (max-interval), %s", s.MinInterval, s.MaxInterval)
 	}
 	if _, err := s.Scope.New(nil); err != nil {
 		return bad("%v", err)
@@ -279,7 +359,7 @@ func (s *Settings) check() error {
 		case st.Go && st.Func == nil:
 			return bad("stage %q is a Go function, which this program lacks", st.Name)
 		case !builtin && st.Func == nil && len(st.Command) == 0:
-			return bad("stage %q is unknown and has no function and no command", st.Name)
+			return bad("stage %q is not known; the stages are %s, and those that --stage '%s=command' or a function adds", st.Name, strings.Join(BuiltinStages(), ", "), st.Name)
 		case st.Func == nil && (st.Follows != nil || st.Timeout != 0):
 			return bad("stage %q has Follows or a Timeout and no function", st.Name)
 		case fixed && (len(st.Command) > 0 || st.Func != nil):

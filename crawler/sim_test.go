@@ -157,7 +157,7 @@ func crawlWeb(t *testing.T, store *queue.Store, web *websim.Web, depth int, sett
 			t.Fatalf("generations ended in the order %v", ended)
 		}
 	}
-	want := web.Expect(expectDepth(depth), c.Settings().MaxAttempts)
+	want := web.Expect(expectDepth(depth), c.Settings().Retries+1)
 	checkCrawl(t, store, want, len(c.Settings().Stages) > 1)
 	counts := web.Counts()
 	for u, n := range counts {

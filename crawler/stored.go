@@ -23,6 +23,9 @@ type Stored struct {
 	// Program holds the settings of the program's own that it was begun with,
 	// before anybody chose others on a command line.
 	Program *Settings `json:"program,omitempty"`
+
+	// Origins says who has chosen each of the settings; see Options.Origins.
+	Origins map[string]string `json:"origins,omitempty"`
 }
 
 // StoredFunction is what is stored of a function.
@@ -54,7 +57,7 @@ const savedKey = "settings"
 
 // saved is what Begin stores.
 func (c *Crawler) saved() *Stored {
-	sv := &Stored{Settings: c.options.Settings}
+	sv := &Stored{Settings: c.options.Settings, Origins: c.options.Origins}
 	if p := c.options.Program; p != nil {
 		own := *p
 		own.Stages = slices.Clone(own.Stages)

@@ -44,7 +44,7 @@ func TestDeathsAreNoFailures(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		c, err := crawler.New(store, &crawler.Options{
-			Settings: crawler.Settings{Delay: -1, AllowPrivate: true, MaxAttempts: 2}, Seeds: crawler.Seeds(s.URL), DrainTime: 1,
+			Settings: crawler.Settings{Delay: -1, AllowPrivate: true, Retries: 1}, Seeds: crawler.Seeds(s.URL), DrainTime: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

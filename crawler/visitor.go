@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
@@ -43,17 +45,20 @@ type Visitor struct {
 	Archive    *Archive   // default: none
 	Cookies    *Cookies   // default: none, or new ones with Settings.Cookies
 
-	once   sync.Once
-	agent  string // product token
-	router router
-	caller caller
-	limit  pageLimit
-	traps  traps
-	sick   cache[SickHost]
-	round  int // the present one
-	memory *stages.Budget
-	known  cache[bool] // by identity, in the queue's seen-set: need not be offered again
-	closer []func()
+	once    sync.Once
+	agent   string // product token
+	router  router
+	caller  caller
+	limit   pageLimit
+	traps   traps
+	sick    cache[SickHost]
+	hosts   hostSettingsCache
+	budgets budgets
+	pace    *rate.Limiter // of all requests; nil for none
+	round   int           // the present one
+	memory  *stages.Budget
+	known   cache[bool] // by identity, in the queue's seen-set: need not be offered again
+	closer  []func()
 }
 
 // init fills in the defaults.
@@ -72,6 +77,11 @@ func (v *Visitor) init() {
 	v.known.max = 128 << 10
 	v.traps = traps{store: v.Store, limits: s.Scope.Traps}
 	v.memory = stages.NewBudget(s.memory())
+	v.hosts.of = s
+	v.budgets = budgets{store: v.Store, settings: &v.hosts}
+	if s.Rate > 0 {
+		v.pace = newPace(s.Rate)
+	}
 	if v.Scope == nil {
 		v.Scope = o.Scope
 	}
@@ -84,12 +94,13 @@ func (v *Visitor) init() {
 		v.Recorder = &Records{Store: v.Store}
 	}
 	if v.Fetcher == nil {
-		f := o.NewFetcher()
-		f.KeepWire, f.Budget = v.Archive != nil, v.memory
-		v.Fetcher, v.closer = f, append(v.closer, f.CloseIdle)
+		v.Fetcher = v.fetchers(func(f *stages.Fetcher) { f.KeepWire, f.Budget = v.Archive != nil, v.memory })
 	}
 	if v.Politeness == nil {
-		v.Politeness = &Hosts{Store: v.Store, Options: s.Politeness(), Grace: s.grace()}
+		v.Politeness = &Hosts{
+			Store: v.Store, Options: s.Politeness(), Grace: s.grace(), Spacing: s.leastDelay(),
+			OptionsOf: func(host string) polite.Options { return v.hosts.get(host).Politeness() },
+		}
 	}
 	if v.Cookies == nil && s.Cookies {
 		v.Cookies = &Cookies{Store: v.Store}
@@ -102,22 +113,32 @@ func (v *Visitor) init() {
 	}
 }
 
-// NewFetcher returns a fetcher of pages by these options.
-func (o *Options) NewFetcher() *stages.Fetcher {
-	s := &o.Settings
-	return &stages.Fetcher{
-		UserAgent: s.UserAgent, AllowPrivate: s.AllowPrivate, MaxBody: s.MaxBody,
-		MaxIdlePerHost: max(s.PerHost, 2), Transport: o.Transport, Proxy: o.Proxy,
+// fetchers returns what fetches by the settings of each host, changed by fn.
+func (v *Visitor) fetchers(fn func(*stages.Fetcher)) Fetcher {
+	f, err := NewFetchers(v.Options)
+	if err != nil { // New has told of it
+		return failingFetcher{err}
 	}
+	f.Each(fn)
+	f.pace = v.pace
+	v.closer = append(v.closer, f.CloseIdle)
+	return f
+}
+
+// failingFetcher is the fetcher of settings that cannot be.
+type failingFetcher struct{ err error }
+
+func (f failingFetcher) Fetch(context.Context, stages.FetchRequest) (*stages.FetchResponse, error) {
+	return nil, f.err
 }
 
 // robotsFiles returns the default for Robots.
 func (v *Visitor) robotsFiles() *RobotsFiles {
 	o := v.Options
 	// It takes whatever a server calls its robots.txt.
-	f := o.NewFetcher()
-	f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
-	v.closer = append(v.closer, f.CloseIdle)
+	f := v.fetchers(func(f *stages.Fetcher) {
+		f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
+	})
 	files := &RobotsFiles{
 		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.grace(), Tries: o.Settings.maxAttempts(),
 		Logger: o.Logger, Important: o.important,
@@ -168,6 +189,11 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if r.round > 0 {
 		why, pattern.Key = "", "" // it was counted when it was new
 	}
+	if spent, text, err := v.budgets.spent(ctx, u.Host()); err != nil {
+		return err
+	} else if spent != "" {
+		return v.refuseForBudget(out, r, spent, text)
+	}
 	if why != "" && r.Depth > 0 {
 		countTrap(out, string(pattern.Kind))
 		return v.leaveOut(out, r, why)
@@ -205,25 +231,47 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	} else if !ok {
 		return v.refuseForLimit(out, r)
 	}
-	kept := false
+	kept, bytes := false, int64(0)
 	defer func() { v.limit.end(kept) }()
+	end, err := v.budgets.begin(ctx, u.Host())
+	if errors.Is(err, errBudget) {
+		_, text, err := v.budgets.spent(ctx, u.Host())
+		if err != nil {
+			return err
+		}
+		return v.refuseForBudget(out, r, reasonMaxHostPages, text)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { end(out, kept, bytes) }()
 	v.traps.count(pattern, out)
-	kept, err = v.fetch(ctx, out, r, u)
+	kept, bytes, err = v.fetch(ctx, out, r, u)
 	kept = kept && err == nil
 	return err
 }
 
-// fetch fetches an address that may be, and reports whether that gave a page.
-func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, err error) {
+// fetch fetches an address that may be, and reports whether that gave a page, and how
+// many bytes arrived.
+func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, bytes int64, err error) {
 	fr := v.request(ctx, r, u)
 	if err := v.condition(ctx, &r, &fr); err != nil {
-		return false, err
+		return false, 0, err
 	}
 	resp, err := v.Fetcher.Fetch(ctx, fr)
 	defer resp.Release()
 	if ctx.Err() != nil {
-		return false, ctx.Err()
+		return false, 0, ctx.Err()
 	}
+	if resp != nil {
+		bytes = resp.WireSize
+	}
+	kept, err = v.fetched(ctx, out, r, u, resp, err)
+	return kept, bytes, err
+}
+
+// fetched decides about an answer.
+func (v *Visitor) fetched(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse, err error) (kept bool, _ error) {
 	state, stateErr := v.Politeness.Account(ctx, u.Host(), resp, err, out)
 	if stateErr != nil {
 		return false, stateErr
@@ -268,7 +316,7 @@ func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.F
 	if f := v.router[r.Label]; f != nil && !r.Sitemap {
 		fr.MaxBody, fr.Statuses = f.MaxBody, f.Statuses
 		if f.Types != nil {
-			fr.Types = slices.Concat(stages.DefaultTypes(), f.Types)
+			fr.Types = slices.Concat(v.hosts.get(u.Host()).mediaTypes(), f.Types)
 		}
 	}
 	switch {
@@ -276,7 +324,7 @@ func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.F
 		fr.Types, fr.MaxBody = []string{"*/*"}, sitemap.DefaultMaxBytes
 	case r.Depth == 0 && r.Label == "":
 		if fr.Types == nil { // else they are the function's
-			fr.Types = stages.DefaultTypes()
+			fr.Types = v.hosts.get(u.Host()).mediaTypes()
 		}
 		fr.Types = slices.Concat(fr.Types, sitemapTypes)
 	}
@@ -320,6 +368,11 @@ func (v *Visitor) refuseForLimit(out *pipeline.Out, r Request) error {
 	return v.leaveOut(out, r, fmt.Sprintf("%s: %d pages have been fetched, which is the limit", ReasonMaxPages, v.limit.max))
 }
 
+func (v *Visitor) refuseForBudget(out *pipeline.Out, r Request, reason, text string) error {
+	out.Tx().Add(tables.Crawl, tables.CounterLimit+strings.ReplaceAll(reason, "_", "-"), 1)
+	return v.leaveOut(out, r, reason+": "+text)
+}
+
 // failed decides about an address whose fetch failed: another attempt if the
 // failure may pass, the end if not.
 func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) error {
@@ -331,7 +384,7 @@ func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp
 	if e == nil {
 		return err
 	}
-	politeness := v.Options.Settings.Politeness()
+	politeness := v.hosts.get(groupOf(r)).Politeness()
 	if e.Permanent && r.guess {
 		return v.noSitemap(out, r, string(e.Reason))
 	}
@@ -451,6 +504,9 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 	nofollow := about.NoFollow && !ignore
 	if err := v.follow(out, visit, decided, nofollow, page); err != nil {
 		return false, err
+	}
+	if !visit.IsHTML() {
+		out.Tx().Add(tables.Crawl, tables.CounterType+visit.MediaType(), 1)
 	}
 	page.NoIndex = !about.MayIndex(time.Now()) && !ignore
 	history, err := v.found(out, r, page)

@@ -1,69 +1,48 @@
 package command
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/seed-301537d8/weir/crawler"
-	"github.com/seed-301537d8/weir/crawler/scope"
 )
 
 // change is a setting that a run was given and that differs from the stored
 // one.
 type change struct {
-	name     string
+	setting  *crawler.Setting
 	old, now string
 }
 
-func (c change) String() string { return fmt.Sprintf("%s: %s, was %s", c.name, c.now, c.old) }
+// String says in a line what the change means.
+func (c change) String() string {
+	return fmt.Sprintf("--%s: was %s, now %s (%s)", c.setting.Name, c.old, c.now, c.setting.Resume)
+}
 
 // changesOf returns what changes from one Settings to another.
 func changesOf(before, after crawler.Settings) []change {
-	before, _ = before.WithDefaults()
-	after, _ = after.WithDefaults()
-	fields := func(s crawler.Settings) map[string]any {
-		b, err := json.Marshal(s)
-		if err != nil {
-			return nil
-		}
-		var m map[string]any
-		if json.Unmarshal(b, &m) != nil {
-			return nil
-		}
-		delete(m, "scope")
-		return m
-	}
-	old, now := fields(before), fields(after)
-	names := make(map[string]bool)
-	for name := range old {
-		names[name] = true
-	}
-	for name := range now {
-		names[name] = true
-	}
-	show := func(v any) string {
-		if v == nil {
-			return "not set"
-		}
-		b, _ := json.Marshal(v)
-		return string(b)
-	}
 	var changes []change
-	for name := range names {
-		o, n := show(old[name]), show(now[name])
-		if name == "delay" {
-			o, n = before.Delay.String(), after.Delay.String()
+	for _, st := range crawler.AllSettings() {
+		if isAlias(st) {
+			continue
 		}
-		if o != n {
-			changes = append(changes, change{name, o, n})
+		was, now := valueText(st, &before), valueText(st, &after)
+		if was != now {
+			changes = append(changes, change{st, was, now})
 		}
-	}
-	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(a.name, b.name) })
-	for _, d := range scope.Diff(&before.Scope, &after.Scope) {
-		name, rest, _ := strings.Cut(d, ":")
-		changes = append(changes, change{"scope " + name, "", strings.TrimSpace(rest)})
 	}
 	return changes
+}
+
+// isAlias reports whether another setting says the same.
+func isAlias(st *crawler.Setting) bool { return st.Name == "warc" || st.Name == "wait-for-hosts" }
+
+// valueText is a setting's value in a line.
+func valueText(st *crawler.Setting, of *crawler.Settings) string {
+	nothing := "none"
+	if st.Switch() {
+		nothing = "false"
+	}
+	return cmp.Or(strings.Join(st.Get(of), ", "), nothing)
 }

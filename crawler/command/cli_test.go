@@ -194,8 +194,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"mode", []string{"crawl", "--dir", missing, "--mode", "best", "a.example"}, 2, "accurate, balanced or fast"},
 		{"progress", []string{"crawl", "--dir", missing, "--progress", "loud", "a.example"}, 2, "auto, plain, json or off"},
 		{"regexp", []string{"crawl", "--dir", missing, "--deny", "(", "a.example"}, 2, "missing closing"},
-		{"delay", []string{"crawl", "--dir", missing, "--delay", "-1s", "a.example"}, 2, "must not be negative"},
-		{"workers", []string{"crawl", "--dir", missing, "--workers", "0", "a.example"}, 2, "at least 1"},
+		{"delay", []string{"crawl", "--dir", missing, "--delay", "-1s", "a.example"}, 2, "it must be a time"},
+		{"workers", []string{"crawl", "--dir", missing, "--workers", "0", "a.example"}, 2, "a whole number from 1 to 10000"},
 		{"stages without crawl", []string{"crawl", "--dir", missing, "--stages", "extract", "a.example"}, 2, "must begin with crawl"},
 		{"unknown stage", []string{"crawl", "--dir", missing, "--stages", "crawl,topics", "a.example"}, 2, `stage "topics" is not known`},
 		{"stage form", []string{"crawl", "--dir", missing, "--stage", "topics", "a.example"}, 2, "'name=command args'"},
@@ -439,7 +439,7 @@ func TestCancelledCrawlResumes(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.out, "Complete: 5 pages and 2 failures") {
 		t.Fatalf("resumed crawl: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
-	for _, want := range []string{"Going on with", "--depth: was 5, now 9 (for links found from now on)", "--workers: was 256, now 7 (from now on)", "--deny: was none, now /never"} {
+	for _, want := range []string{"Going on with", "--depth: was 5, now 9 (for links found from now on)", "--workers: was 256, now 7 (for this run and later ones)", "--deny: was none, now /never"} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("no %q in\n%s", want, r.err)
 		}

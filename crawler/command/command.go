@@ -57,7 +57,7 @@ func programName(path string) string {
 
 // Run runs a command line, which begins with the name of the program, until it is
 // done or ctx ends, and returns the exit code: 0 for success, 1 for failure, 2 for
-// a command line or options that cannot be, and 130 if ctx has ended it. Nil
+// a command line or options that cannot be, 3 if Settings.MaxTime was over, and 130 if ctx has ended it. Nil
 // options are those of weir itself.
 func Run(ctx context.Context, options *crawler.Options, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{name: "weir", in: stdin, out: printable.NewWriter(stdout), err: printable.NewWriter(stderr), tty: stderr}

@@ -33,7 +33,7 @@ type crawlRun struct {
 	con      *console
 	progress progressMode
 	options  crawler.Options // whose settings are those of this run
-	verbose  bool
+	logger   *slog.Logger
 
 	crawler  *crawler.Crawler // made by prepare
 	recrawls bool             // this run begins a round
@@ -42,7 +42,7 @@ type crawlRun struct {
 }
 
 // openForCrawl opens a folder to crawl in. Without seeds it must hold a crawl.
-func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *console, verbose bool) (*live, error) {
+func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *console, logger *slog.Logger) (*live, error) {
 	ok, err := badgerqueue.Exists(dir)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 		return nil, usagef("no crawl has begun in %s: name a URL to begin with", dir)
 	}
 	options := memory.StoreOptions()
-	options.Queue.Logger = newLogger(con, verbose)
+	options.Queue.Logger = logger
 	warn := func(err error) { con.printf("%s: %v", a.name, err) }
 	for deadline := time.Now().Add(lockPatience / 3); ; {
 		l, err := a.openLive(dir, options, true, warn)
@@ -69,23 +69,6 @@ func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// newLogger logs to the console: warnings, or with verbose what happens too.
-func newLogger(con *console, verbose bool) *slog.Logger {
-	level := slog.LevelWarn
-	if verbose {
-		level = slog.LevelInfo
-	}
-	return slog.New(slog.NewTextHandler(con, &slog.HandlerOptions{
-		Level: level,
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey && len(groups) == 0 {
-				return slog.Attr{}
-			}
-			return a
-		},
-	}))
 }
 
 // standardLog sends what goes to the standard log, as net/http's complaints about
@@ -123,7 +106,7 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	}
 	r.con.printf("Changed settings:")
 	for _, c := range changes {
-		r.con.printf("  %s", changeLine(c, before, r.options.Settings))
+		r.con.printf("  %s", c)
 	}
 	if st.Done && !hasNewSeeds {
 		r.con.printf("They are kept for URLs that you add; what is done stays as it is.")
@@ -131,54 +114,11 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	return nil
 }
 
-// changeLine says in a line what a change of settings means.
-func changeLine(c change, before, after crawler.Settings) string {
-	if name, ok := strings.CutPrefix(c.name, "scope "); ok {
-		return fmt.Sprintf("%s: %s (for links found from now on)", name, c.now)
-	}
-	flag := "--" + strings.ReplaceAll(c.name, "_", "-")
-	from, to, note := c.old, c.now, "from now on"
-	switch c.name {
-	case "max_pages":
-		note = "from now on; URLs given up at the old limit stay given up"
-	case "delay":
-		from, to = delayText(before.Delay), delayText(after.Delay)
-	case "strict":
-		flag = "--strict-generations"
-	case "stages":
-		from, to = stageTexts(before.Stages), stageTexts(after.Stages)
-	case "mode":
-		note = "for pages whose text has not been extracted yet"
-	}
-	return fmt.Sprintf("%s: was %s, now %s (%s)", flag, from, to, note)
-}
-
-func delayText(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "none"
-	case d == 0:
-		return crawler.DefaultDelay.String()
-	}
-	return d.String()
-}
-
-func stageTexts(all []crawler.Stage) string {
-	texts := make([]string, len(all))
-	for i, st := range all {
-		texts[i] = st.Name
-		if st.Command != nil {
-			texts[i] += "=" + strings.Join(st.Command, " ")
-		}
-	}
-	return strings.Join(texts, ", ")
-}
-
 // prepare makes the crawl, and makes sure that it can go on with what is stored.
 func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	o := &r.options
 	if o.Logger == nil {
-		o.Logger = newLogger(r.con, r.verbose)
+		o.Logger = r.logger
 	}
 	o.DrainTime = cmp.Or(o.DrainTime, drainTime)
 	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.dir, archiveDir))
@@ -226,8 +166,15 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 	out, dir, name := r.app.out, r.live.dir, r.app.name
 	flag := dirArgument(dir)
 	if !st.Done {
-		fmt.Fprintf(out, "Stopped after %s: %s and %s so far, %s waiting. Everything is kept.\nGo on with:\n  %s\n",
-			duration(time.Since(r.started)), plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resumeCommand(context.WithoutCancel(ctx), r.live))
+		why := ""
+		if ctx.Err() == nil {
+			why = ", the time of --max-time"
+		}
+		fmt.Fprintf(out, "Stopped after %s%s: %s and %s so far, %s waiting. Everything is kept.\nGo on with:\n  %s\n",
+			duration(time.Since(r.started)), why, plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resumeCommand(context.WithoutCancel(ctx), r.live))
+		if ctx.Err() == nil {
+			return exitError(exitTimeOver)
+		}
 		return exitError(exitInterrupted)
 	}
 	took := time.Since(r.started)
@@ -250,6 +197,9 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 	}
 	if st.MaxPages > 0 {
 		fmt.Fprintf(out, "The limit of pages (--max-pages) was reached: %s left out.\n", plural(st.MaxPages, "URL"))
+	}
+	for _, l := range st.Limits {
+		fmt.Fprintf(out, "The limit --%s was reached: %s left out.\n", l.Limit, plural(l.Hits, "URL"))
 	}
 	for _, t := range st.Traps {
 		fmt.Fprintf(out, "Trap %s: %s left out.\n", t.Rule, plural(t.Hits, "URL"))

@@ -65,7 +65,11 @@ was, and ends with the same result.`,
 
 func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMode, verbose bool) error {
 	con := newConsole(a.tty)
-	l, err := a.openForCrawl(ctx, dir, true, con, verbose)
+	logger, _, err := (&logFlags{}).open(con, verbose)
+	if err != nil {
+		return err
+	}
+	l, err := a.openForCrawl(ctx, dir, true, con, logger)
 	if err != nil {
 		return err
 	}
@@ -78,7 +82,7 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 		if err = os.RemoveAll(dir); err != nil {
 			return err
 		}
-		if l, err = a.openForCrawl(ctx, dir, true, con, verbose); err != nil {
+		if l, err = a.openForCrawl(ctx, dir, true, con, logger); err != nil {
 			return err
 		}
 		web, begun = &demoWeb{}, false
@@ -86,7 +90,7 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
-	r := &crawlRun{app: a, live: l, con: con, progress: mode, verbose: verbose}
+	r := &crawlRun{app: a, live: l, con: con, progress: mode, logger: logger}
 	return errors.Join(r.demo(ctx, web.Ports, begun), l.close())
 }
 

@@ -14,14 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
-	"github.com/seed-301537d8/weir/stages"
-	"github.com/seed-301537d8/weir/stages/extract"
 )
 
-// fetchFlags are the flags of fetch. Those about the request are like those of
-// crawl.
+// fetchFlags are the flags of fetch that crawl does not have.
 type fetchFlags struct {
-	crawlFlags
 	url, label, method, data string
 	header                   []string
 
@@ -50,10 +46,13 @@ read as a page of --url.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			settings := a.options.Settings
 			settings.Stages = []crawler.Stage{{Name: crawler.StageCrawl}}
-			if err := f.apply(cmd.Flags(), &settings); err != nil {
+			w := &wishes{choices: flagChoices(cmd.Flags())}
+			if err := w.apply(&settings, make(map[string]string), &settings); err != nil {
 				return err
 			}
-			settings.Links = a.options.Settings.Links // --links is another flag here
+			if err := a.checkAccess(settings); err != nil {
+				return err
+			}
 			if f.sel != "" {
 				if _, err := cascadia.Compile(f.sel); err != nil {
 					return usagef("--select %q: %v", f.sel, err)
@@ -89,14 +88,15 @@ read as a page of --url.`,
 	fl.StringVar(&f.method, "method", "", "the request's method (default GET, with --data POST)")
 	fl.StringVar(&f.data, "data", "", "the request's body")
 	fl.StringArrayVar(&f.header, "header", nil, "a header of the request, `'Name: value'` (repeatable)")
-	fl.StringVar(&f.scope, "scope", "host", "where a crawl would follow links to: host, domain or any")
-	fl.StringArrayVar(&f.allow, "allow", nil, "as of crawl")
-	fl.StringArrayVar(&f.deny, "deny", nil, "as of crawl")
-	fl.StringVar(&f.userAgent, "user-agent", stages.DefaultUserAgent, "who to say we are")
-	fl.BoolVar(&f.allowPrivate, "allow-private", false, "permit addresses on private networks and on this machine")
-	fl.BoolVar(&f.ignoreRobots, "ignore-robots", false, "fetch what robots.txt forbids; for your own sites")
-	f.crawlFlags.mode, f.crawlFlags.links = string(extract.ModeBalanced), crawler.LinksAll // crawl has flags for these
-	complete(cmd, "scope", "host", "domain", "any")
+	settingFlags(cmd, func(st *crawler.Setting) bool {
+		switch st.Name {
+		case "header", "cookies": // header is another flag here
+			return false
+		case "scope", "allow", "deny", "ignore-robots", "max-body":
+			return true
+		}
+		return st.Group == crawler.GroupRequests
+	})
 	return cmd
 }
 

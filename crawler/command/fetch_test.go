@@ -20,7 +20,7 @@ func TestFetchShowsOnePage(t *testing.T) {
 		{"in short", []string{s.URL + "/a"}, 0, []string{"status 200, text/html; charset=utf-8", "title     first", "language  en",
 			"robots    allowed", "1s between requests", "first byte after", "2 targets: 2 to follow"}},
 		{"links", []string{"--links", s.URL}, 0, []string{
-			"+ " + s.URL + "/a  to /a\n", "- http://elsewhere.example/  to http://elsewhere.example/\n    rejected by rule", "--scope host"}},
+			"+ " + s.URL + "/a  to /a\n", "- http://elsewhere.example/  to http://elsewhere.example/\n    rejected by --scope host: ", "reject unless host is"}},
 		{"any scope", []string{"--links", "--scope", "any", s.URL}, 0, []string{"+ http://elsewhere.example/"}},
 		{"headers", []string{"--headers", s.URL}, 0, []string{"Content-Type: text/html; charset=utf-8\n"}},
 		{"redirect", []string{s.URL + "/old"}, 0, []string{s.URL + "/old\n  redirects to\n" + s.URL + "/a\n"}},

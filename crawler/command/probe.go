@@ -58,14 +58,14 @@ func (a *app) probe(ctx context.Context, settings crawler.Settings, f *fetchFlag
 	if _, err := os.Stat(target); err == nil || target == "-" {
 		return a.probeFile(ctx, &o, f, target)
 	}
-	urls, err := parseSeeds([]string{target})
+	seed, err := parseSeed(target)
 	if err != nil {
 		return nil, err
 	}
-	if err := refusePrivate(settings, urls); err != nil {
+	if err := refusePrivate(settings, []crawler.Request{seed}); err != nil {
 		return nil, err
 	}
-	r := crawler.Request{URL: urls[0], Label: f.label, Method: f.method, Body: []byte(f.data), Header: make(http.Header)}
+	r := crawler.Request{URL: seed.URL, Label: f.label, Method: f.method, Body: []byte(f.data), Header: make(http.Header)}
 	if r.Method == "" && f.data != "" {
 		r.Method = http.MethodPost
 	}
@@ -77,7 +77,7 @@ func (a *app) probe(ctx context.Context, settings crawler.Settings, f *fetchFlag
 		r.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
 	if len(o.Seeds) == 0 {
-		o.Seeds = crawler.Seeds(urls[0])
+		o.Seeds = crawler.Seeds(seed.URL)
 	}
 	pr, err := newProber(ctx, &o)
 	if err != nil {
@@ -128,19 +128,26 @@ func newProber(ctx context.Context, o *crawler.Options) (*prober, error) {
 			return nil, err
 		}
 	}
+	fetcher, err := p.fetcher()
+	if err != nil {
+		return nil, err
+	}
 	p.edges = crawler.NewEdges(o)
-	p.visitor = &crawler.Visitor{Store: store, Edges: p.edges, Options: o, Fetcher: p.fetcher(), Scope: p, Recorder: p}
+	p.visitor = &crawler.Visitor{Store: store, Edges: p.edges, Options: o, Fetcher: fetcher, Scope: p, Recorder: p}
 	return p, nil
 }
 
 // fetcher keeps what was answered.
-func (p *prober) fetcher() crawler.Fetcher {
-	f := p.options.NewFetcher()
+func (p *prober) fetcher() (crawler.Fetcher, error) {
+	f, err := crawler.NewFetchers(p.options)
+	if err != nil {
+		return nil, err
+	}
 	return fetcherFunc(func(ctx context.Context, r stages.FetchRequest) (*stages.FetchResponse, error) {
 		resp, err := f.Fetch(ctx, r)
 		p.resp = resp
 		return resp, err
-	})
+	}), nil
 }
 
 type fetcherFunc func(context.Context, stages.FetchRequest) (*stages.FetchResponse, error)
@@ -174,7 +181,10 @@ func (p *prober) Skip(_ *pipeline.Out, s *crawler.Skip) error {
 
 // whyNoRobots returns what becomes of a request for the robots.txt of an address.
 func (p *prober) whyNoRobots(ctx context.Context, url string) string {
-	_, err := p.options.NewFetcher().Fetch(ctx, stages.FetchRequest{URL: mustAddress(url).Origin() + "/robots.txt", Types: []string{"*/*"}})
+	f, err := crawler.NewFetchers(p.options)
+	if err == nil {
+		_, err = f.Fetch(ctx, stages.FetchRequest{URL: mustAddress(url).Origin() + "/robots.txt", Types: []string{"*/*"}})
+	}
 	if e := stages.AsError(err); e != nil {
 		return ": " + strings.TrimSuffix(string(e.Reason)+": "+e.Detail, ": ")
 	}
@@ -264,11 +274,11 @@ func (a *app) probeFile(ctx context.Context, o *crawler.Options, f *fetchFlags, 
 	}
 	address := "http://localhost/"
 	if f.url != "" {
-		urls, err := parseSeeds([]string{f.url})
+		seed, err := parseSeed(f.url)
 		if err != nil {
 			return nil, err
 		}
-		address = urls[0]
+		address = seed.URL
 	}
 	contentType := http.DetectContentType(b)
 	if strings.HasPrefix(contentType, "text/plain") && f.label == "" {

@@ -91,7 +91,7 @@ func TestAProgramGoesOnWithItsSettings(t *testing.T) {
 	}
 	run("Complete: 1 page", "--allow-private", "--delay", "0", "--depth", "0", "--stages", "crawl")
 	options.Settings.Links = crawler.LinksAll
-	run(`--links: was "none", now "all"`)
+	run(`--links: was none, now all`)
 	store, err := badgerqueue.Open(dir, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -82,10 +82,10 @@ func TestRecrawlAndChanges(t *testing.T) {
 		t.Errorf("why:\n%s", out)
 	}
 	for args, want := range map[string]string{
-		"crawl --recrawl=some":                        `--recrawl is "some"; it must be all or due`,
-		"crawl --every=-1h":                           "--every is -1h0m0s; it must not be negative",
-		"crawl --min-interval=48h --max-interval=24h": "MinInterval is 48h0m0s, longer than MaxInterval, 24h0m0s",
-		"crawl --history=-1":                          "--history is -1; it must not be negative",
+		"crawl --recrawl=some":                        `"--recrawl" flag: it must be all or due`,
+		"crawl --every=-1h":                           "\"--every\" flag: it must be a time",
+		"crawl --min-interval=48h --max-interval=24h": "MinInterval (min-interval) is 48h0m0s, longer than MaxInterval (max-interval), 24h0m0s",
+		"crawl --history=-1":                          "\"--history\" flag: it must be a whole number from 0",
 		"changes --since=soon":                        `--since is "soon"; it must be a round (3)`,
 	} {
 		if r := weir(t, append(strings.Fields(args), "--dir", dir)...); r.code != 2 || !strings.Contains(r.err, want) {

@@ -88,6 +88,12 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	if st.MaxPages > 0 {
 		p.printf("left out for --max-pages: %s\n", count(st.MaxPages))
 	}
+	for _, l := range st.Limits {
+		p.printf("left out for --%s: %s\n", l.Limit, count(l.Hits))
+	}
+	for _, t := range st.Types {
+		p.printf("pages of type %s: %s\n", printable.Line(t.Type), count(t.Pages))
+	}
 	for _, s := range st.Sick {
 		p.printf("left alone: %s until %s, failing since %s: %s\n", s.Host, localTime(s.Until), localTime(s.Since), printable.Line(s.Error))
 	}

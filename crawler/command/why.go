@@ -26,12 +26,12 @@ robots.txt and the rules of the scope say about it.`,
   weir why --dir docs https://example.com/private/ --json`,
 		Args: oneArg("one URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			urls, err := parseSeeds(args)
+			seed, err := parseSeed(args[0])
 			if err != nil {
 				return err
 			}
 			return a.withStore(cmd.Context(), dir, a.out, func(ctx context.Context, l *live, out io.Writer) error {
-				e, err := inspect.Explain(ctx, l.store, urls[0], &l.options)
+				e, err := inspect.Explain(ctx, l.store, seed.URL, &l.options)
 				if err != nil {
 					return l.noCrawl(err)
 				}

@@ -361,7 +361,8 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	if _, err := tables.Get(ctx, store, tables.Hosts, u.Host(), &state); err != nil {
 		return err
 	}
-	options := settings.Politeness()
+	own := settings.ForHost(u.Host())
+	options := own.Politeness()
 	h.Delay, h.DelayBy = state.Delay(&options)
 	h.Failures = state.Failures
 	until, reason := state.NotBefore, state.Reason

@@ -20,8 +20,10 @@ type Status struct {
 	Pages      int64              `json:"pages"`      // fetched, redirects among them
 	Redirects  int64              `json:"redirects"`  // of the pages
 	Failures   int64              `json:"failures"`
-	LeftOut    int64              `json:"left_out"`  // met and not fetched: for max_pages, or as a trap
-	MaxPages   int64              `json:"max_pages"` // of those, because so many pages had been fetched
+	LeftOut    int64              `json:"left_out"`         // met and not fetched: for max_pages, or as a trap
+	MaxPages   int64              `json:"max_pages"`        // of those, because so many pages had been fetched
+	Limits     []LimitStatus      `json:"limits,omitempty"` // of those, because of other limits
+	Types      []TypeStatus       `json:"types,omitempty"`  // pages that are no HTML
 	Traps      []TrapStatus       `json:"traps,omitempty"`
 	Sick       []crawler.SickHost `json:"sick_hosts,omitempty"` // 20 at most
 	Queues     []QueueStatus      `json:"queues"`               // in the order of the stages
@@ -58,6 +60,19 @@ type QueueStatus struct {
 	// Error is the last error of one of the oldest items that wait for another
 	// attempt.
 	Error string `json:"error,omitempty"`
+}
+
+// LimitStatus is how many addresses were left out for a limit, which has the name of
+// its setting.
+type LimitStatus struct {
+	Limit string `json:"limit"`
+	Hits  int64  `json:"hits"`
+}
+
+// TypeStatus is how many pages there are of a media type.
+type TypeStatus struct {
+	Type  string `json:"type"`
+	Pages int64  `json:"pages"`
 }
 
 // TrapStatus is how many addresses a rule against traps has refused.
@@ -115,7 +130,25 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 			return st, frontier, err
 		}
 	}
-	if st.Traps, err = readTraps(ctx, store); err != nil {
+	limits, err := readCounters(ctx, store, tables.CounterLimit)
+	if err != nil {
+		return st, frontier, err
+	}
+	for _, c := range limits {
+		st.Limits = append(st.Limits, LimitStatus{c.name, c.n})
+	}
+	types, err := readCounters(ctx, store, tables.CounterType)
+	if err != nil {
+		return st, frontier, err
+	}
+	for _, c := range types {
+		st.Types = append(st.Types, TypeStatus{c.name, c.n})
+	}
+	traps, err := readCounters(ctx, store, tables.CounterTrap)
+	for _, c := range traps {
+		st.Traps = append(st.Traps, TrapStatus{c.name, c.n})
+	}
+	if err != nil {
 		return st, frontier, err
 	}
 	if st.Sick, err = readSick(ctx, store); err != nil {
@@ -250,9 +283,18 @@ func openGenerations(ctx context.Context, store *queue.Store, from int, frontier
 	return rows, nil
 }
 
-// readTraps returns the hits of each rule, by its name.
-func readTraps(ctx context.Context, store *queue.Store) (all []TrapStatus, err error) {
-	records, err := store.Scan(ctx, tables.Crawl, tables.CounterTrap, tables.CounterTrap+"\xff", 100)
+// namedCounter is one of the counters whose names begin alike.
+type namedCounter struct {
+	name string
+	n    int64
+}
+
+// maxCounters is how many of them a Status has.
+const maxCounters = 100
+
+// readCounters returns the counters behind a prefix, by their names.
+func readCounters(ctx context.Context, store *queue.Store, prefix string) (all []namedCounter, err error) {
+	records, err := store.Scan(ctx, tables.Crawl, prefix, prefix+"\xff", maxCounters)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +303,7 @@ func readTraps(ctx context.Context, store *queue.Store) (all []TrapStatus, err e
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, TrapStatus{strings.TrimPrefix(r.Key, tables.CounterTrap), n})
+		all = append(all, namedCounter{strings.TrimPrefix(r.Key, prefix), n})
 	}
 	return all, nil
 }

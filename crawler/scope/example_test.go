@@ -30,8 +30,8 @@ func ExampleSettings() {
 	// Output:
 	// https://example.com/docs/ accepted: no rule matches
 	// https://docs.example.com/ accepted: no rule matches
-	// https://example.com/manual.pdf rejected by rule 8: reject if URL matches \.pdf$ (--deny); found \.pdf$
-	// https://example.org/ rejected by rule 9: reject unless domain is example.com (--scope domain); found example.org
+	// https://example.com/manual.pdf rejected by --deny: reject if URL matches \.pdf$; found \.pdf$
+	// https://example.org/ rejected by --scope domain: reject unless domain is example.com; found example.org
 }
 
 func ExampleNew() {
@@ -50,13 +50,4 @@ func ExampleNew() {
 	}
 	fmt.Println(s.Decide(u, 1))
 	// Output: rejected by rule 2: reject if host is example.com; found example.com
-}
-
-func ExampleDiff() {
-	for _, change := range scope.Diff(&scope.Settings{}, &scope.Settings{Within: scope.WithinAny, MaxDepth: 3}) {
-		fmt.Println(change)
-	}
-	// Output:
-	// --scope: was host, now any
-	// --depth: was unlimited, now 3
 }

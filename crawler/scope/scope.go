@@ -14,13 +14,16 @@ type Scope struct {
 	conditions []condition
 }
 
-// New compiles rules. Errors are [ErrInvalidRule] with the rule's number and
-// what is wrong with it.
+// New compiles rules. Errors are [ErrInvalidRule] with where the rule is from, or its
+// number, and what is wrong with it.
 func New(rules ...Rule) (*Scope, error) {
 	s := &Scope{}
 	for i, r := range rules {
 		c, err := r.compile()
 		if err != nil {
+			if r.From != "" {
+				return nil, fmt.Errorf("%s: %w", r.From, err)
+			}
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 		s.rules = append(s.rules, r)
@@ -62,8 +65,9 @@ type Decision struct {
 	found string
 }
 
-// String explains the decision in a line: "rejected by rule 4: reject unless
-// host is example.com (--scope); found example.org".
+// String explains the decision in a line, by what the rule is from or else by its
+// number: "rejected by --scope host: reject unless host is example.com; found
+// example.org".
 func (d Decision) String() string {
 	verb := "rejected"
 	if d.Accepted {
@@ -75,7 +79,11 @@ func (d Decision) String() string {
 	case d.Number == 0:
 		return verb + ": no rule matches"
 	}
-	text := fmt.Sprintf("%s by rule %d: %s", verb, d.Number, d.Rule)
+	rule, by := d.Rule, d.Rule.From
+	if rule.From = ""; by == "" {
+		by = fmt.Sprintf("rule %d", d.Number)
+	}
+	text := fmt.Sprintf("%s by %s: %s", verb, by, rule)
 	if d.found != "" {
 		text += "; found " + d.found
 	}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/seed-301537d8/weir/crawler/weburl"
 )
@@ -126,57 +124,19 @@ func (s *Settings) New(seeds []weburl.URL) (*Scope, error) {
 func (t Traps) rules() (rules []Rule) {
 	for _, l := range []struct {
 		kind             Kind
+		name             string // of the setting, behind --trap-
 		limit, byDefault int
 	}{
-		{Length, t.MaxLength, DefaultMaxLength},
-		{Segments, t.MaxSegments, DefaultMaxSegments},
-		{PathLoop, t.MaxPathLoops, DefaultMaxPathLoops},
-		{RepeatedSegment, t.MaxRepeatedSegments, DefaultMaxSameName},
-		{Params, t.MaxParams, DefaultMaxParams},
-		{RepeatedParam, t.MaxRepeatedParams, DefaultMaxSameParams},
+		{Length, "length", t.MaxLength, DefaultMaxLength},
+		{Segments, "segments", t.MaxSegments, DefaultMaxSegments},
+		{PathLoop, "loops", t.MaxPathLoops, DefaultMaxPathLoops},
+		{RepeatedSegment, "repeats", t.MaxRepeatedSegments, DefaultMaxSameName},
+		{Params, "params", t.MaxParams, DefaultMaxParams},
+		{RepeatedParam, "same-params", t.MaxRepeatedParams, DefaultMaxSameParams},
 	} {
 		if l.limit >= 0 {
-			rules = append(rules, Rule{Action: Reject, Kind: l.kind, Limit: cmp.Or(l.limit, l.byDefault), From: "trap"})
+			rules = append(rules, Rule{Action: Reject, Kind: l.kind, Limit: cmp.Or(l.limit, l.byDefault), From: "--trap-" + l.name})
 		}
 	}
 	return rules
-}
-
-// Diff says in words, one setting a line, what changes from one Settings to
-// another. It returns nil if they mean the same.
-func Diff(before, after *Settings) (changes []string) {
-	change := func(name, a, b string) {
-		if a != b {
-			changes = append(changes, fmt.Sprintf("%s: was %s, now %s", name, a, b))
-		}
-	}
-	list := func(values []string) string {
-		if len(values) == 0 {
-			return "none"
-		}
-		return strings.Join(values, " ")
-	}
-	depth := func(n int) string {
-		if n == 0 {
-			return "unlimited"
-		}
-		return strconv.Itoa(max(n, 0))
-	}
-	change("--scope", string(cmp.Or(before.Within, WithinHost)), string(cmp.Or(after.Within, WithinHost)))
-	change("--deny", list(before.Deny), list(after.Deny))
-	change("--allow", list(before.Allow), list(after.Allow))
-	change("--depth", depth(before.MaxDepth), depth(after.MaxDepth))
-
-	limits := func(t Traps) map[Kind]string {
-		m := make(map[Kind]string)
-		for _, r := range t.rules() {
-			m[r.Kind] = strconv.Itoa(r.Limit)
-		}
-		return m
-	}
-	a, b := limits(before.Traps), limits(after.Traps)
-	for _, kind := range []Kind{Length, Segments, PathLoop, RepeatedSegment, Params, RepeatedParam} {
-		change("trap "+string(kind), cmp.Or(a[kind], "no limit"), cmp.Or(b[kind], "no limit"))
-	}
-	return changes
 }

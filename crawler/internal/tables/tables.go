@@ -33,6 +33,7 @@ const (
 	Sick     = "sick"     // SickHost, by host
 	Notices  = "notices"  // Notice
 	Patterns = "patterns" // how many addresses of a scope.Pattern were fetched
+	Uses     = "uses"     // of budgets, by host
 	Digests  = "digests"  // address of the first page with a content
 	Captures = "captures" // Capture
 	Cookies  = "cookies"  // by registrable domain
@@ -55,6 +56,8 @@ const (
 	CounterRedirects = "redirects" // of the pages
 	CounterLeftOut   = "left_out"  // addresses that were met and not fetched, by the crawl's own rules
 	CounterMaxPages  = "max_pages" // of those, for Settings.MaxPages
+	CounterLimit     = "limit/"    // before the name of another setting: the addresses left out for it
+	CounterType      = "type/"     // before a media type that is no HTML: its pages
 	CounterTrap      = "trap/"     // before the name of a rule: the addresses that it has refused
 )
 

@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -30,8 +31,8 @@ type Hosts struct {
 	Spacing time.Duration
 
 	// Grace is how long the addresses of a host that fails wait for it in the
-	// frontier. From a longer wait on they are deferred. 0 means that they never
-	// are.
+	// frontier. From a longer wait on they are deferred. Default DefaultGrace;
+	// negative means that they never are.
 	Grace time.Duration
 
 	mu     sync.Mutex // one update of a host's state at a time
@@ -51,7 +52,8 @@ func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResp
 		return before, err
 	}
 	after := before.Next(event, &options)
-	after.Deferred = h.Grace > 0 && after.Failures > 0 && after.NotBefore.Sub(event.Time) > h.Grace && !after.GivenUp(&options)
+	grace := cmp.Or(h.Grace, DefaultGrace)
+	after.Deferred = grace > 0 && after.Failures > 0 && after.NotBefore.Sub(event.Time) > grace && !after.GivenUp(&options)
 	h.recent.put(host, after)
 	usual := event.Time.Add(h.Spacing)
 	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && !after.NotBefore.After(usual) {

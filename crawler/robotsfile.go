@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -34,7 +35,7 @@ type RobotsFiles struct {
 	Politeness Politeness
 
 	// Grace is how long pages wait in the frontier for a file that cannot be
-	// reached; see Hosts. 0 means however long.
+	// reached; see Hosts. Default DefaultGrace; negative means however long.
 	Grace time.Duration
 
 	// Tries is how often a file that cannot be reached is asked for before its
@@ -69,14 +70,11 @@ func (f *RobotsFiles) Check(ctx context.Context, u weburl.URL, out *pipeline.Out
 	if err != nil {
 		return "", err
 	}
-	tries := f.Tries
-	if tries == 0 {
-		tries = DefaultMaxAttempts
-	}
+	tries, grace := cmp.Or(f.Tries, DefaultMaxAttempts), cmp.Or(f.Grace, DefaultGrace)
 	switch d := policy.Decide(u.String()); {
 	case d.Allowed:
 		return "", nil
-	case d.Temporary && policy.Failures < tries && f.Grace > 0 && time.Until(policy.Expires) > f.Grace:
+	case d.Temporary && policy.Failures < tries && grace > 0 && time.Until(policy.Expires) > grace:
 		return "", &deferral{policy.Expires, errors.New(d.Reason)}
 	case d.Temporary && policy.Failures < tries:
 		// No failure of the page: it waits with its host.

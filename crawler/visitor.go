@@ -98,7 +98,7 @@ func (v *Visitor) init() {
 	}
 	if v.Politeness == nil {
 		v.Politeness = &Hosts{
-			Store: v.Store, Options: s.Politeness(), Grace: s.grace(), Spacing: s.leastDelay(),
+			Store: v.Store, Options: s.Politeness(), Grace: s.Grace, Spacing: s.leastDelay(),
 			OptionsOf: func(host string) polite.Options { return v.hosts.get(host).Politeness() },
 		}
 	}
@@ -140,7 +140,7 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 		f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
 	})
 	files := &RobotsFiles{
-		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.grace(), Tries: o.Settings.maxAttempts(),
+		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(),
 		Logger: o.Logger, Important: o.important,
 	}
 	if o.Settings.Sitemaps {

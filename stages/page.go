@@ -145,7 +145,7 @@ func ParseDocument(body []byte, pageURL string, opts *DocumentOptions) *Document
 	if d.opts.XHTML {
 		body = closeEmpty(body)
 	}
-	d.body = body
+	d.body = closeFrames(body)
 	d.read()
 	return d
 }
@@ -174,6 +174,8 @@ func (d *Document) Root() *html.Node {
 		d.root = parseTree(d.body, d.opts.MaxNodes)
 		if d.root == nil {
 			d.root, d.flat = flatTree(d.body, d.opts.MaxNodes), true
+		} else {
+			placeStreamed(d.root, d.body)
 		}
 		for n := d.root; n != nil; n = next(n, d.root) {
 			d.nodes++

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract"
 )
 
 // Options are all that a program says about its crawl: what people choose, which
@@ -67,6 +68,10 @@ type Options struct {
 	// refuses private addresses; see stages.Fetcher. Default: the built-in one.
 	Transport func(builtin *http.Transport) http.RoundTripper
 
+	// PDF reads PDF files for the stage extract: (*pdf.Reader).Read of package
+	// stages/pdf, say. Default: they go to no stage behind crawl.
+	PDF func(ctx context.Context, file []byte) (*extract.PDF, error)
+
 	// OnGeneration is called when a generation is complete; see
 	// pipeline.Options. Default: nothing happens.
 	OnGeneration func(ctx context.Context, g pipeline.Generation, tx *queue.Tx) error
@@ -99,6 +104,11 @@ type Options struct {
 	Origins map[string]string
 
 	origins map[string]bool // of the seeds, if they are known
+}
+
+// extractor is that of the stage extract.
+func (o *Options) extractor() *extract.Extractor {
+	return &extract.Extractor{Mode: o.Settings.Mode, Markdown: o.Settings.Markdown, PDF: o.PDF}
 }
 
 func (o *Options) logger() *slog.Logger {

@@ -108,6 +108,7 @@ type Text struct {
 	Text      string `json:"text"`
 	Markdown  string `json:"markdown,omitempty"` // if Settings.Markdown asks for it
 	Method    string `json:"method,omitempty"`
+	Note      string `json:"note,omitempty"` // why the text is not all, or not there
 }
 
 // Tags is what the tag stage has found: the words of each sentence with their
@@ -196,7 +197,7 @@ type Count struct {
 
 // Doc is what travels between the stages behind crawl: a page, and what is
 // known of it so far. A program in place of a stage gets it as JSON, with the
-// page as html.
+// page as html; what is no text, such as a PDF file, in base64 as body.
 type Doc struct {
 	URL         string          `json:"url"`
 	Key         string          `json:"key,omitempty"`      // of its records, if that is not the URL
@@ -208,7 +209,7 @@ type Doc struct {
 	Title       string          `json:"title,omitempty"`
 	Text        string          `json:"text,omitempty"`
 	Results     json.RawMessage `json:"results,omitempty"` // of the stage before, if it is another program
-	HTML        []byte          `json:"-"`                 // UTF-8
+	HTML        []byte          `json:"-"`                 // UTF-8; of another type that is no text, as it is
 
 	history *History // of the page, in a round that visits it again
 
@@ -237,6 +238,6 @@ func (d *Doc) key() string {
 func textOf(t *extract.Text) Text {
 	return Text{
 		Title: t.Title, Byline: t.Byline, Site: t.Site, Published: t.Published,
-		Language: t.Language, Type: t.Type, Text: t.Text, Markdown: t.Markdown, Method: t.Method,
+		Language: t.Language, Type: t.Type, Text: t.Text, Markdown: t.Markdown, Method: t.Method, Note: t.Note,
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -46,26 +45,36 @@ func (s *docStage) work(ctx context.Context, d Doc, out *pipeline.Out) error {
 	return nil
 }
 
-// extract finds a page's main text.
+// extract finds a page's main text, or takes the text of another document.
 func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error {
-	var kept Text
-	if strings.HasPrefix(d.ContentType, "text/plain") {
-		text := string(d.HTML)
-		kept = Text{Text: text, Language: stages.DetectLanguage(text, "", d.Language), Method: "plain"}
-	} else {
+	kept := new(extract.Text)
+	x := s.v.Options.extractor()
+	if mediaType := stages.MediaType(d.ContentType); isHTML(mediaType) {
 		// What parsed it for the crawl has given its share back by now.
 		share, err := s.v.memory.Document(ctx, d.HTML)
 		if err != nil {
 			return err
 		}
 		defer share.Release()
-		x := &extract.Extractor{Mode: s.v.Options.Settings.Mode, Markdown: s.v.Options.Settings.Markdown}
-		kept = textOf(x.Extract(ctx, d.Page(), d.Language))
+		kept = x.Extract(ctx, d.Page(), d.Language)
+	} else {
+		if isText(mediaType) {
+			mediaType += "; charset=utf-8" // the crawl has made it that
+		}
+		var err error
+		kept, err = x.Document(ctx, d.HTML, d.URL, mediaType)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			kept = &extract.Text{Method: "none", Note: err.Error()}
+		}
+		kept.Language = stages.DetectLanguage(kept.Text, kept.Language, d.Language)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return s.keepText(ctx, kept, d, out)
+	return s.keepText(ctx, textOf(kept), d, out)
 }
 
 // keepText stores a text, and leaves the page behind.
@@ -101,14 +110,22 @@ func TagText(text, language string) Tags {
 	return tags
 }
 
-// external has another program do the work. It gets the document as JSON. What it
+// external has another program do the work. It gets the document as JSON; one
+// that is no text, such as a PDF file, in base64 as its body. What it
 // emits to the edge "result" is stored, and handed on: in the place of extract or
 // tag in the form of Text or Tags, otherwise as it is.
 func (s *docStage) external(ctx context.Context, d *Doc, out *pipeline.Out) error {
-	item, err := json.Marshal(struct {
+	given := struct {
 		*Doc
 		HTML string `json:"html,omitempty"`
-	}{d, string(d.HTML)})
+		Body []byte `json:"body,omitempty"`
+	}{Doc: d}
+	if isText(stages.MediaType(d.ContentType)) {
+		given.HTML = string(d.HTML)
+	} else {
+		given.Body = d.HTML
+	}
+	item, err := json.Marshal(given)
 	if err != nil {
 		return err
 	}

@@ -72,9 +72,10 @@ func NewVisit(url string, body []byte) *Visit {
 func (v *Visit) MediaType() string { return stages.MediaType(v.ContentType) }
 
 // IsHTML reports whether the page is HTML or XHTML.
-func (v *Visit) IsHTML() bool {
-	t := v.MediaType()
-	return t == "text/html" || t == "application/xhtml+xml"
+func (v *Visit) IsHTML() bool { return isHTML(v.MediaType()) }
+
+func isHTML(mediaType string) bool {
+	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
 }
 
 // Page returns the parsed page, with its links and what it says about itself. It

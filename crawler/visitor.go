@@ -624,7 +624,7 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 		room -= len(item.Body)
 		out.Enqueue(edge, item)
 	}
-	readable := visit.Status < 400 && (visit.IsHTML() || visit.MediaType() == "text/plain")
+	readable := visit.Status < 400 && v.Options.extractor().Reads(visit.MediaType())
 	if len(v.Edges.Docs) == 0 || !readable || page.NoIndex {
 		return nil
 	}

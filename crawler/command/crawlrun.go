@@ -18,6 +18,7 @@ import (
 	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
+	"github.com/seed-301537d8/weir/stages/pdf"
 )
 
 // archiveDir is the folder for WARC files, in the crawl's.
@@ -36,6 +37,7 @@ type crawlRun struct {
 	logger   *slog.Logger
 
 	crawler  *crawler.Crawler // made by prepare
+	pdf      pdf.Reader       // reads PDF files if the options name no other; starts with the first
 	recrawls bool             // this run begins a round
 	started  time.Time
 	pages    int64 // there were before
@@ -123,6 +125,9 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	o.DrainTime = cmp.Or(o.DrainTime, drainTime)
 	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.dir, archiveDir))
 	o.Program = &r.app.options.Settings
+	if o.PDF == nil {
+		o.PDF = r.pdf.Read
+	}
 	if r.crawler, err = crawler.New(r.live.store, o); err != nil {
 		return err
 	}
@@ -155,6 +160,9 @@ func (r *crawlRun) run(ctx context.Context) (inspect.Status, error) {
 	err = r.crawler.Run(ctx)
 	end()
 	showing.Wait()
+	if closed := r.pdf.Close(); err == nil {
+		err = closed
+	}
 	if err != nil {
 		return inspect.Status{}, err
 	}

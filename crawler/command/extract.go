@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/stages/extract"
+	"github.com/seed-301537d8/weir/stages/pdf"
 )
 
 func (a *app) extractCommand() *cobra.Command {
@@ -18,8 +19,8 @@ func (a *app) extractCommand() *cobra.Command {
 	var chunkTokens int
 	cmd := &cobra.Command{
 		Use:   "extract [flags] FILE...",
-		Short: "Take the main text out of HTML files",
-		Long: `Extract reads HTML of any encoding, plain text, feeds and other XML, and writes
+		Short: "Take the main text out of HTML, PDF and other files",
+		Long: `Extract reads HTML of any encoding, PDF, plain text, feeds and other XML, and writes
 one JSON object with the text, the title, the language and the type of the page;
 for several files one object a line, with the file's name. The file - is standard
 input. More is written if it is asked for by --with:
@@ -39,7 +40,9 @@ input. More is written if it is asked for by --with:
 			if err != nil || mode == "" {
 				return usagef("--mode is %q; it must be accurate, balanced or fast", mode)
 			}
-			x := &extract.Extractor{Mode: m}
+			var reader pdf.Reader
+			defer reader.Close()
+			x := &extract.Extractor{Mode: m, PDF: reader.Read}
 			if err := ask(x, with, chunkTokens); err != nil {
 				return err
 			}

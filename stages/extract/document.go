@@ -24,17 +24,39 @@ const (
 	TypeText = "text" // plain text
 	TypeFeed = "feed" // RSS, Atom or RDF
 	TypeXML  = "xml"  // other XML
+	TypePDF  = "pdf"
 )
 
 // ErrNotText is returned for a document of a type that text cannot be taken
 // out of.
 var ErrNotText = errors.New("extract: not a document of text")
 
+// A PDF is what is read of a PDF file.
+type PDF struct {
+	Title string   // as the file says, or ""
+	Pages []string // the text of each page, its lines separated by "\n"
+	Cut   bool     // whether there are more pages than were read
+}
+
+// Reads reports whether Document takes documents of a media type, given without
+// parameters: pages, plain text, feeds and other XML, and PDF if x.PDF is set.
+func (x *Extractor) Reads(mediaType string) bool {
+	switch mediaType {
+	case "text/plain", "text/markdown":
+		return true
+	}
+	kind := kindOf(nil, mediaType)
+	return kind == "html" || kind == "xml" || kind == mediaTypePDF && x.PDF != nil
+}
+
+const mediaTypePDF = "application/pdf"
+
 // Document extracts the text of a document of any kind: a page as
 // [Extractor.HTML] does; plain text as it is; the entries of a feed with their
-// titles; the text of other XML, an element a line. contentType is the HTTP
-// header, or "" to go by the bytes alone. The error is [ErrNotText] for other
-// kinds, such as images.
+// titles; the text of other XML, an element a line; the pages of a PDF file, if
+// x.PDF is set. contentType is the HTTP header, or "" to go by the bytes alone.
+// The error is [ErrNotText] for other kinds, such as images, and what x.PDF
+// returns.
 func (x *Extractor) Document(ctx context.Context, body []byte, url, contentType string) (*Text, error) {
 	switch kind := kindOf(body, contentType); kind {
 	case "html":
@@ -46,9 +68,37 @@ func (x *Extractor) Document(ctx context.Context, body []byte, url, contentType 
 	case "xml":
 		utf8, _ := stages.ToUTF8(body, contentType)
 		return x.xml(ctx, utf8, url), nil
+	case mediaTypePDF:
+		if x.PDF != nil {
+			return x.pdf(ctx, body, url)
+		}
+		fallthrough
 	default:
 		return nil, fmt.Errorf("%w: %s", ErrNotText, kind)
 	}
+}
+
+// pdf takes the text out of a PDF file. A word that goes on behind a page is not
+// put together: a page number may stand between.
+func (x *Extractor) pdf(ctx context.Context, body []byte, url string) (*Text, error) {
+	d, err := x.PDF(ctx, body)
+	if err != nil {
+		return nil, fmt.Errorf("extract: %w", err)
+	}
+	t := &Text{URL: url, Type: TypePDF, Method: "pdf", Title: clipText(strings.Join(strings.Fields(d.Title), " "), 1000)}
+	if d.Cut {
+		t.Note = "not all pages are read"
+	}
+	var pages []string
+	for _, p := range d.Pages {
+		if p != "" {
+			pages = append(pages, p)
+		}
+	}
+	if len(pages) == 0 && len(d.Pages) > 0 {
+		t.Note = strings.TrimPrefix(t.Note+"; no text: scanned, it seems", "; ")
+	}
+	return x.plain(t, strings.Join(pages, "\n\n")), nil
 }
 
 // kindOf returns "html", "text" or "xml", or the media type of a document that
@@ -69,6 +119,8 @@ func kindOf(body []byte, contentType string) string {
 	sniffed, _, _ := strings.Cut(http.DetectContentType(body), ";")
 	head := bytes.TrimLeft(body[:min(len(body), 512)], "\ufeff \t\r\n")
 	switch {
+	case bytes.HasPrefix(head, []byte("%PDF-")):
+		return mediaTypePDF
 	case bytes.HasPrefix(head, []byte("<?xml")) && !bytes.Contains(head, []byte("<html")), bytes.HasPrefix(head, []byte("<rss")), bytes.HasPrefix(head, []byte("<feed")):
 		return "xml"
 	case sniffed == "text/html" || bytes.HasPrefix(head, []byte("<")):

@@ -68,3 +68,49 @@ func FuzzDocument(f *testing.F) {
 		}
 	})
 }
+
+func TestDocumentReadsPDF(t *testing.T) {
+	file := []byte("%PDF-1.7 …")
+	x := Extractor{}
+	if _, err := x.Document(t.Context(), file, "", ""); !errors.Is(err, ErrNotText) {
+		t.Errorf("without a reader: %v, want ErrNotText", err)
+	}
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		name string
+		pdf  PDF
+		err  error
+		want Text
+	}{
+		{"pages", PDF{Title: " On\nSalt ", Pages: []string{"one\ntwo", "", "three"}}, nil, Text{Title: "On Salt", Text: "one\ntwo\n\nthree", Words: 3, Type: TypePDF, Method: "pdf"}},
+		{"scanned", PDF{Pages: []string{"", ""}}, nil, Text{Type: TypePDF, Method: "pdf", Note: "no text: scanned, it seems"}},
+		{"cut", PDF{Pages: []string{"one"}, Cut: true}, nil, Text{Text: "one", Words: 1, Type: TypePDF, Method: "pdf", Note: "not all pages are read"}},
+		{"broken", PDF{}, broken, Text{}},
+	} {
+		x := Extractor{PDF: func(context.Context, []byte) (*PDF, error) { return &c.pdf, c.err }}
+		for _, contentType := range []string{"", "application/pdf", "application/octet-stream"} {
+			got, err := x.Document(t.Context(), file, "", contentType)
+			if !errors.Is(err, c.err) {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			if err != nil {
+				continue
+			}
+			if got.Title != c.want.Title || got.Text != c.want.Text || got.Words != c.want.Words || got.Type != c.want.Type || got.Method != c.want.Method || got.Note != c.want.Note {
+				t.Errorf("%s as %q: %+v", c.name, contentType, got)
+			}
+		}
+	}
+	for mediaType, want := range map[string]bool{
+		"text/html": true, "application/xhtml+xml": true, "text/plain": true, "application/atom+xml": true, "text/xml": true,
+		"application/pdf": false, "image/svg+xml": false, "text/css": false, "application/json": false, "image/png": false, "": false,
+	} {
+		if x.Reads(mediaType) != want {
+			t.Errorf("Reads(%q) is %v", mediaType, !want)
+		}
+	}
+	x.PDF = func(context.Context, []byte) (*PDF, error) { return nil, nil }
+	if !x.Reads("application/pdf") {
+		t.Error("PDF is not read with a reader")
+	}
+}

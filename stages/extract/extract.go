@@ -102,6 +102,10 @@ type Extractor struct {
 	// Chunks asks for the text in chunks; not if nil.
 	Chunks *ChunkOptions
 
+	// PDF reads PDF files for Document, as (*pdf.Reader).Read of package
+	// stages/pdf does. Without it they are refused: it is a large library.
+	PDF func(ctx context.Context, file []byte) (*PDF, error)
+
 	// Timeout bounds the time spent on finding the main text of a page;
 	// [DefaultTimeout] if zero. The context of a call bounds it too.
 	Timeout time.Duration

@@ -44,12 +44,13 @@ type Document struct {
 	counts []int // of the tokens of each sentence
 
 	// Of the piece that is being worked on:
-	words  []word
-	labels []uint8
-	ends   []bool // whether a sentence ends after the span
-	multi  []bool // whether the span stands for several words
-	tok    tokenizer
-	firsts []int // the first token of each span
+	words   []word
+	labels  []uint8
+	ends    []bool  // whether a sentence ends after the span
+	pending []uint8 // see marksAhead
+	multi   []bool  // whether the span stands for several words
+	tok     tokenizer
+	firsts  []int // the first token of each span
 }
 
 // reset makes the document that of a text, without sentences.
@@ -143,25 +144,26 @@ func (m *model) findEnds(doc *Document) {
 	var buf [maxFeatures]uint32
 	var scores [maxLabels]int32
 	var found lookup
-	n, quotes := 0, 0
+	var r soFar
+	doc.pending = marksAhead(doc.pending, doc.Text, spans)
 	for i := range spans {
-		n++
-		if doc.Text[spans[i].start] == '"' {
-			quotes++
+		if m.bounds != nil {
+			r.pass(m, doc.Text, doc.words, spans, i)
 		}
 		end := i+1 == len(spans) || spans[i+1].space == gapParagraph
-		if !end && mayEnd(doc.Text, spans, i) {
-			if m.bounds == nil {
-				end = endsByRule(doc.Text, spans, i)
-			} else {
-				m.bounds.find(boundFeatures(buf[:0], doc.words, spans, i, n, quotes%2 == 1), &found)
-				m.bounds.score(&found, &scores, int(manyWords)+1)
-				end = scores[endsHere] > scores[goesOn]
-			}
+		switch {
+		case end || !mayEnd(doc.Text, spans, i):
+		case m.bounds == nil:
+			end = endsByRule(doc.Text, spans, i)
+		default:
+			r.pending = int(doc.pending[i])
+			m.bounds.find(boundFeatures(buf[:0], doc.words, spans, i, &r), &found)
+			m.bounds.score(&found, &scores, int(manyWords)+1)
+			end = scores[endsHere] > scores[goesOn]
 		}
 		doc.ends[i] = end
 		if end {
-			n, quotes = 0, 0
+			r = soFar{}
 		}
 	}
 }

@@ -16,11 +16,14 @@ type Scores struct {
 	// shared task are: of tokens as they stand in the text, of words, of
 	// sentences, and of words that have the right tag.
 	TokenF1, WordF1, SentenceF1, RawUPOS, RawXPOS float64
+
+	// FlatSentenceF1 is SentenceF1 of the text without its paragraphs.
+	FlatSentenceF1 float64
 }
 
 func (s Scores) String() string {
-	return fmt.Sprintf("words %d sentences %d; gold words: upos %.4f xpos %.4f; raw text: token F1 %.4f word F1 %.4f sentence F1 %.4f upos %.4f xpos %.4f",
-		s.Words, s.Sentences, s.UPOS, s.XPOS, s.TokenF1, s.WordF1, s.SentenceF1, s.RawUPOS, s.RawXPOS)
+	return fmt.Sprintf("words %d sentences %d; gold words: upos %.4f xpos %.4f; raw text: token F1 %.4f word F1 %.4f sentence F1 %.4f (without paragraphs %.4f) upos %.4f xpos %.4f",
+		s.Words, s.Sentences, s.UPOS, s.XPOS, s.TokenF1, s.WordF1, s.SentenceF1, s.FlatSentenceF1, s.RawUPOS, s.RawXPOS)
 }
 
 // Evaluate compares the tagger with a treebank: once with the treebank's own
@@ -69,7 +72,7 @@ func (t *Tagger) evaluateRaw(sentences []*TreebankSentence, s *Scores) {
 	var tokenF1, wordF1, sentenceF1, uposF1, xposF1 f1
 	first := 0
 	var doc Document
-	for _, p := range passages(sentences) {
+	for _, p := range passages(sentences, true) {
 		gold := sentences[first : first+len(p.ends)]
 		first += len(p.ends)
 		goldWords, goldTokens, goldEnds := goldPlaces(gold)
@@ -93,6 +96,16 @@ func (t *Tagger) evaluateRaw(sentences []*TreebankSentence, s *Scores) {
 	}
 	s.TokenF1, s.WordF1, s.SentenceF1 = tokenF1.score(), wordF1.score(), sentenceF1.score()
 	s.RawUPOS, s.RawXPOS = uposF1.score(), xposF1.score()
+	var flat f1
+	first = 0
+	for _, p := range passages(sentences, false) {
+		_, _, goldEnds := goldPlaces(sentences[first : first+len(p.ends)])
+		first += len(p.ends)
+		t.TagInto(&doc, p.text)
+		_, _, sysEnds := systemPlaces(&doc)
+		flat.add(len(sysEnds), len(goldEnds), common(sysEnds, goldEnds))
+	}
+	s.FlatSentenceF1 = flat.score()
 }
 
 func (f *f1) add(system, gold, right int) {

@@ -88,14 +88,14 @@ func (m *model) write(w io.Writer) error {
 // file that it cannot use: [ErrNotModel], [ErrVersion], [ErrCorruptModel], or
 // an error of r. A damaged file costs no more memory than a large model.
 func Load(r io.Reader) (*Tagger, error) {
-	m, err := readModel(r)
+	m, err := readModel(r, false)
 	if err != nil {
 		return nil, fmt.Errorf("tag: load model: %w", err)
 	}
 	return &Tagger{m: m}, nil
 }
 
-func readModel(r io.Reader) (*model, error) {
+func readModel(r io.Reader, keepRows bool) (*model, error) {
 	var head [headerSize]byte
 	if n, err := io.ReadFull(r, head[:]); err != nil {
 		if err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -137,7 +137,7 @@ func readModel(r io.Reader) (*model, error) {
 	if got := crc32.ChecksumIEEE(body.Bytes()); got != sum {
 		return nil, corrupt("the checksum is %08x, the header says %08x", got, sum)
 	}
-	return decodeModel(body.Bytes())
+	return decodeModel(body.Bytes(), keepRows)
 }
 
 func corrupt(format string, args ...any) error {
@@ -146,7 +146,7 @@ func corrupt(format string, args ...any) error {
 
 // decodeModel reads the body of a model file. It trusts nothing: a body that
 // was made to mislead gives an error too.
-func decodeModel(body []byte) (*model, error) {
+func decodeModel(body []byte, keepRows bool) (*model, error) {
 	d := decoder{r: wire.NewReader(body)}
 	m := &model{}
 	m.lang = d.str("language")
@@ -183,6 +183,9 @@ func decodeModel(body []byte) (*model, error) {
 	}
 	if m.bounds, err = newWeights(rowsEnd, int(manyWords)+1); err != nil {
 		return nil, corrupt("boundary weights: %v", err)
+	}
+	if keepRows {
+		m.rowsTag, m.rowsEnd = rowsTag, rowsEnd
 	}
 	m.rules.ready(m.style)
 	return m, nil

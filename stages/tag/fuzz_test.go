@@ -63,7 +63,7 @@ func FuzzLoad(f *testing.F) {
 		if _, err := Load(bytes.NewReader(body)); err == nil && !bytes.HasPrefix(body, []byte(magic)) {
 			t.Fatal("loaded without the magic line")
 		}
-		m, err := decodeModel(body)
+		m, err := decodeModel(body, false)
 		if err != nil {
 			return
 		}
@@ -90,7 +90,7 @@ func FuzzTreebank(f *testing.F) {
 			for _, s := range sentences {
 				s.surface()
 			}
-			passages(sentences)
+			passages(sentences, true)
 		}
 		var out bytes.Buffer
 		if err := new(Tagger).FillCoNLLU(bytes.NewReader(data), &out); err == nil && !bytes.Equal(out.Bytes(), data) {

@@ -104,9 +104,9 @@ type passage struct {
 
 // passages returns the raw text of a treebank, document by document: the
 // sentences of a paragraph with a space between them where the treebank has
-// one, and a blank line between paragraphs. A treebank without marks of
-// paragraphs gives one passage for each 100 sentences.
-func passages(sentences []*TreebankSentence) []passage {
+// one, and between paragraphs a blank line or, if paragraphs is false, a space. A
+// treebank without marks of paragraphs gives one passage for each 100 sentences.
+func passages(sentences []*TreebankSentence, paragraphs bool) []passage {
 	var out []passage
 	var b strings.Builder
 	var ends []int
@@ -124,9 +124,9 @@ func passages(sentences []*TreebankSentence) []passage {
 		}
 		switch {
 		case len(ends) == 0:
-		case s.NewParagraph:
+		case s.NewParagraph && paragraphs:
 			b.WriteString("\n\n")
-		case space:
+		case space || s.NewParagraph:
 			b.WriteByte(' ')
 		}
 		b.WriteString(s.Text)
@@ -137,7 +137,16 @@ func passages(sentences []*TreebankSentence) []passage {
 	return out
 }
 
-// trainBounds trains the weights that end sentences and tell contractions.
+// How often the perceptrons that end sentences see the treebank, and how many
+// there are. More of the first learns the treebank by heart.
+const (
+	boundEpochs = 6
+	boundVoters = 4
+)
+
+// trainBounds trains the weights that end sentences and tell contractions: on the
+// text with its paragraphs, and on the same without, since much text has lost
+// them, and headlines and greetings run into what follows.
 func (m *model) trainBounds(sentences []*TreebankSentence, o *TrainOptions) []row {
 	type decision struct {
 		keys []uint32
@@ -154,7 +163,7 @@ func (m *model) trainBounds(sentences []*TreebankSentence, o *TrainOptions) []ro
 	}
 	var tok tokenizer
 	tok.abbr, tok.style = m.rules.abbr, m.style
-	for _, p := range passages(sentences) {
+	for _, p := range slices.Concat(passages(sentences, true), passages(sentences, false)) {
 		tok.run(p.text, 0, gapParagraph)
 		words := make([]word, len(tok.spans))
 		for i, s := range tok.spans {
@@ -164,22 +173,21 @@ func (m *model) trainBounds(sentences []*TreebankSentence, o *TrainOptions) []ro
 		for _, e := range p.ends {
 			isEnd[e] = true
 		}
-		n, quotes := 0, 0
+		var r soFar
+		pending := marksAhead(nil, p.text, tok.spans)
 		for i, s := range tok.spans {
-			n++
-			if p.text[s.start] == '"' {
-				quotes++
-			}
+			r.pass(m, p.text, words, tok.spans, i)
 			end := isEnd[s.end]
 			if i+1 < len(tok.spans) && tok.spans[i+1].space != gapParagraph && mayEnd(p.text, tok.spans, i) {
 				gold := goesOn
 				if end {
 					gold = endsHere
 				}
-				note(boundFeatures(nil, words, tok.spans, i, n, quotes%2 == 1), gold)
+				r.pending = int(pending[i])
+				note(boundFeatures(nil, words, tok.spans, i, &r), gold)
 			}
 			if end {
-				n, quotes = 0, 0
+				r = soFar{}
 			}
 		}
 	}
@@ -201,23 +209,25 @@ func (m *model) trainBounds(sentences []*TreebankSentence, o *TrainOptions) []ro
 		}
 	}
 	sums := map[uint32][]weightOf{}
-	p := newPerceptron(counts, int32(o.MinFeature), 8)
-	for i := range decisions {
-		decisions[i].ids = p.features(nil, decisions[i].keys)
-	}
-	var scores [maxLabels]float32
-	for epoch := range 12 {
-		for _, i := range shuffled(len(decisions), uint64(epoch+1)) {
-			d := &decisions[i]
-			candidates := []uint8{goesOn, endsHere}
-			if d.gold >= oneWord {
-				candidates = []uint8{oneWord, manyWords}
+	for voter := range boundVoters {
+		p := newPerceptron(counts, int32(o.MinFeature), 8)
+		var scores [maxLabels]float32
+		for epoch := range boundEpochs {
+			for _, i := range shuffled(len(decisions), uint64(epoch+1+100*voter)) {
+				d := &decisions[i]
+				if voter == 0 && epoch == 0 {
+					d.ids = p.features(nil, d.keys)
+				}
+				candidates := []uint8{goesOn, endsHere}
+				if d.gold >= oneWord {
+					candidates = []uint8{oneWord, manyWords}
+				}
+				clear(scores[:manyWords+1])
+				p.score(d.ids, scores[:])
+				p.learn(d.ids, d.gold, candidates, scores[:])
 			}
-			clear(scores[:manyWords+1])
-			p.score(d.ids, scores[:])
-			p.learn(d.ids, d.gold, candidates, scores[:])
 		}
+		p.addAverage(sums)
 	}
-	p.addAverage(sums)
-	return quantizeSums(sums, 0.1)
+	return quantizeSums(sums, 0.1*boundVoters)
 }

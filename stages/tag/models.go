@@ -37,7 +37,7 @@ func For(lang string) (t *Tagger, ok bool) {
 	b.once.Do(func() {
 		data, err := modelFiles.ReadFile("models/" + code + ".model")
 		if err == nil {
-			b.m, err = readModel(bytes.NewReader(data))
+			b.m, err = readModel(bytes.NewReader(data), false)
 		}
 		if err != nil {
 			// The file is part of the program and was tested with it.

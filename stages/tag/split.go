@@ -136,9 +136,36 @@ func endsCJK(s string) bool {
 	return strings.HasSuffix(s, "。") || strings.HasSuffix(s, "！") || strings.HasSuffix(s, "？")
 }
 
+// A soFar is what is known of a sentence up to a word of it.
+type soFar struct {
+	words   int
+	quotes  int
+	verbs   int // words that are verbs most of the time
+	small   int // words that begin with a small letter
+	pending int // words to the next mark that may end a sentence
+}
+
+// pass adds a word, which is i-th of the text.
+func (r *soFar) pass(m *model, text string, words []word, spans []span, i int) {
+	w := &words[i]
+	r.words++
+	if text[spans[i].start] == '"' {
+		r.quotes++
+	}
+	if c := &m.lex.classes[w.class]; len(c.labels) > 0 {
+		if l := m.labels[c.labels[0]].upos; l == "VERB" || l == "AUX" {
+			r.verbs++
+		}
+	}
+	if w.caps == capsNone {
+		r.small++
+	}
+}
+
 // boundFeatures appends the keys of the features of a sentence end after
-// words[i], the n-th word of its sentence.
-func boundFeatures(keys []uint32, words []word, spans []span, i, n int, quoted bool) []uint32 {
+// words[i].
+func boundFeatures(keys []uint32, words []word, spans []span, i int, r *soFar) []uint32 {
+	n, quoted := r.words, r.quotes%2 == 1
 	w, p1, p2 := &words[i], at(words, i-1), at(words, i-2)
 	n1, n2 := at(words, i+1), at(words, i+2)
 	gap := uint32(spans[i+1].space)
@@ -158,6 +185,27 @@ func boundFeatures(keys []uint32, words []word, spans []span, i, n int, quoted b
 	var q uint32
 	if quoted {
 		q = 1
+	}
+	n3 := at(words, i+3)
+	verbs, small, ahead := uint32(min(r.verbs, 2)), uint32(0), uint32(0)
+	switch {
+	case r.small == 0:
+	case r.small*2 < n:
+		small = 1
+	default:
+		small = 2
+	}
+	switch {
+	case r.pending < 4:
+		ahead = uint32(r.pending)
+	case r.pending < 7:
+		ahead = 4
+	case r.pending < 13:
+		ahead = 5
+	case r.pending < 30:
+		ahead = 6
+	default:
+		ahead = 7
 	}
 	before := uint32(spans[i].space)
 	n1caps := n1.caps<<2 | gap
@@ -190,6 +238,12 @@ func boundFeatures(keys []uint32, words []word, spans []span, i, n int, quoted b
 		key3(105, n1.caps, n2.caps, length),
 		key3(106, uint32(w.class), n1caps, length),
 		key3(107, n1.form, w.caps, gap),
+		key3(108, verbs, small, n1caps),
+		key3(109, verbs, w.low, n1caps),
+		key3(131, ahead, verbs, n1caps),
+		key3(133, n1.caps, n2.caps, n3.caps<<2|small),
+		key3(138, length, verbs, w.caps<<4|n1caps),
+		key3(139, small, length, n1caps),
 	)
 }
 
@@ -217,4 +271,24 @@ func contractFeatures(keys []uint32, words []word, i int) []uint32 {
 		key2(125, w.low, n2.low),
 		key2(126, w.low, p2.suffix[1]),
 	)
+}
+
+// marksAhead returns for each span how many spans there are to the next that is
+// a mark that may end a sentence, up to 255.
+func marksAhead(out []uint8, text string, spans []span) []uint8 {
+	out = resize(out, len(spans))
+	n := uint8(255)
+	for i := len(spans) - 1; i >= 0; i-- {
+		out[i] = n
+		if spans[i].space == gapParagraph {
+			n = 0
+		}
+		if s := text[spans[i].start:spans[i].end]; s == "." || s == "!" || s == "?" || s == ":" {
+			n = 0
+		}
+		if n < 255 {
+			n++
+		}
+	}
+	return out
 }

@@ -58,6 +58,19 @@ func Train(w io.Writer, sentences []*TreebankSentence, opts *TrainOptions) error
 	return m.write(w)
 }
 
+// TrainSplit reads a model from r and writes it to w with the part trained anew
+// that ends sentences and tells contractions. Of the options only MinFeature
+// counts.
+func TrainSplit(w io.Writer, r io.Reader, sentences []*TreebankSentence, opts *TrainOptions) error {
+	m, err := readModel(r, true)
+	if err != nil {
+		return fmt.Errorf("tag: train: %w", err)
+	}
+	o := opts.withDefaults()
+	m.rowsEnd = m.trainBounds(sentences, &o)
+	return m.write(w)
+}
+
 // A lesson is a treebank sentence made ready for training.
 type lesson struct {
 	words  []word

@@ -4,6 +4,7 @@
 //	train -lang en -xpos -dev dev.conllu.gz train.conllu.gz
 //	train -lang fr -folds 5 dev.conllu.gz
 //	train -eval en.model -dev dev.conllu.gz
+//	train -split en.model -out en.model train.conllu.gz
 //	train -cluster 512 -limit 60000 vectors.txt > clusters.tsv
 //	train -wordnet dict > words.tsv
 //	train -hunspell fr > words.tsv
@@ -41,6 +42,7 @@ type settings struct {
 	words    string
 	out, dev string
 	eval     string
+	split    string
 	folds    int
 	clusters int
 	limit    int
@@ -66,6 +68,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&s.out, "out", "", "write the model to this `file`")
 	fs.StringVar(&s.dev, "dev", "", "measure on this CoNLL-U `file`")
 	fs.StringVar(&s.eval, "eval", "", "measure this model `file` instead of training one")
+	fs.StringVar(&s.split, "split", "", "keep this model `file`, and train only what ends its sentences")
 	fs.IntVar(&s.folds, "folds", 0, "measure by cross-validation with this many parts")
 	fs.IntVar(&s.clusters, "cluster", 0, "make this many clusters of the word vectors in the file given")
 	fs.IntVar(&s.limit, "limit", 60000, "how many words to cluster")
@@ -144,7 +147,7 @@ func (s *settings) train(stdout io.Writer) error {
 		return s.crossValidate(stdout, sentences)
 	}
 	var buf bytes.Buffer
-	if err := tag.Train(&buf, sentences, &s.opts); err != nil {
+	if err := s.trainTo(&buf, sentences); err != nil {
 		return err
 	}
 	if s.out != "" {
@@ -167,6 +170,18 @@ func (s *settings) train(stdout io.Writer) error {
 	return report(stdout, t, dev)
 }
 
+// trainTo trains a model, or a part of one.
+func (s *settings) trainTo(w io.Writer, sentences []*tag.TreebankSentence) error {
+	if s.split == "" {
+		return tag.Train(w, sentences, &s.opts)
+	}
+	b, err := os.ReadFile(s.split)
+	if err != nil {
+		return err
+	}
+	return tag.TrainSplit(w, bytes.NewReader(b), sentences, &s.opts)
+}
+
 // crossValidate measures models that were each trained without one part of
 // the treebank on the part that is left out, and prints the mean.
 func (s *settings) crossValidate(stdout io.Writer, sentences []*tag.TreebankSentence) error {
@@ -182,7 +197,7 @@ func (s *settings) crossValidate(stdout io.Writer, sentences []*tag.TreebankSent
 			}
 		}
 		var buf bytes.Buffer
-		if err := tag.Train(&buf, train, &s.opts); err != nil {
+		if err := s.trainTo(&buf, train); err != nil {
 			return err
 		}
 		t, err := tag.Load(&buf)
@@ -197,6 +212,7 @@ func (s *settings) crossValidate(stdout io.Writer, sentences []*tag.TreebankSent
 		sum.TokenF1 += got.TokenF1 / n
 		sum.WordF1 += got.WordF1 / n
 		sum.SentenceF1 += got.SentenceF1 / n
+		sum.FlatSentenceF1 += got.FlatSentenceF1 / n
 		sum.RawUPOS += got.RawUPOS / n
 		sum.RawXPOS += got.RawXPOS / n
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -37,14 +36,20 @@ import (
 // OnGeneration and whatever the rules place and acknowledge at that moment are
 // one transaction.
 //
+// Any number of processes may run one pipeline on one store. One of them coordinates, the
+// one that has the durable name; see lead. Whatever a coordinator commits, and whoever
+// seeds, requires that nobody has committed the like since it read the state (turn), so
+// one that was believed dead, and goes on, changes nothing.
+//
 // By these rules the epoch of each queue is the generation.
 type coordinator struct {
 	p      *Pipeline
 	passed map[string]int // the last generation passed, -1 if none
 	tails  map[string]int // the next barrier to place
 	since  map[string]int64
-	held   map[string]*queue.Delivery // released barriers, not acknowledged
+	held   map[string]*queue.Delivery // released barriers, not acknowledged; the pipeline's
 	saved  savedState
+	turn   []byte // the record of the last one that committed; nil if nobody has
 }
 
 // coordinatorName is the durable name.
@@ -72,9 +77,12 @@ func (p *Pipeline) coordinator(ctx context.Context) (*coordinator, error) {
 	}
 	c := &coordinator{
 		p: p, passed: make(map[string]int), tails: make(map[string]int),
-		since: make(map[string]int64), held: make(map[string]*queue.Delivery),
+		since: make(map[string]int64), held: p.held,
 	}
 	var err error
+	if c.turn, err = p.store.Get(ctx, table, turnKey); err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return nil, err
+	}
 	if c.saved, err = loadState(ctx, p.store); err != nil {
 		return nil, err
 	}
@@ -129,9 +137,9 @@ func (p *Pipeline) topology() []savedStage {
 	return all
 }
 
-// begin commits what Run begins with, as far as it is not there: a full disk does
+// configure commits what Run begins with, as far as it is not there: a full disk does
 // not keep a pipeline from settling what it has.
-func (c *coordinator) begin(ctx context.Context) error {
+func (c *coordinator) configure(ctx context.Context) error {
 	var tx queue.Tx
 	stored, err := loadTopology(ctx, c.p.store)
 	if err != nil {
@@ -148,11 +156,12 @@ func (c *coordinator) begin(ctx context.Context) error {
 			tx.Configure(s.name, config)
 		}
 	}
-	if err := c.p.store.Commit(ctx, &tx); err != nil {
-		return err
-	}
-	// What was enqueued while nobody ran gets its barrier now. A queue whose
-	// barriers others place is left to them if more is to come.
+	return c.p.store.Commit(ctx, &tx)
+}
+
+// begin gives what was enqueued while nobody ran its barrier. A queue whose barriers
+// others place is left to them if more is to come.
+func (c *coordinator) begin(ctx context.Context) error {
 	if err := c.refresh(); err != nil {
 		return err
 	}
@@ -166,10 +175,21 @@ func (c *coordinator) begin(ctx context.Context) error {
 }
 
 // commit commits a transaction as soon as there is space on the disk for it. The
-// end of ctx ends the wait for space, and nothing else.
+// end of ctx ends the wait for space, and nothing else. It returns an error that wraps
+// ErrConflict if another process has placed or acknowledged something since the state
+// was read: then nothing has happened, and the state is to be read again.
 func (c *coordinator) commit(ctx context.Context, tx *queue.Tx) error {
+	if tx.Len() == 0 {
+		return nil
+	}
+	next := []byte(rand.Text())
+	tx.Require(table, turnKey, c.turn)
+	tx.Put(table, turnKey, next)
 	for {
 		err := c.p.store.Commit(context.WithoutCancel(ctx), tx)
+		if err == nil {
+			c.turn = next
+		}
 		if !errors.Is(err, queue.ErrDiskFull) || !c.p.pause(ctx, "generations", err) {
 			return err
 		}
@@ -299,40 +319,7 @@ func (c *coordinator) seeded(ctx context.Context, name string, tx *queue.Tx) err
 	if err := putJSON(tx, "state", c.saved); err != nil {
 		return err
 	}
-	return c.p.store.Commit(ctx, tx)
-}
-
-// coordinate runs the coordinator until the pipeline is done or ctx ends. Its
-// consumers close when the rules have been applied for the last time: one that
-// closes gives back the barriers that the coordinator holds.
-func (p *Pipeline) coordinate(ctx context.Context) error {
-	var consumers []*queue.Consumer
-	for _, s := range p.stages {
-		c, err := p.store.Subscribe(ctx, s.name, &queue.SubscribeOptions{
-			Durable: coordinatorName, Barriers: queue.OnlyBarriers,
-		})
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		consumers = append(consumers, c)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	barriers := make(chan *queue.Delivery)
-	g, receiving := errgroup.WithContext(ctx)
-	for _, c := range consumers {
-		g.Go(func() error { return receiveBarriers(receiving, c, barriers) })
-	}
-	err := p.coordinateBarriers(receiving, barriers)
-	cancel()
-	if failed := g.Wait(); err == nil {
-		err = failed
-	}
-	return err
+	return c.commit(ctx, tx)
 }
 
 // receiveBarriers hands on the barriers of a queue.
@@ -386,13 +373,21 @@ func (p *Pipeline) apply(ctx context.Context, d *queue.Delivery) (done bool, err
 		return false, err
 	}
 	if d != nil {
-		c.held[d.Queue] = d
+		p.held[d.Queue] = d
 	}
-	if err := c.advance(ctx); err != nil {
+	for {
+		err := c.advance(ctx)
+		if err == nil {
+			return c.saved.Done, nil
+		}
 		p.state = nil
-		return false, err
+		if !errors.Is(err, queue.ErrConflict) {
+			return false, err
+		}
+		if c, err = p.coordinator(context.WithoutCancel(ctx)); err != nil {
+			return false, err
+		}
 	}
-	return c.saved.Done, nil
 }
 
 // advance applies the rules until they have nothing more to say. The caller
@@ -411,10 +406,11 @@ func (c *coordinator) advance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var acked []string
 		for name, d := range c.held {
 			if c.mayAck(name, int(d.Epoch)) {
 				tx.Ack(d)
-				delete(c.held, name)
+				acked = append(acked, name)
 			}
 		}
 		if done := c.idle(); done != c.saved.Done || finished {
@@ -428,6 +424,9 @@ func (c *coordinator) advance(ctx context.Context) error {
 		}
 		if err := c.commit(ctx, &tx); err != nil {
 			return err
+		}
+		for _, name := range acked {
+			delete(c.held, name)
 		}
 	}
 }

@@ -89,6 +89,7 @@ type Pipeline struct {
 	// channel so that waiting for it can end.
 	turn  chan struct{}
 	state *coordinator
+	held  map[string]*queue.Delivery // barriers that this process coordinates
 
 	mu      sync.Mutex
 	running bool // guarded by mu
@@ -96,7 +97,7 @@ type Pipeline struct {
 
 // New returns a pipeline without stages.
 func New(store *queue.Store, options *Options) *Pipeline {
-	p := &Pipeline{store: store, turn: make(chan struct{}, 1)}
+	p := &Pipeline{store: store, turn: make(chan struct{}, 1), held: make(map[string]*queue.Delivery)}
 	if options != nil {
 		p.opts = *options
 	}
@@ -335,9 +336,10 @@ func (p *Pipeline) run(ctx context.Context) error {
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(failed, stopTaking) // one that fails stops all
 	defer stop()
+	begun := make(chan struct{})
 	g.Go(func() error {
 		defer stopTaking() // done, or failed
-		return p.coordinate(taking)
+		return p.coordinate(taking, sync.OnceFunc(func() { close(begun) }))
 	})
 	g.Go(func() error { p.adjust(taking); return nil })
 	g.Go(func() error { p.watch(taking); return nil })
@@ -346,7 +348,12 @@ func (p *Pipeline) run(ctx context.Context) error {
 		drained.Add(1)
 		g.Go(func() error {
 			defer drained.Done()
-			return s.work(taking, working)
+			select {
+			case <-begun:
+				return s.work(taking, working)
+			case <-taking.Done():
+				return nil
+			}
 		})
 	}
 	g.Go(func() error {
@@ -412,7 +419,7 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.begin(ctx)
+	return c.configure(ctx)
 }
 
 // Default high-water marks of edges that are no loops.
@@ -485,7 +492,11 @@ func (p *Pipeline) seedPart(ctx context.Context, name string, items []queue.Item
 		if last {
 			commit = func() error { return p.commitSeeds(ctx, name, &tx) }
 		}
-		if err := commit(); !errors.Is(err, queue.ErrQueueFull) {
+		err := commit()
+		if errors.Is(err, queue.ErrConflict) {
+			continue
+		}
+		if !errors.Is(err, queue.ErrQueueFull) {
 			return err
 		}
 		if err := p.store.WaitSpace(ctx, name); err != nil {
@@ -494,6 +505,7 @@ func (p *Pipeline) seedPart(ctx context.Context, name string, items []queue.Item
 	}
 }
 
+// commitSeeds commits seeds, and again if somebody else has just coordinated.
 func (p *Pipeline) commitSeeds(ctx context.Context, name string, tx *queue.Tx) error {
 	if err := p.enter(ctx); err != nil {
 		return err
@@ -503,7 +515,10 @@ func (p *Pipeline) commitSeeds(ctx context.Context, name string, tx *queue.Tx) e
 	if err != nil {
 		return err
 	}
-	return c.seeded(ctx, name, tx)
+	if err = c.seeded(ctx, name, tx); errors.Is(err, queue.ErrConflict) {
+		p.state = nil
+	}
+	return err
 }
 
 // StageStatus is what a stage is doing.

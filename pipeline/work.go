@@ -21,7 +21,21 @@ const takeAtOnce = 64
 // while the stage runs, and not while its result is committed unless the stage
 // is serial or works on batches, so that computing stages do not wait for the
 // disk; the session's prefetch bounds both together.
+//
+// A session that the store has ended, as one does over a network that was cut, is
+// followed by another: what it held has gone back.
 func (s *stage) work(taking, working context.Context) error {
+	for {
+		err := s.session(taking, working)
+		if err == nil || taking.Err() != nil || !errors.Is(err, queue.ErrLeaseLost) {
+			return err
+		}
+		s.p.log.Warn("session lost", "stage", s.name, "err", err)
+	}
+}
+
+// session is work for as long as a session lasts.
+func (s *stage) session(taking, working context.Context) error {
 	c, err := s.p.store.Subscribe(taking, s.name, &queue.SubscribeOptions{
 		Barriers: queue.NoBarriers,
 		Prefetch: 2*s.maxWorkers*s.batch + max(takeAtOnce, s.batch),

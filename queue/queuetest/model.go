@@ -147,8 +147,10 @@ func (m *model) step() {
 		m.restart(true)
 	case n < 96:
 		m.restart(false)
-	case n < 98:
+	case n < 97:
 		m.unsubscribe(q)
+	case n < 98:
+		m.deletion(q)
 	default:
 		m.late()
 	}

@@ -4,8 +4,8 @@ import "context"
 
 // Remembered is how many entries each of the committer's memories has.
 type Remembered struct {
-	Marks, Settled, Counters, Lanes int
-	Filter                          int64 // bytes
+	Marks, Settled, Counters, Lanes, Batches int
+	Filter                                   int64 // bytes
 }
 
 // Bounds of Remembered, but for Filter, which Options.SeenMemory bounds.
@@ -14,6 +14,7 @@ const (
 	MaxSettled  = 2 * settledBlocksMax
 	MaxLanes    = 2 * knownLanesMax
 	MaxCounters = counterCacheMax
+	MaxBatches  = 2 * recentBatchesMax
 )
 
 func (m *recent[K, V]) size() int { return len(m.young) + len(m.old) }
@@ -22,7 +23,7 @@ func (m *recent[K, V]) size() int { return len(m.young) + len(m.old) }
 func (store *Store) Remembered(ctx context.Context) (r Remembered, err error) {
 	s := store.engine.(*leader)
 	err = s.alone(ctx, func() error {
-		r = Remembered{Marks: s.recent.size(), Settled: s.settled.size(), Counters: len(s.counters.values)}
+		r = Remembered{Marks: s.recent.size(), Settled: s.settled.size(), Counters: len(s.counters.values), Batches: s.batches.size()}
 		for _, q := range s.all() {
 			r.Lanes = max(r.Lanes, q.known.size())
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
-// TestWhatTheCommitterRemembersIsBounded has it meet ever new keys, groups, counters
-// and blocks, and one item of each block settled, which is what it has to remember.
+// TestWhatTheCommitterRemembersIsBounded has it meet ever new keys, groups, batches,
+// counters and blocks, and one item of each block settled, which is what it has to remember.
 func TestWhatTheCommitterRemembersIsBounded(t *testing.T) {
 	ctx := t.Context()
 	const seen = 1 << 12
@@ -31,12 +31,16 @@ func TestWhatTheCommitterRemembersIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var most queue.Remembered
-	const rounds, each = 70, 1000
+	const each = 1000
+	rounds := 35
+	if *long {
+		rounds = 70 // more lanes than are known at once
+	}
 	for round := range rounds {
 		build(t, s, func(tx *queue.Tx) {
 			for i := range each {
 				n := fmt.Sprint(round, " ", i)
-				tx.Enqueue("q", queue.Item{Key: n, Group: n})
+				tx.Enqueue("q", queue.Item{Key: n, Group: n, Batch: n})
 				tx.Add("t", n, 1)
 				tx.Enqueue("blocks", queue.Item{Group: fmt.Sprint(i)}, queue.Item{Group: fmt.Sprint(i)})
 			}
@@ -63,12 +67,13 @@ func TestWhatTheCommitterRemembersIsBounded(t *testing.T) {
 		}
 		most.Marks, most.Settled = max(most.Marks, r.Marks), max(most.Settled, r.Settled)
 		most.Lanes, most.Counters, most.Filter = max(most.Lanes, r.Lanes), max(most.Counters, r.Counters), max(most.Filter, r.Filter)
+		most.Batches = max(most.Batches, r.Batches)
 	}
 	t.Logf("after %d keys, groups, counters and blocks at most %+v are remembered", rounds*each, most)
-	if most.Marks > queue.MaxMarks || most.Settled > queue.MaxSettled || most.Lanes > queue.MaxLanes || most.Counters > queue.MaxCounters || most.Filter > seen {
+	if most.Marks > queue.MaxMarks || most.Settled > queue.MaxSettled || most.Lanes > queue.MaxLanes || most.Counters > queue.MaxCounters || most.Batches > queue.MaxBatches || most.Filter > seen {
 		t.Errorf("at most %+v are remembered", most)
 	}
-	if most.Marks < queue.MaxMarks/2 || most.Settled < queue.MaxSettled/2 || most.Lanes < queue.MaxLanes/2 {
+	if most.Marks < queue.MaxMarks/2 || most.Settled < queue.MaxSettled/2 || most.Lanes < queue.MaxLanes/2 || most.Batches < queue.MaxBatches/2 {
 		t.Errorf("only %+v are remembered: this is no adversary", most)
 	}
 }

@@ -293,7 +293,10 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 }
 
 // unchanging are the methods of Tx that add no change.
-var unchanging = []string{"WaitIfFull", "Result", "Len", "Append", "Reset"}
+var unchanging = []string{
+	"WaitIfFull", "Result", "Len", "Append", "Reset",
+	"Changes", "Waits", "Committed", "Abandoned", "Spent", // of engines
+}
 
 // TestSizeBoundsWhatIsWritten compares Store.Size with what a driver is given, over
 // random transactions of every kind in random states.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -31,6 +33,28 @@ type Capture struct {
 	File   string    `json:"file"`             // in the archive's folder
 	Offset int64     `json:"offset"`           // of the response record, in bytes
 	Length int64     `json:"length"`           // of the response record, compressed
+
+	// Truncated says why the body is not whole, or is empty; see warc.Exchange.
+	Truncated string `json:"truncated,omitempty"`
+
+	// Revisit is set if the record is a revisit record, which has no body:
+	// RevisitIdentical or RevisitNotModified. The body is in the response record of
+	// RefersTo, of RefersAt.
+	Revisit  string    `json:"revisit,omitempty"`
+	RefersTo string    `json:"refers_to,omitempty"`
+	RefersAt time.Time `json:"refers_at,omitzero"`
+}
+
+// Kinds of revisit records.
+const (
+	RevisitIdentical   = "identical-payload-digest"
+	RevisitNotModified = "server-not-modified"
+)
+
+// payload is the record of a body that the archive has: which response record it is in.
+type payload struct {
+	URL  string    `json:"url"`
+	Time time.Time `json:"time"`
 }
 
 // archiveKey is the key of the archive's position in tables.Crawl.
@@ -63,19 +87,25 @@ func NewArchive(store *queue.Store, o *Options) *Archive {
 	if o.Settings.IgnoreRobots {
 		obeyed = "ignore"
 	}
-	return &Archive{store: store, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, MaxSize: o.ArchiveFileSize, Info: []warc.Field{
+	s := &o.Settings.Archive
+	info := []warc.Field{
 		{Name: "software", Value: "Weir (https://github.com/seed-301537d8/weir)"},
 		{Name: "format", Value: "WARC File Format 1.1"},
 		{Name: "conformsTo", Value: "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/"},
 		{Name: "robots", Value: obeyed},
 		{Name: "http-header-user-agent", Value: cmp.Or(o.Settings.UserAgent, stages.DefaultUserAgent)},
-	}}}
+	}
+	for _, line := range s.Info {
+		name, value, _ := strings.Cut(line, ":")
+		info = append(info, warc.Field{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
+	}
+	return &Archive{store: store, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, Prefix: s.Prefix, MaxSize: s.FileSize, Info: info}}
 }
 
 // capture hands what a server has answered to the archive, in at most room bytes.
 // A page that was refused for its type or its size was not read, and is not an
 // answer.
-func (a *Archive) capture(out *pipeline.Out, to *pipeline.Edge[Captured], room int, r Request, resp *stages.FetchResponse, fetchErr error) error {
+func (a *Archive) capture(ctx context.Context, out *pipeline.Out, to *pipeline.Edge[Captured], room int, r Request, resp *stages.FetchResponse, fetchErr error) error {
 	if resp == nil || fetchErr != nil && resp.Status < 300 && len(resp.Wire) == 0 {
 		return nil
 	}
@@ -92,6 +122,9 @@ func (a *Archive) capture(out *pipeline.Out, to *pipeline.Edge[Captured], room i
 			x.Truncated = "length" // the fetcher has cut it
 		}
 	}
+	if err := a.refer(ctx, &r, resp, x); err != nil {
+		return err
+	}
 	item, err := capturedItem(to, r, resp, x)
 	if err == nil && len(item.Body) > room {
 		// The rest of the item, and what compression may add, fits into a half.
@@ -105,15 +138,36 @@ func (a *Archive) capture(out *pipeline.Out, to *pipeline.Edge[Captured], room i
 	return nil
 }
 
+// refer finds the response record that holds what a server calls unmodified.
+func (a *Archive) refer(ctx context.Context, r *Request, resp *stages.FetchResponse, x *warc.Exchange) error {
+	if !resp.NotModified {
+		return nil
+	}
+	var c Capture
+	ok, err := tables.Get(ctx, a.store, tables.Captures, r.Key(), &c)
+	if !ok || err != nil {
+		return err
+	}
+	x.Revisit = &warc.Revisit{Profile: warc.NotModified, TargetURI: cmp.Or(c.RefersTo, c.URL), Date: c.Time, Digest: c.Digest}
+	if c.RefersTo != "" {
+		x.Revisit.Date = c.RefersAt
+	}
+	return nil
+}
+
 func capturedItem(to *pipeline.Edge[Captured], r Request, resp *stages.FetchResponse, x *warc.Exchange) (queue.Item, error) {
 	records, response, err := x.AppendRecords(nil)
 	if err != nil {
 		return queue.Item{}, fmt.Errorf("capture: %w", err)
 	}
-	return to.Item(Captured{Capture{
+	c := Capture{
 		URL: r.URL, Key: r.captureKey(), Time: resp.Fetched.UTC(), Status: resp.Status, MIME: resp.MediaType(),
-		Digest: warc.Digest(x.Body), Length: int64(response),
-	}, records})
+		Digest: warc.Digest(x.Body), Length: int64(response), Truncated: x.Truncated,
+	}
+	if v := x.Revisit; v != nil {
+		c.Revisit, c.RefersTo, c.RefersAt, c.Digest = RevisitNotModified, v.TargetURI, v.Date, v.Digest
+	}
+	return to.Item(Captured{c, records})
 }
 
 // captureKey is that of the record of an answer, if it is not the URL.
@@ -124,6 +178,61 @@ func (r *Request) captureKey() string {
 	return r.Key()
 }
 
+// captureTime tells the answers of one address apart.
+const captureTime = " 20060102150405.000000000"
+
+// index adds an answer to the index of the archive. The last one of an address has the
+// key of the address; an older one has its time behind it. last holds those of this
+// transaction.
+func (a *Archive) index(ctx context.Context, tx *queue.Tx, c Capture, last map[string]Capture) error {
+	key := cmp.Or(c.Key, tables.Key(c.URL))
+	before, ok := last[key]
+	if !ok {
+		var err error
+		if ok, err = tables.Get(ctx, a.store, tables.Captures, key, &before); err != nil {
+			return err
+		}
+	}
+	if ok {
+		if err := tables.Put(tx, tables.Captures, key+before.Time.UTC().Format(captureTime), before); err != nil {
+			return err
+		}
+	}
+	last[key] = c
+	return tables.Put(tx, tables.Captures, key, c)
+}
+
+var emptyDigest = warc.Digest(nil)
+
+// dedupe makes a revisit record of an answer whose body the archive has, or notes that
+// it has it from now on. had holds the bodies of this transaction. Answers are written
+// one after the other, so each body is there once, and what is referred to is there.
+func (a *Archive) dedupe(ctx context.Context, tx *queue.Tx, c *Captured, had map[string]payload) error {
+	if c.Revisit != "" || c.Truncated != "" || c.Digest == emptyDigest {
+		return nil
+	}
+	p, ok := had[c.Digest]
+	if !ok {
+		var err error
+		if ok, err = tables.Get(ctx, a.store, tables.Payloads, c.Digest, &p); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		p = payload{c.URL, c.Time}
+		had[c.Digest] = p
+		return tables.Put(tx, tables.Payloads, c.Digest, p)
+	}
+	v := &warc.Revisit{Profile: warc.IdenticalPayload, TargetURI: p.URL, Date: p.Time, Digest: c.Digest}
+	record, err := warc.AsRevisit(c.records[:c.Length], v)
+	if err != nil {
+		return err
+	}
+	c.records = append(record, c.records[c.Length:]...)
+	c.Length, c.Revisit, c.RefersTo, c.RefersAt = int64(len(record)), RevisitIdentical, p.URL, p.Time
+	return nil
+}
+
 // Write is the stage: wire it with Edges.Captures by pipeline.HandleBatch, as
 // serial. Another attempt mends whatever keeps it from writing, so it never gives
 // an answer up.
@@ -132,8 +241,13 @@ func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) e
 	if _, err := tables.Get(ctx, a.store, tables.Crawl, archiveKey, &end); err != nil {
 		return err
 	}
+	in = slices.Clone(in) // a batch that fails is given again
 	pieces := make([][]byte, len(in))
+	had := make(map[string]payload)
 	for i := range in {
+		if err := a.dedupe(ctx, out.Tx(), &in[i], had); err != nil {
+			return err
+		}
 		pieces[i] = in[i].records
 	}
 	end, places, err := a.files.Write(end, pieces)
@@ -141,10 +255,11 @@ func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) e
 		a.log.Error("archive not written; trying again", "pages", len(in), "err", err)
 		return pipeline.RetryAfter(archiveRetry, err)
 	}
+	last := make(map[string]Capture)
 	for i, p := range places {
-		record := in[i].Capture
-		record.File, record.Offset = p.File, p.Offset
-		if err := tables.Put(out.Tx(), tables.Captures, cmp.Or(record.Key, tables.Key(record.URL)), record); err != nil {
+		c := in[i].Capture
+		c.File, c.Offset = p.File, p.Offset
+		if err := a.index(ctx, out.Tx(), c, last); err != nil {
 			return err
 		}
 	}

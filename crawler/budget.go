@@ -135,3 +135,23 @@ func (b *budgets) begin(ctx context.Context, host string) (end func(out *pipelin
 		}
 	}, nil
 }
+
+// count counts the bytes of what is no page, such as an asset, which no number of pages
+// bounds.
+func (b *budgets) count(ctx context.Context, out *pipeline.Out, host string, bytes int64) error {
+	s := b.settings.get(host)
+	if s.MaxBytes > 0 {
+		b.bytes.Add(bytes)
+		out.Tx().Add(tables.Uses, b.round+usedBytes, bytes)
+	}
+	if s.MaxHostPages == 0 && s.MaxHostBytes == 0 {
+		return nil
+	}
+	use, err := b.use(ctx, host, s)
+	if err != nil {
+		return err
+	}
+	use.bytes.Add(bytes)
+	out.Tx().Add(tables.Uses, b.round+host+usedBytes, bytes)
+	return nil
+}

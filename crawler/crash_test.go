@@ -54,9 +54,10 @@ func crawlChild(dir string) int {
 		if err != nil {
 			return err
 		}
+		job.Settings.Archive.FileSize = 64 << 10
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: job.Settings, Seeds: crawler.Seeds(job.Seed),
-			ArchiveDir: filepath.Join(dir, "warc"), ArchiveFileSize: 64 << 10,
+			ArchiveDir: filepath.Join(dir, "warc"),
 		})
 		if err != nil {
 			return err

@@ -274,6 +274,11 @@ func (c *Crawler) prepare(ctx context.Context) error {
 	for _, u := range origins {
 		c.options.origins[u.Origin()] = true
 	}
+	if c.options.Settings.Requisites != RequisitesNone {
+		if c.visitor.assetScope, err = c.options.assets(origins); err != nil {
+			return fmt.Errorf("%w: %w", ErrSettings, err)
+		}
+	}
 	if c.options.Scope == nil {
 		sc, err := c.options.Settings.Scope.New(origins)
 		if err != nil {

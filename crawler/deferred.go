@@ -49,7 +49,13 @@ func (d *deferral) Error() string { return d.why.Error() }
 func (d *deferral) Unwrap() error { return d.why }
 
 // deferredKey is the key of a deferred request: all of a host lie together.
-func deferredKey(host string, r *Request) string { return host + " " + r.Key() }
+func deferredKey(host string, r *Request) string {
+	key := host + " " + r.Key()
+	if r.asset { // the same address may wait as a page
+		return tables.AssetKey(key)
+	}
+	return key
+}
 
 // deferRequest takes an address out of the frontier until its host's time has come.
 func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until time.Time, why string) error {

@@ -39,7 +39,7 @@ func (v *Visitor) follow(out *pipeline.Out, visit *Visit, decided *Out, nofollow
 		}
 	}
 	o.done()
-	return nil
+	return v.pageAssets(out, visit)
 }
 
 // addDecided adds what a function follows.

@@ -91,10 +91,6 @@ type Options struct {
 	// It belongs to the store: only both together are a whole.
 	ArchiveDir string
 
-	// ArchiveFileSize is how large these files grow, in bytes, before the next
-	// one is begun. Default 1 GiB.
-	ArchiveFileSize int64
-
 	// Program is stored with the settings as what they were before anybody chose
 	// others, for a command that goes on with a crawl by flags. Default: nothing.
 	Program *Settings

@@ -49,10 +49,13 @@ type Request struct {
 	via     []uint64 // hashes of the requests that redirected here
 	exact   bool     // the identity is the address itself, not the page that others call it
 	guess   bool     // of a sitemap that may not be there
-	nesting int      // of indexes of sitemaps that led here
+	nesting int      // of indexes of sitemaps, or of assets, that led here
 
 	round int    // that visits the address again; 0 for one that is new
 	known *known // what is known of it then
+
+	asset bool   // it is a part of a page, and no page
+	was   *Asset // what is known of it then, of an asset
 
 	deferred int // how often it has left the frontier for its host's sake
 	failures int // before it last did
@@ -191,7 +194,11 @@ func (o *Options) FrontierKey(r Request) string {
 	if name == "" {
 		name = u.Canonical(&o.Settings.Identity).String()
 	}
-	return tables.BackKey(tables.RoundKey(name+r.variant(), r.round), r.deferred)
+	name += r.variant()
+	if r.asset {
+		name = tables.AssetKey(u.String())
+	}
+	return tables.BackKey(tables.RoundKey(name, r.round), r.deferred)
 }
 
 // Flags of a stored request.
@@ -216,6 +223,7 @@ type requestExtras struct {
 	Deferred int               `json:"deferred,omitempty"`
 	Failures int               `json:"failures,omitempty"`
 	Round    int               `json:"round,omitempty"`
+	Asset    bool              `json:"asset,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -229,14 +237,14 @@ func (r Request) MarshalBinary() ([]byte, error) {
 	if r.Sitemap {
 		flags = requestSitemap
 	}
-	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 && r.round == 0 && !r.exact {
+	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 && r.round == 0 && !r.exact && !r.asset {
 		b.number(flags)
 		return b, nil
 	}
 	b.number(flags | requestHasExtras)
 	extras, err := json.Marshal(requestExtras{
 		r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority, r.cookies, r.via, r.exact, r.guess, r.nesting, r.deferred, r.failures,
-		r.round,
+		r.round, r.asset,
 	})
 	return append(b, extras...), err
 }
@@ -259,6 +267,6 @@ func (r *Request) UnmarshalBinary(b []byte) error {
 	}
 	r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority = x.Label, x.Data, x.Method, x.Header, x.Body, x.Priority
 	r.cookies, r.via, r.exact, r.guess, r.nesting = x.Cookies, x.Via, x.Exact, x.Guess, x.Nesting
-	r.deferred, r.failures, r.round = x.Deferred, x.Failures, x.Round
+	r.deferred, r.failures, r.round, r.asset = x.Deferred, x.Failures, x.Round, x.Asset
 	return nil
 }

@@ -86,6 +86,18 @@ func (v *Visitor) recall(ctx context.Context, r *Request) (*known, error) {
 // condition makes a request conditional on what is known of its page (RFC 9110
 // section 13.1), if a "not modified" would do: what the stages make of a page is there.
 func (v *Visitor) condition(ctx context.Context, r *Request, fr *stages.FetchRequest) error {
+	if r.asset {
+		if r.was == nil || r.was.Reason != "" || r.was.Redirect != "" {
+			return nil
+		}
+		if v.Archive != nil {
+			if ok, err := tables.Has(ctx, v.Store, tables.Captures, r.Key()); !ok || err != nil {
+				return err
+			}
+		}
+		fr.ETag, fr.LastModified = r.was.ETag, r.was.Modified
+		return nil
+	}
 	if !r.known.live() || !r.plain() && r.Method != http.MethodGet {
 		return nil
 	}

@@ -55,7 +55,7 @@ const (
 )
 
 // knownTables hold the addresses that a round takes.
-var knownTables = []string{tables.Pages, tables.Failures}
+var knownTables = []string{tables.Pages, tables.Failures, tables.Assets}
 
 // scanAtOnce is how many records are looked at in one step of the scan.
 const scanAtOnce = 500
@@ -277,6 +277,15 @@ func (c *Crawler) again(ctx context.Context, table string, rec queue.Record, rou
 	var last time.Time
 	corrupt := func(err error) error {
 		return fmt.Errorf("record %s/%s: %w: %w", table, rec.Key, queue.ErrCorrupt, err)
+	}
+	if table == tables.Assets {
+		var a Asset
+		if err := codec.Decode(rec.Value, &a); err != nil {
+			return r, false, corrupt(err)
+		}
+		r = a.request()
+		r.round = round.Number
+		return r, round.Which == RecrawlAll || !a.Next.After(round.Started.Add(c.options.Settings.Every/2)), nil
 	}
 	if table == tables.Failures {
 		var f Failure

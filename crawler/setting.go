@@ -32,6 +32,8 @@ type Setting struct {
 	Default string
 	// Values are those that it may have, where they are few.
 	Values []string
+	// Bare is the value that the flag means without one, if it may be without.
+	Bare string
 	// Resume says what a change means for a crawl that goes on.
 	Resume string
 	// List says that it has any number of values.

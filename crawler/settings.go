@@ -107,6 +107,14 @@ type Settings struct {
 	// waits double, up to ten minutes. Default 1s.
 	StageBackoff time.Duration `json:"stage_backoff,omitempty"`
 
+	// Archive is how the stage warc writes its files.
+	Archive ArchiveSettings `json:"archive,omitzero"`
+
+	// Requisites says which images, style sheets, scripts, fonts and media of pages
+	// are fetched as assets: RequisitesNone, RequisitesSite or RequisitesAll. Default
+	// RequisitesNone.
+	Requisites string `json:"requisites,omitempty"`
+
 	// Every makes the crawl begin a round of its own over what is due, so long after
 	// the round before began, or when that is done if it takes longer; Run then ends
 	// with its context alone. Default: never.
@@ -183,6 +191,21 @@ type Settings struct {
 	// Those that a host may have are the ones that AllSettings calls PerHost; see
 	// [Settings.SetHost]. Default: none.
 	Hosts map[string]Settings `json:"hosts,omitempty"`
+}
+
+// ArchiveSettings are those of the files of the stage warc.
+type ArchiveSettings struct {
+	// Prefix is what their names begin with. Default "weir".
+	Prefix string `json:"prefix,omitempty"`
+
+	// FileSize is how large a file grows, in bytes, before the next one is begun.
+	// Default 1 GiB.
+	FileSize int64 `json:"file_size,omitempty"`
+
+	// Info are fields of the warcinfo record of each file, beside those that are
+	// always there, as lines "name: value": operator, description, isPartOf, as WARC
+	// 1.1 section 6.2 names them.
+	Info []string `json:"info,omitempty"`
 }
 
 // Stage names a stage of the pipeline.
@@ -273,6 +296,7 @@ func (s Settings) WithDefaults() (Settings, error) {
 	s.Links = cmp.Or(s.Links, LinksAll)
 	s.MaxInterval = cmp.Or(s.MaxInterval, max(DefaultMaxInterval, s.MinInterval))
 	s.MinInterval = cmp.Or(s.MinInterval, min(DefaultMinInterval, s.MaxInterval))
+	s.Requisites = cmp.Or(s.Requisites, RequisitesNone)
 	s.History = cmp.Or(s.History, DefaultHistory)
 	return s, s.check()
 }

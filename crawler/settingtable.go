@@ -247,6 +247,18 @@ func stageSettings() []*Setting {
 		{Name: "warc", Field: "Stages", Resume: whenComplete,
 			Doc:    "keep what servers answer in WARC files, in the folder warc of --dir; the same as a stage warc",
 			access: warcAccess()},
+		{Name: "requisites", Field: "Requisites", Arg: "which", Default: RequisitesNone, Values: []string{RequisitesAll, RequisitesSite, RequisitesNone}, Bare: RequisitesAll, Resume: "for pages fetched from now on",
+			Doc:    "also fetch what pages need to be shown: all of it, site (what is on the hosts of the scope) or none",
+			access: oneOf(func(s *Settings) *string { return &s.Requisites }, RequisitesNone, RequisitesAll, RequisitesSite)},
+		{Name: "warc-size", Field: "Archive.FileSize", Arg: "size", Default: formatSize(1 << 30), Resume: fromNowOn,
+			Doc:    "how large a WARC file grows before another is begun",
+			access: size(func(s *Settings) *int64 { return &s.Archive.FileSize }, 1<<10, 1<<40)},
+		{Name: "warc-prefix", Field: "Archive.Prefix", Arg: "text", Default: "weir", Resume: "for files begun from now on",
+			Doc:    "what the names of WARC files begin with",
+			access: text(func(s *Settings) *string { return &s.Archive.Prefix }, checkPrefix)},
+		{Name: "warc-info", Field: "Archive.Info", Arg: "'name: value'", List: true, Pair: ": ", Resume: "for files begun from now on",
+			Doc:    "a field of the warcinfo record of each WARC file, such as 'operator: A. Librarian' (repeatable)",
+			access: list{func(s *Settings) *[]string { return &s.Archive.Info }, checkInfo}},
 		{Name: "stage-attempts", Field: "StageAttempts", Arg: "n", Default: strconv.Itoa(DefaultStageAttempts), Resume: thisRun,
 			Doc:    "how often a stage behind crawl tries a page",
 			access: number(func(s *Settings) *int { return &s.StageAttempts }, 1, maxRetries, "")},
@@ -308,6 +320,22 @@ func checkRegexp(v string) (string, error) {
 		return "", fmt.Errorf("it is no regular expression: %w", err)
 	}
 	return v, nil
+}
+
+func checkPrefix(v string) (string, error) {
+	if strings.ContainsAny(v, "/\\: \t\r\n\x00") {
+		return "", fmt.Errorf("%q is no part of a file's name", v)
+	}
+	return v, nil
+}
+
+func checkInfo(v string) (string, error) {
+	name, value, ok := strings.Cut(v, ":")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if !ok || name == "" || strings.ContainsAny(name, " \t") || strings.ContainsAny(v, "\r\n\x00") {
+		return "", fmt.Errorf("%q is not of the form 'name: value'", v)
+	}
+	return name + ": " + value, nil
 }
 
 func checkUserAgent(v string) (string, error) {

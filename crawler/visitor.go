@@ -17,6 +17,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/sitemap"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -45,20 +46,21 @@ type Visitor struct {
 	Archive    *Archive   // default: none
 	Cookies    *Cookies   // default: none, or new ones with Settings.Cookies
 
-	once    sync.Once
-	agent   string // product token
-	router  router
-	caller  caller
-	limit   pageLimit
-	traps   traps
-	sick    cache[SickHost]
-	hosts   hostSettingsCache
-	budgets budgets
-	pace    *rate.Limiter // of all requests; nil for none
-	round   int           // the present one
-	memory  *stages.Budget
-	known   cache[bool] // by identity, in the queue's seen-set: need not be offered again
-	closer  []func()
+	once       sync.Once
+	agent      string // product token
+	router     router
+	caller     caller
+	limit      pageLimit
+	traps      traps
+	sick       cache[SickHost]
+	hosts      hostSettingsCache
+	budgets    budgets
+	pace       *rate.Limiter // of all requests; nil for none
+	round      int           // the present one
+	assetScope Scope         // of requisites; nil if none are fetched
+	memory     *stages.Budget
+	known      cache[bool] // by identity, in the queue's seen-set: need not be offered again
+	closer     []func()
 }
 
 // init fills in the defaults.
@@ -174,57 +176,42 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	r.URL, r.parsed = u.String(), u // whoever seeded it
 	// Whoever is visited is in the queue's seen-set, for good.
 	v.known.put(v.Options.FrontierKey(r), true)
-	if v.limit.reached() {
-		return v.refuseForLimit(out, r)
-	}
-	if r.round > 0 {
-		if r.known, err = v.recall(ctx, &r); err != nil {
+	var pattern scope.Pattern
+	if r.asset {
+		if page, err := v.wasPage(ctx, &r); err != nil {
+			return err
+		} else if page {
+			out.GroupUnused()
+			return nil
+		}
+		if err := v.recallAsset(ctx, &r); err != nil {
+			return err
+		}
+		if spent, text, err := v.budgets.spent(ctx, u.Host()); err != nil {
+			return err
+		} else if spent == reasonMaxBytes || spent == reasonMaxHostBytes {
+			return v.refuse(out, r, spent, text)
+		}
+	} else {
+		if r.round > 0 {
+			if r.known, err = v.recall(ctx, &r); err != nil {
+				return err
+			}
+		}
+		settled := false
+		if pattern, settled, err = v.leaveOutPage(ctx, out, r, u); settled || err != nil {
 			return err
 		}
 	}
-	why, pattern, err := v.traps.trapped(ctx, u)
-	if err != nil {
+	if settled, err := v.refuseNow(ctx, out, r, u); settled || err != nil {
 		return err
 	}
-	if r.round > 0 {
-		why, pattern.Key = "", "" // it was counted when it was new
-	}
-	if spent, text, err := v.budgets.spent(ctx, u.Host()); err != nil {
-		return err
-	} else if spent != "" {
-		return v.refuseForBudget(out, r, spent, text)
-	}
-	if why != "" && r.Depth > 0 {
-		countTrap(out, string(pattern.Kind))
-		return v.leaveOut(out, r, why)
-	}
-	if r.Sitemap && r.nesting > 0 && r.round == 0 {
-		pattern.Key = hostOfSitemaps(u)
-		if n, err := tables.Counter(ctx, v.Store, tables.Patterns, tables.Key(pattern.Key)); err != nil {
+	if r.asset {
+		_, bytes, err := v.fetch(ctx, out, r, u)
+		if err != nil {
 			return err
-		} else if n >= maxSitemaps {
-			countTrap(out, "sitemaps")
-			return v.leaveOut(out, r, fmt.Sprintf("trap sitemaps: %d sitemaps of %s have been read", maxSitemaps, u.Host()))
 		}
-	}
-	if down, err := v.Politeness.Down(ctx, u.Host()); err != nil {
-		return err
-	} else if down != "" {
-		return v.refuse(out, r, ReasonHostDown, down)
-	}
-	if until, err := v.Politeness.Deferred(ctx, u.Host()); err != nil {
-		return err
-	} else if !until.IsZero() {
-		out.GroupUnused()
-		return v.deferRequest(out, r, u.Host(), until, "its host has failed")
-	}
-	var wait *deferral
-	if forbidden, err := v.Robots.Check(ctx, u, out); errors.As(err, &wait) {
-		return v.deferRequest(out, r, u.Host(), wait.until, err.Error())
-	} else if err != nil {
-		return err
-	} else if forbidden != "" {
-		return v.refuse(out, r, ReasonRobots, forbidden)
+		return v.budgets.count(ctx, out, u.Host(), bytes)
 	}
 	if ok, err := v.limit.begin(ctx); err != nil {
 		return err
@@ -249,6 +236,69 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	kept, bytes, err = v.fetch(ctx, out, r, u)
 	kept = kept && err == nil
 	return err
+}
+
+// leaveOutPage settles a page that the crawl's own rules leave out. It returns the
+// pattern that its address is counted by, if there is one.
+func (v *Visitor) leaveOutPage(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (pattern scope.Pattern, settled bool, err error) {
+	if v.limit.reached() {
+		return pattern, true, v.refuseForLimit(out, r)
+	}
+	if spent, text, err := v.budgets.spent(ctx, u.Host()); err != nil {
+		return pattern, false, err
+	} else if spent != "" {
+		return pattern, true, v.refuseForBudget(out, r, spent, text)
+	}
+	if r.round > 0 {
+		return pattern, false, nil // it was counted when it was new
+	}
+	why, pattern, err := v.traps.trapped(ctx, u)
+	if err != nil {
+		return pattern, false, err
+	}
+	if why != "" && r.Depth > 0 {
+		countTrap(out, string(pattern.Kind))
+		return pattern, true, v.leaveOut(out, r, why)
+	}
+	if r.Sitemap && r.nesting > 0 {
+		pattern.Key = hostOfSitemaps(u)
+		if n, err := tables.Counter(ctx, v.Store, tables.Patterns, tables.Key(pattern.Key)); err != nil {
+			return pattern, false, err
+		} else if n >= maxSitemaps {
+			countTrap(out, "sitemaps")
+			return pattern, true, v.leaveOut(out, r, fmt.Sprintf("trap sitemaps: %d sitemaps of %s have been read", maxSitemaps, u.Host()))
+		}
+	}
+	if a, err := v.wasAsset(ctx, &r, v.request(ctx, r, u).Types); err != nil {
+		return pattern, false, err
+	} else if a != nil {
+		return pattern, true, v.leaveOut(out, r, fmt.Sprintf("it is an asset of %s, of the type %s", a.Of, a.ContentType))
+	}
+	return pattern, false, nil
+}
+
+// refuseNow settles an address whose host is not to be asked, now or at all.
+func (v *Visitor) refuseNow(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (settled bool, err error) {
+	if down, err := v.Politeness.Down(ctx, u.Host()); err != nil {
+		return false, err
+	} else if down != "" {
+		return true, v.refuse(out, r, ReasonHostDown, down)
+	}
+	if until, err := v.Politeness.Deferred(ctx, u.Host()); err != nil {
+		return false, err
+	} else if !until.IsZero() {
+		out.GroupUnused()
+		return true, v.deferRequest(out, r, u.Host(), until, "its host has failed")
+	}
+	var wait *deferral
+	if forbidden, err := v.Robots.Check(ctx, u, out); errors.As(err, &wait) {
+		return true, v.deferRequest(out, r, u.Host(), wait.until, err.Error())
+	} else if err != nil {
+		return false, err
+	} else if forbidden != "" {
+		return true, v.refuse(out, r, ReasonRobots, forbidden)
+	}
+	return false, nil
 }
 
 // fetch fetches an address that may be, and reports whether that gave a page, and how
@@ -282,15 +332,18 @@ func (v *Visitor) fetched(ctx context.Context, out *pipeline.Out, r Request, u w
 		}
 	}
 	if v.Archive != nil {
-		if err := v.Archive.capture(out, v.Edges.Captures, v.room(0), r, resp, err); err != nil {
+		if err := v.Archive.capture(ctx, out, v.Edges.Captures, v.room(0), r, resp, err); err != nil {
 			return false, err
 		}
 	}
-	if f := v.router[r.Label]; err != nil && f != nil && !r.Sitemap && f.wantsError(resp) {
+	if f := v.router[r.Label]; err != nil && f != nil && !r.Sitemap && !r.asset && f.wantsError(resp) {
 		return v.page(ctx, out, r, resp)
 	}
 	if err != nil {
 		return false, v.failed(ctx, out, r, resp, err, state)
+	}
+	if r.asset {
+		return false, v.asset(out, r, u, resp)
 	}
 	if same, err := v.isSame(ctx, &r, resp); err != nil {
 		return false, err
@@ -313,13 +366,15 @@ func (v *Visitor) fetched(ctx context.Context, out *pipeline.Out, r Request, u w
 // request is what the fetcher is asked for.
 func (v *Visitor) request(ctx context.Context, r Request, u weburl.URL) stages.FetchRequest {
 	fr := stages.FetchRequest{URL: r.URL, Method: r.Method, Header: r.Header, Body: r.Body}
-	if f := v.router[r.Label]; f != nil && !r.Sitemap {
+	if f := v.router[r.Label]; f != nil && !r.Sitemap && !r.asset {
 		fr.MaxBody, fr.Statuses = f.MaxBody, f.Statuses
 		if f.Types != nil {
 			fr.Types = slices.Concat(v.hosts.get(u.Host()).mediaTypes(), f.Types)
 		}
 	}
 	switch {
+	case r.asset:
+		fr.Types = []string{"*/*"}
 	case r.Sitemap: // of any type, which its bytes tell, and up to what the protocol permits
 		fr.Types, fr.MaxBody = []string{"*/*"}, sitemap.DefaultMaxBytes
 	case r.Depth == 0 && r.Label == "":
@@ -415,6 +470,9 @@ func detail(e *stages.Error) string {
 
 // giveUp stores why an address was not fetched, and acknowledges it.
 func (v *Visitor) giveUp(out *pipeline.Out, r Request, reason, detail string, status int) error {
+	if r.asset {
+		return v.noAsset(out, r, reason, detail, status)
+	}
 	again, err := r.stored()
 	if err != nil {
 		return err

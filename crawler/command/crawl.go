@@ -43,6 +43,7 @@ exit code is 0 only when the crawl is complete, 3 when --max-time was over, and
   weir crawl --warc https://example.com  # and keep the pages as they came
   weir crawl --recrawl                   # once it is complete: what has changed?
   weir crawl --every 24h https://example.com   # and keep it fresh
+  weir crawl --warc --requisites https://example.com   # to be shown again as it was
   weir crawl --auth example.com=basic:me:env:PASSWORD https://example.com
   weir crawl --stage 'topics=python3 topics.py' https://example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.crawl(cmd.Context(), cmd.Flags(), &f, args) },

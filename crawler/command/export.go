@@ -20,14 +20,14 @@ import (
 
 // What can be exported, and how.
 var (
-	exportKinds   = []string{"pages", "links", "generations", "failures", "captures", "items"}
+	exportKinds   = []string{"pages", "links", "generations", "failures", "captures", "assets", "items"}
 	exportFormats = []string{"jsonl", "csv", "parquet", "conllu", "cdxj"}
 )
 
 func (a *app) exportCommand() *cobra.Command {
 	var dir, format, file string
 	cmd := &cobra.Command{
-		Use:   "export [flags] pages|links|generations|failures|captures|items NAME",
+		Use:   "export [flags] pages|links|generations|failures|captures|assets|items NAME",
 		Short: "Write what a crawl has found, as JSON lines, CSV, Parquet, CoNLL-U or CDXJ",
 		Long: `Export writes one line for each page, link, generation or failure, also while the
 crawl runs. docs/cli.md describes the fields. CoNLL-U has the tagged sentences of
@@ -131,7 +131,9 @@ func export(ctx context.Context, store *queue.Store, kind, format string, out io
 	case "links":
 		err = inspect.WalkLinks(ctx, store, func(l *inspect.LinkRow) error { return write(linkRecord(*l)) })
 	case "failures":
-		err = inspect.WalkFailures(ctx, store, func(f *crawler.Failure) error { return write(failureRecord(*f)) })
+		err = inspect.WalkFailures(ctx, store, func(f *crawler.Failure) error { f.Request = nil; return write(failureRecord(*f)) })
+	case "assets":
+		err = inspect.WalkAssets(ctx, store, func(a *crawler.Asset) error { return write(assetRecord(*a)) })
 	case "captures":
 		err = inspect.WalkCaptures(ctx, store, func(c *crawler.Capture) error {
 			if format == "cdxj" {

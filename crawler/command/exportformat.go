@@ -29,6 +29,7 @@ var csvHeads = map[string][]string{
 	"links":       {"from", "to", "anchor", "generation"},
 	"failures":    {"url", "reason", "detail", "status", "generation", "depth", "referrer", "attempts", "at"},
 	"captures":    {"url", "time", "status", "mime", "digest", "file", "offset", "length"},
+	"assets":      {"url", "of", "status", "content_type", "bytes", "digest", "redirect", "reason", "fetched_at", "visited"},
 	"generations": {"number", "urls", "fetched", "failed", "started", "finished", "complete"},
 }
 
@@ -92,6 +93,7 @@ var recordTypes = map[string]reflect.Type{
 	"links":       reflect.TypeFor[linkRecord](),
 	"failures":    reflect.TypeFor[failureRecord](),
 	"captures":    reflect.TypeFor[captureRecord](),
+	"assets":      reflect.TypeFor[assetRecord](),
 	"generations": reflect.TypeFor[generationRecord](),
 }
 
@@ -121,6 +123,8 @@ func kindOf(r record) string {
 		return "failures"
 	case captureRecord:
 		return "captures"
+	case assetRecord:
+		return "assets"
 	}
 	return "generations"
 }
@@ -130,6 +134,7 @@ type (
 	linkRecord       inspect.LinkRow
 	failureRecord    crawler.Failure
 	captureRecord    crawler.Capture
+	assetRecord      crawler.Asset
 	generationRecord inspect.GenerationStatus
 )
 
@@ -174,11 +179,20 @@ func (g generationRecord) cells() []string {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
+func (a assetRecord) cells() []string {
+	return []string{
+		a.URL, a.Of, strconv.Itoa(a.Status), a.ContentType, strconv.Itoa(a.Bytes), a.Digest, a.Redirect, a.Reason, stamp(a.FetchedAt), stamp(a.Visited),
+	}
+}
+
 // writeCDXJ writes a line of the index that pywb and other replay tools read
 // (https://specs.webrecorder.net/cdxj/0.1.0/): the address with its host turned
 // round, so that a sorted index has a domain in one place, then the time, then
 // what is known as JSON.
 func writeCDXJ(buf *bufio.Writer, c *crawler.Capture) error {
+	if c.Revisit != "" {
+		c.MIME = "warc/revisit" // by which replay tools know it
+	}
 	line, err := json.Marshal(struct {
 		URL      string `json:"url"`
 		MIME     string `json:"mime,omitempty"`

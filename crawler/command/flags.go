@@ -57,6 +57,9 @@ func settingFlags(cmd *cobra.Command, which func(*crawler.Setting) bool) {
 		if st.Switch() {
 			f.NoOptDefVal = "true"
 		}
+		if st.Bare != "" {
+			f.NoOptDefVal = st.Bare
+		}
 		if len(st.Values) > 0 {
 			complete(cmd, st.Name, st.Values...)
 		}

@@ -94,6 +94,13 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	for _, t := range st.Types {
 		p.printf("pages of type %s: %s\n", printable.Line(t.Type), count(t.Pages))
 	}
+	if st.Assets > 0 {
+		p.printf("parts of pages: %s", count(st.Assets))
+		if st.LostAssets > 0 {
+			p.printf(", %s of them not to be had", count(st.LostAssets))
+		}
+		p.printf("\n")
+	}
 	for _, s := range st.Sick {
 		p.printf("left alone: %s until %s, failing since %s: %s\n", s.Host, localTime(s.Until), localTime(s.Since), printable.Line(s.Error))
 	}

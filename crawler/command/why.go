@@ -59,6 +59,8 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 		verdict = "never met: no page that was fetched links to it"
 	case inspect.StateSkipped:
 		verdict = "skipped: a page links to it, and it was not followed"
+	case inspect.StateAsset:
+		verdict = "asset: it is a part of a page, and no page itself"
 	case inspect.StateVanished:
 		verdict = "vanished: it is no page, or none any more"
 	case inspect.StateWaiting:
@@ -89,6 +91,16 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 			line("links", "%s", count(int64(len(pg.Links))))
 		}
 		line("kept", "%s", kept(e))
+	}
+	if as := e.Asset; as != nil {
+		what := fmt.Sprintf("%s, status %d, %s, %s", localTime(as.Visited), as.Status, orUnknown(as.ContentType), plural(int64(as.Bytes), "byte"))
+		if as.Reason != "" {
+			what = fmt.Sprintf("%s: %s: %s", localTime(as.Visited), as.Reason, as.Detail)
+		}
+		line("asset", "%s; a part of %s", what, as.Of)
+		if as.Redirect != "" {
+			line("redirect", "to %s", as.Redirect)
+		}
 	}
 	if h := e.History; h != nil && len(h.Visits) > 0 {
 		last := h.Visits[len(h.Visits)-1]

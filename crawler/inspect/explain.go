@@ -29,6 +29,9 @@ type Explanation struct {
 	Skip    *crawler.Skip    `json:"skip,omitempty"`
 	Notices []crawler.Notice `json:"notices,omitempty"`
 
+	// Asset is set if the address was fetched as a part of a page.
+	Asset *crawler.Asset `json:"asset,omitempty"`
+
 	// History is what earlier visits of a page found; see crawler.History.
 	History *crawler.History `json:"history,omitempty"`
 
@@ -57,6 +60,7 @@ const (
 	StateDeferred = "deferred" // until its host's time has come
 	StateDead     = "dead letter"
 	StateSkipped  = "skipped"
+	StateAsset    = "asset"    // a part of a page: an image, a style sheet
 	StateVanished = "vanished" // 404, 410, or a page that says so, where there was a page
 	StateUnknown  = "never met"
 )
@@ -207,6 +211,8 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL, o *crawler.O
 		e.State = StateDeferred
 	case e.Failure != nil:
 		e.State = StateFailed
+	case e.Asset != nil:
+		e.State = StateAsset
 	case len(e.Dead) > 0:
 		e.State = StateDead
 	case e.Skip != nil:
@@ -223,6 +229,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 	var text crawler.Text
 	var tags crawler.Tags
 	var history crawler.History
+	var asset crawler.Asset
 	for _, r := range []struct {
 		table string
 		read  func(table string) (bool, error)
@@ -234,6 +241,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		{tables.Texts, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &text) }, func() { e.Text = true }},
 		{tables.Tags, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &tags) }, func() { e.Tags = true }},
 		{tables.History, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &history) }, func() { e.History = &history }},
+		{tables.Assets, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &asset) }, func() { e.Asset = &asset }},
 	} {
 		ok, err := r.read(r.table)
 		if err != nil {
@@ -269,11 +277,11 @@ const maxReturns = 40
 // have. It returns queue.ErrNotFound if it does not wait there.
 func (e *Explanation) findRequest(ctx context.Context, store *queue.Store, o *crawler.Options) (w queue.Waiting, err error) {
 	plain, exact := o.FrontierKey(crawler.Request{URL: e.URL}), tables.ExactKey(e.URL)
-	keys := []string{plain, exact}
+	keys := []string{plain, exact, tables.AssetKey(e.URL)}
 	if round, _, err := tables.ReadRound(ctx, store); err != nil {
 		return w, err
 	} else if n := round.Number; n > 0 {
-		keys = append(keys, tables.RoundKey(plain, n), tables.RoundKey(exact, n))
+		keys = append(keys, tables.RoundKey(plain, n), tables.RoundKey(exact, n), tables.RoundKey(tables.AssetKey(e.URL), n))
 	}
 	for _, key := range keys {
 		for n := range maxReturns + 1 {

@@ -170,10 +170,15 @@ func WalkNotices(ctx context.Context, store *queue.Store, fn func(*crawler.Notic
 	return walk(ctx, store, tables.Notices, fn)
 }
 
-// WalkCaptures calls fn with each answer in the archive. An address that was
-// fetched twice has the place of the last answer.
+// WalkCaptures calls fn with each answer in the archive. Of an
+// address that was fetched more than once the last answer comes first.
 func WalkCaptures(ctx context.Context, store *queue.Store, fn func(*crawler.Capture) error) error {
 	return walk(ctx, store, tables.Captures, fn)
+}
+
+// WalkAssets calls fn with each part of pages that was asked for.
+func WalkAssets(ctx context.Context, store *queue.Store, fn func(*crawler.Asset) error) error {
+	return walk(ctx, store, tables.Assets, fn)
 }
 
 // WalkSickHosts calls fn with each host that is left alone for a while, in the

@@ -52,9 +52,12 @@ type Exchange struct {
 	// Truncated says why Body is not complete: "length", "time", "disconnect"
 	// or "unspecified" (section 5.13). The zero value means that it is.
 	Truncated string
+	// Revisit says where the archive has the body already, so that the response need
+	// not be stored again. Nil means that it is stored.
+	Revisit *Revisit
 }
 
-// AppendRecords appends a response record and, if there is a request header,
+// AppendRecords appends a response record, or a revisit record in its place, and, if there is a request header,
 // a request record that is linked to it by WARC-Concurrent-To, each a gzip
 // member. It returns the longer slice and how many bytes of it the response
 // takes, which comes first, so that it lies where the bytes begin. It fails if
@@ -83,7 +86,9 @@ func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error)
 		Fields:      append(slices.Clone(shared), Field{"WARC-Payload-Digest", Digest(x.Body)}),
 		Block:       x.responseBlock(),
 	}
-	if x.Truncated != "" {
+	if x.Revisit != nil {
+		res.refer(x.Revisit)
+	} else if x.Truncated != "" {
 		res.Fields = append(res.Fields, Field{"WARC-Truncated", x.Truncated})
 	}
 	out, err = AppendGzip(b, res)

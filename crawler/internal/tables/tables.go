@@ -39,6 +39,8 @@ const (
 	Cookies  = "cookies"  // by registrable domain
 	Seeds    = "seeds"    // Request
 	Origins  = "origins"  // of the seeds; no content
+	Payloads = "payloads" // which response record of the archive has a body, by its digest
+	Assets   = "assets"   // Asset
 	Rounds   = "rounds"   // Round, by number
 	History  = "history"  // History
 	Changes  = "changes"  // Change, by round and address; see [ChangeKey]
@@ -51,14 +53,16 @@ func Items(name string) string { return "items/" + name }
 
 // The counters of a crawl, in the table Crawl.
 const (
-	CounterPages     = "pages"
-	CounterFailures  = "failures"
-	CounterRedirects = "redirects" // of the pages
-	CounterLeftOut   = "left_out"  // addresses that were met and not fetched, by the crawl's own rules
-	CounterMaxPages  = "max_pages" // of those, for Settings.MaxPages
-	CounterLimit     = "limit/"    // before the name of another setting: the addresses left out for it
-	CounterType      = "type/"     // before a media type that is no HTML: its pages
-	CounterTrap      = "trap/"     // before the name of a rule: the addresses that it has refused
+	CounterPages      = "pages"
+	CounterFailures   = "failures"
+	CounterRedirects  = "redirects" // of the pages
+	CounterLeftOut    = "left_out"  // addresses that were met and not fetched, by the crawl's own rules
+	CounterMaxPages   = "max_pages" // of those, for Settings.MaxPages
+	CounterLimit      = "limit/"    // before the name of another setting: the addresses left out for it
+	CounterType       = "type/"     // before a media type that is no HTML: its pages
+	CounterTrap       = "trap/"     // before the name of a rule: the addresses that it has refused
+	CounterAssets     = "assets"
+	CounterLostAssets = "lost_assets" // of the assets, those that could not be had
 )
 
 // GenerationCounter is the counter of a name of one generation.
@@ -201,6 +205,10 @@ func Done(ctx context.Context, store *queue.Store) (bool, error) {
 // ExactKey is the key in the frontier of an address that is fetched though others
 // share its identity.
 func ExactKey(url string) string { return "=" + url }
+
+// AssetKey is the key in the frontier of an address that is fetched as an asset. An
+// address has no blank.
+func AssetKey(key string) string { return key + " asset" }
 
 // BackKey is the key in the frontier of what has left it n times, and is told by it
 // from what the frontier has seen.

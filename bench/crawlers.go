@@ -2,15 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"runtime/debug"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,45 +15,19 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/gocolly/colly/v2"
-
-	"github.com/seed-301537d8/weir/crawler"
-	"github.com/seed-301537d8/weir/crawler/inspect"
-	"github.com/seed-301537d8/weir/crawler/scope"
-	"github.com/seed-301537d8/weir/internal/memory"
-	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
 // concurrency is how many requests each crawler may have under way.
 const concurrency = 64
-
-// crawl is a crawler process.
-func crawl(name string) error {
-	if *profile != "" {
-		f, err := os.Create(*profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	r, err := crawlers[name](*seedURL)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(r)
-}
 
 func transport() *http.Transport {
 	return &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: concurrency, DisableCompression: true}
 }
 
 // fetchOnly fetches every page by its number and looks at none of them.
-func fetchOnly(seed string) (result, error) {
+func fetchOnly(s sites) (result, error) {
 	client := &http.Client{Transport: transport()}
-	u, err := url.Parse(seed)
+	u, err := url.Parse(s.Seed)
 	if err != nil {
 		return result{}, err
 	}
@@ -78,7 +49,7 @@ func fetchOnly(seed string) (result, error) {
 	if err := failed.Load(); err != nil {
 		return result{}, *err
 	}
-	return result{*pages, *pages, time.Since(start)}, nil
+	return result{Pages: *pages, Unique: *pages, Elapsed: time.Since(start)}, nil
 }
 
 func get(client *http.Client, target string) ([]byte, error) {
@@ -92,7 +63,8 @@ func get(client *http.Client, target string) ([]byte, error) {
 
 // loop is the limit: fetch, parse with goquery, resolve links, remember which
 // were seen in a map, keep nothing.
-func loop(seed string) (result, error) {
+func loop(s sites) (result, error) {
+	seed := s.Seed
 	client := &http.Client{Transport: transport()}
 	var mu sync.Mutex
 	more := sync.NewCond(&mu)
@@ -105,22 +77,10 @@ func loop(seed string) (result, error) {
 		if err != nil {
 			return err
 		}
-		doc, err := goquery.NewDocumentFromReader(bytes.NewReader(body))
+		found, err := goqueryLinks(target, body)
 		if err != nil {
 			return err
 		}
-		base, err := url.Parse(target)
-		if err != nil {
-			return err
-		}
-		var found []string
-		doc.Find("a[href]").Each(func(_ int, a *goquery.Selection) {
-			href, _ := a.Attr("href")
-			if u, err := base.Parse(href); err == nil {
-				u.Fragment = ""
-				found = append(found, u.String())
-			}
-		})
 		mu.Lock()
 		defer mu.Unlock()
 		for _, u := range found {
@@ -158,11 +118,83 @@ func loop(seed string) (result, error) {
 		})
 	}
 	group.Wait()
-	return result{len(seen), len(seen), time.Since(start)}, failed
+	return result{Pages: len(seen), Unique: len(seen), Elapsed: time.Since(start)}, failed
+}
+
+// goqueryLinks returns the targets of a page's links.
+func goqueryLinks(target string, body []byte) (found []string, err error) {
+	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	base, err := url.Parse(target)
+	if err != nil {
+		return nil, err
+	}
+	doc.Find("a[href]").Each(func(_ int, a *goquery.Selection) {
+		href, _ := a.Attr("href")
+		if u, err := base.Parse(href); err == nil {
+			u.Fragment = ""
+			found = append(found, u.String())
+		}
+	})
+	return found, nil
+}
+
+// loopTLS is the loop for pages over TLS.
+func loopTLS(s sites) (result, error) {
+	t := transport()
+	t.ForceAttemptHTTP2 = true
+	t.TLSClientConfig = s.tlsConfig()
+	return visitIndex(s.TLS, t, func(target string, body []byte) {
+		if _, err := goqueryLinks(target, body); err != nil {
+			panic(err)
+		}
+	})
+}
+
+func (s sites) tlsConfig() *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(s.Root))
+	return &tls.Config{RootCAs: roots}
+}
+
+// visitIndex fetches what an index links to and calls fn with each page.
+func visitIndex(index string, t *http.Transport, fn func(target string, body []byte)) (result, error) {
+	client := &http.Client{Transport: t}
+	start := time.Now()
+	body, err := get(client, index)
+	if err != nil {
+		return result{}, err
+	}
+	targets, err := goqueryLinks(index, body)
+	if err != nil {
+		return result{}, err
+	}
+	var next atomic.Int64
+	var group sync.WaitGroup
+	var failed atomic.Pointer[error]
+	for range concurrency {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(targets)); i = next.Add(1) - 1 {
+				body, err := get(client, targets[i])
+				if err != nil {
+					failed.Store(&err)
+					return
+				}
+				fn(targets[i], body)
+			}
+		})
+	}
+	group.Wait()
+	if err := failed.Load(); err != nil {
+		return result{}, *err
+	}
+	return result{Pages: len(targets), Unique: len(targets), Elapsed: time.Since(start)}, nil
 }
 
 // collyCrawl is Colly as its documentation shows it, in memory.
-func collyCrawl(seed string) (result, error) {
+func collyCrawl(s sites) (result, error) {
 	c := colly.NewCollector(colly.Async(true))
 	if err := c.Limit(&colly.LimitRule{DomainGlob: "*", Parallelism: concurrency}); err != nil {
 		return result{}, err
@@ -183,50 +215,9 @@ func collyCrawl(seed string) (result, error) {
 		_ = e.Request.Visit(href) // an error says that it was visited
 	})
 	start := time.Now()
-	if err := c.Visit(seed); err != nil {
+	if err := c.Visit(s.Seed); err != nil {
 		return result{}, err
 	}
 	c.Wait()
-	return result{fetched, len(different), time.Since(start)}, nil
-}
-
-func weirRecords(seed string) (result, error) {
-	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}})
-}
-
-func weirPipeline(seed string) (result, error) {
-	return weir(seed, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}})
-}
-
-// weir crawls into a folder, every commit synced to the disk.
-func weir(seed string, settings crawler.Settings) (result, error) {
-	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
-	dir, err := os.MkdirTemp("", "weir-bench-")
-	if err != nil {
-		return result{}, err
-	}
-	defer os.RemoveAll(dir)
-	debug.SetGCPercent(memory.GCPercent)
-	ctx := context.Background()
-	store, err := badgerqueue.Open(dir, memory.StoreOptions())
-	if err != nil {
-		return result{}, err
-	}
-	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(seed)})
-	if err != nil {
-		return result{}, err
-	}
-	start := time.Now()
-	if err := c.Run(ctx); err != nil {
-		return result{}, err
-	}
-	elapsed := time.Since(start)
-	st, err := inspect.ReadStatus(ctx, store)
-	if err != nil {
-		return result{}, err
-	}
-	if !st.Done || st.Failures > 0 {
-		return result{}, fmt.Errorf("the crawl is not complete: %+v", st)
-	}
-	return result{int(st.Pages), int(st.Pages), elapsed}, store.Close()
+	return result{Pages: fetched, Unique: len(different), Elapsed: time.Since(start)}, nil
 }

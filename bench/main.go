@@ -1,25 +1,36 @@
-// Command bench crawls one synthetic web with Weir, with Colly and with a bare
-// loop, and prints pages per second, memory and ratios.
+// Command bench measures Weir beside what limits it and beside other crawlers, and
+// prints one table of ratios.
 //
-//	go run . [-pages 20000] [-rounds 3] [-only loop,weir,pipeline,colly] [-profile cpu.out]
+//	go run . [-rounds 5] [-rows text,web,tls,warc,docs,colly,scrapy] [-docs DIR] [-profile cpu.out]
 //
-// With -only extract,tag,text it measures the whole pipeline on real pages,
-// beside what the stages for text reach alone.
+// A row of the table has a subject and a limit, which take turns, round by round,
+// each in a process of its own, while the sites that they crawl are served by
+// another: the speed of a machine drifts. What is compared is pages for each second
+// of processor time of the whole process, with opening and closing, since it says
+// the same on a busy machine, and the peak of its resident memory.
 //
-// The web is that of docs/benchmarks.md: pages of 13 KB with 30 links each on 50
-// loopback hosts. The server is a process of its own, as is each crawler; they
-// share the processors. The crawlers take turns, round by round, since the speed
-// of a machine drifts. It needs a system that routes all of 127.0.0.0/8 to
-// itself, as Linux does.
+//   - web: a synthetic web of 20,000 pages of 13 KB with 30 links each on 50
+//     loopback hosts, beside a loop that keeps nothing
+//   - warc: the same with an archive, beside Weir without
+//   - colly, scrapy: Weir beside these on the same pages
+//   - text: crawl, extract and tag on 945 real pages, beside one loop of the same
+//     functions
+//   - tls: links and records of real pages of some 200 KB over TLS, beside the loop
+//   - docs: links and records of documentation, beside wget2 --mirror. -docs is
+//     where internal/realsites/fetch.sh has put it.
+//
+// It needs a system that routes all of 127.0.0.0/8 to itself, as Linux does.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -31,38 +42,125 @@ type result struct {
 	Pages   int           // fetched and parsed, repeated ones included
 	Unique  int           // different ones
 	Elapsed time.Duration // of the crawl, without opening and closing
+	Disk    int64         // bytes that it has kept
 }
 
-var crawlers = map[string]func(seed string) (result, error){
-	"loop": loop, "weir": weirRecords, "pipeline": weirPipeline, "colly": collyCrawl, "fetch": fetchOnly,
-	"text": textPipeline, "extract": extractAlone, "tag": tagAlone,
+// roles are what a process of this program may be, beside the server.
+var roles = map[string]func(sites) (result, error){
+	"fetch": fetchOnly, "loop": loop, "weir": weirRecords, "weir-warc": weirArchive, "colly": collyCrawl,
+	"weir-text": weirText, "bare": bare, "extract": extractAlone, "tag": tagAlone, "pipeline": weirPipeline,
+	"weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
+}
+
+// programs are other people's, which this one runs.
+var programs = map[string]func(sites) (result, *syscall.Rusage, error){"scrapy": scrapyCrawl, "wget2": wget2Mirror}
+
+// A row is one of the table.
+type row struct {
+	name, work     string
+	subject, limit string
+	target         float64 // pages per processor second, of the limit's
+	memory         int64   // MB at most; 0 for no target
+}
+
+var rows = []row{
+	{"text", "crawl + extract + tag, real pages", "weir-text", "bare", 0.85, 300},
+	{"web", "records and links, synthetic web", "weir", "loop", 0.95, 150},
+	{"tls", "the same over TLS, real pages of 200 KB", "weir-tls", "loop-tls", 1, 0},
+	{"warc", "synthetic web with an archive", "weir-warc", "weir", 0.8, 250},
+	{"docs", "records and links of documentation", "weir-docs", "wget2", 1. / 3, 0},
+	{"colly", "synthetic web", "weir", "colly", 6, 0},
+	{"scrapy", "synthetic web", "weir", "scrapy", 15, 0},
 }
 
 var (
-	pages   = flag.Int("pages", 20_000, "pages of the web")
-	profile = flag.String("profile", "", "file for a CPU profile of each crawler, with its name appended")
+	pages   = flag.Int("pages", 20_000, "pages of the synthetic web")
+	docs    = flag.String("docs", "", "folder with documentation, filled by internal/realsites/fetch.sh")
+	profile = flag.String("profile", "", "file for a CPU profile of each process of ours, with its name appended, and one of allocations beside it")
 	role    = flag.String("role", "", "what this process is; for the program's own use")
-	seedURL = flag.String("seed", "", "where to begin; for the program's own use")
+	siteArg = flag.String("sites", "", "what there is to crawl; for the program's own use")
 )
 
 func main() {
-	rounds := flag.Int("rounds", 3, "how often each crawler runs")
-	only := flag.String("only", "loop,weir,pipeline,colly", "the crawlers, in this order; there are also fetch, text, extract and tag")
+	rounds := flag.Int("rounds", 5, "how often everything runs")
+	names := flag.String("rows", "text,web,tls,warc,docs,colly,scrapy", "rows of the table")
+	only := flag.String("only", "", "these processes instead of rows: "+strings.Join(slices.Sorted(mapKeys(roles)), ", "))
 	flag.Parse()
-	if err := run(*rounds, strings.Split(*only, ",")); err != nil {
+	var err error
+	switch {
+	case *role == "server":
+		err = serve(*pages, *docs)
+	case *role != "":
+		err = play(*role)
+	default:
+		err = run(*rounds, *names, *only)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, names []string) error {
-	switch {
-	case *role == "server":
-		return serve(*pages)
-	case *role != "":
-		return crawl(*role)
+func mapKeys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
 	}
-	server := exec.Command(os.Args[0], "-role", "server", "-pages", fmt.Sprint(*pages))
+}
+
+// play is a process that crawls.
+func play(name string) error {
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+		defer writeAllocations(*profile + ".allocs")
+	}
+	var s sites
+	if err := json.Unmarshal([]byte(*siteArg), &s); err != nil {
+		return err
+	}
+	r, err := roles[name](s)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// writeAllocations writes what has been allocated and what lives.
+func writeAllocations(path string) {
+	f, err := os.Create(path)
+	if err == nil {
+		err = errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+}
+
+// measured is what one process has used.
+type measured struct {
+	rate float64 // pages a second of processor time
+	cpu  float64 // µs a page
+	wall float64 // pages a second
+	mb   int64
+}
+
+func run(rounds int, names, only string) error {
+	table, wanted, err := choose(names, only)
+	if err != nil {
+		return err
+	}
+	server := exec.Command(os.Args[0], "-role", "server", "-pages", fmt.Sprint(*pages), "-docs", *docs)
 	server.Stderr = os.Stderr
 	stop, err := server.StdinPipe() // the server ends when this is closed
 	if err != nil {
@@ -76,38 +174,65 @@ func run(rounds int, names []string) error {
 		return err
 	}
 	defer func() { _ = stop.Close(); _ = server.Wait() }()
-	seed, err := bufio.NewReader(out).ReadString('\n')
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		return fmt.Errorf("the server did not start: %w", err)
 	}
-	rates, cpu, rss := make(map[string][]float64), make(map[string][]float64), make(map[string]int64)
+	all := make(map[string][]measured)
 	for round := range rounds {
-		for _, name := range names {
-			if crawlers[name] == nil {
-				return fmt.Errorf("no crawler is called %q", name)
-			}
-			r, usage, err := measure(name, strings.TrimSpace(seed))
+		for _, name := range wanted {
+			r, usage, err := measure(name, line)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			rate := float64(r.Unique) / r.Elapsed.Seconds()
-			used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-			rates[name], rss[name] = append(rates[name], rate), max(rss[name], usage.Maxrss)
-			cpu[name] = append(cpu[name], used.Seconds()*1e6/float64(r.Unique))
-			fmt.Printf("round %d  %-9s %6d pages, %6d different, %6.2f s, %6.0f pages/s, %6.2f s of CPU, %4d MB\n",
-				round+1, name, r.Pages, r.Unique, r.Elapsed.Seconds(), rate, used.Seconds(), usage.Maxrss>>10)
+			used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+			n := float64(r.Unique)
+			all[name] = append(all[name], measured{n / used, used * 1e6 / n, n / r.Elapsed.Seconds(), usage.Maxrss >> 10})
+			fmt.Printf("round %d  %-10s %6d pages, %6d different, %6.2f s, %6.2f s of processor time, %4d MB", round+1, name, r.Pages, r.Unique, r.Elapsed.Seconds(), used, usage.Maxrss>>10)
+			if r.Disk > 0 {
+				fmt.Printf(", %.0f bytes kept of each", float64(r.Disk)/n)
+			}
+			fmt.Println()
 		}
 	}
-	fmt.Printf("\n%-9s %14s %12s %8s %12s %8s\n", "", "median pages/s", "of the loop", "x Colly", "CPU us/page", "peak MB")
-	for _, name := range names {
-		fmt.Printf("%-9s %14.0f %12s %8s %12.0f %8d\n", name, median(rates[name]), ratio(rates[name], rates["loop"]), ratio(rates[name], rates["colly"]), median(cpu[name]), rss[name]>>10)
-	}
+	printProcesses(wanted, all)
+	printTable(table, all)
 	return nil
 }
 
-// measure runs a crawler in a process of its own and returns what that has used.
-func measure(name, seed string) (r result, usage *syscall.Rusage, err error) {
-	args := []string{"-role", name, "-seed", seed, "-pages", fmt.Sprint(*pages)}
+// choose returns the rows, and the processes in the order in which they take turns.
+func choose(names, only string) (table []row, wanted []string, err error) {
+	if only != "" {
+		return nil, strings.Split(only, ","), nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+		if i < 0 {
+			return nil, nil, fmt.Errorf("no row is called %q", name)
+		}
+		table = append(table, rows[i])
+		for _, p := range []string{rows[i].limit, rows[i].subject} {
+			if !slices.Contains(wanted, p) {
+				wanted = append(wanted, p)
+			}
+		}
+	}
+	return table, wanted, nil
+}
+
+// measure runs a process and returns what it has used.
+func measure(name, site string) (r result, usage *syscall.Rusage, err error) {
+	if program := programs[name]; program != nil {
+		var s sites
+		if err := json.Unmarshal([]byte(site), &s); err != nil {
+			return r, nil, err
+		}
+		return program(s)
+	}
+	if roles[name] == nil {
+		return r, nil, fmt.Errorf("there is no such process")
+	}
+	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages)}
 	if *profile != "" {
 		args = append(args, "-profile", *profile+"."+name)
 	}
@@ -123,22 +248,47 @@ func measure(name, seed string) (r result, usage *syscall.Rusage, err error) {
 	return r, cmd.ProcessState.SysUsage().(*syscall.Rusage), nil
 }
 
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
+func printProcesses(names []string, all map[string][]measured) {
+	fmt.Printf("\n%-10s %18s %24s %10s %8s\n", "", "CPU us/page", "least to most", "pages/s", "peak MB")
+	for _, name := range names {
+		m := all[name]
+		cpu := pick(m, func(m measured) float64 { return m.cpu })
+		mb := pick(m, func(m measured) float64 { return float64(m.mb) })
+		fmt.Printf("%-10s %18.0f %24s %10.0f %8.0f\n", name, median(cpu), fmt.Sprintf("%.0f to %.0f", slices.Min(cpu), slices.Max(cpu)),
+			median(pick(m, func(m measured) float64 { return m.wall })), slices.Max(mb))
 	}
-	v = slices.Sorted(slices.Values(v))
-	return v[len(v)/2]
 }
 
-// ratio is the median of the ratios within each round.
-func ratio(v, to []float64) string {
-	if len(to) != len(v) {
-		return ""
+func printTable(table []row, all map[string][]measured) {
+	if len(table) == 0 {
+		return
 	}
-	ratios := make([]float64, len(v))
-	for i := range v {
-		ratios[i] = v[i] / to[i]
+	fmt.Printf("\n| work | beside | ratio | in each round | target | peak MB | at most |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range table {
+		var ratios []float64
+		var each []string
+		for i, m := range all[r.subject] {
+			ratio := m.rate / all[r.limit][i].rate
+			ratios, each = append(ratios, ratio), append(each, fmt.Sprintf("%.2f", ratio))
+		}
+		peak := slices.Max(pick(all[r.subject], func(m measured) float64 { return float64(m.mb) }))
+		most := ""
+		if r.memory > 0 {
+			most = fmt.Sprint(r.memory)
+		}
+		fmt.Printf("| %s | %s | %.2f | %s | %.2f | %.0f | %s |\n", r.work, r.limit, median(ratios), strings.Join(each, ", "), r.target, peak, most)
 	}
-	return fmt.Sprintf("%.2f", median(ratios))
+}
+
+func pick(m []measured, f func(measured) float64) []float64 {
+	v := make([]float64, len(m))
+	for i := range m {
+		v[i] = f(m[i])
+	}
+	return v
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
 }

@@ -74,15 +74,27 @@ func (s realSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(pages[i])
 }
 
-// textPipeline crawls the real pages, extracts and tags their text.
-func textPipeline(seed string) (result, error) {
-	root, _, _ := strings.Cut(seed, "/page/")
-	return weir(root+"/real/", crawler.Settings{Scope: scope.Settings{MaxDepth: 1}})
+// weirText crawls the real pages, extracts and tags their text.
+func weirText(s sites) (result, error) {
+	return weir([]string{s.Real}, crawler.Settings{Scope: scope.Settings{MaxDepth: 1}}, nil)
+}
+
+// bare is the limit of that: one loop of the same functions, with one parse for
+// links and text, of which nothing is kept.
+func bare(s sites) (result, error) {
+	x := new(extract.Extractor)
+	return visitIndex(s.Real, transport(), func(target string, body []byte) {
+		utf8, encoding := stages.ToUTF8(body, "text/html")
+		doc := stages.ParseDocument(utf8, target, &stages.DocumentOptions{Encoding: encoding})
+		doc.Links()
+		text := x.Extract(context.Background(), doc, "")
+		crawler.TagText(text.Text, text.Language)
+	})
 }
 
 // extractAlone runs what the extract stage does on all processors, without a
-// queue: the limit of a pipeline whose slowest stage it is.
-func extractAlone(string) (result, error) {
+// queue.
+func extractAlone(sites) (result, error) {
 	pages, err := realPages()
 	if err != nil {
 		return result{}, err
@@ -91,18 +103,17 @@ func extractAlone(string) (result, error) {
 	return alone(len(pages), func(i int) { extractText(x, pages[i]) })
 }
 
-// tagAlone is the same for the tag stage.
-func tagAlone(string) (result, error) {
+// tagAlone is the same with the tag stage.
+func tagAlone(sites) (result, error) {
 	pages, err := realPages()
 	if err != nil {
 		return result{}, err
 	}
 	x := new(extract.Extractor)
-	texts := make([]*extract.Text, len(pages))
-	if _, err := alone(len(pages), func(i int) { texts[i] = extractText(x, pages[i]) }); err != nil {
-		return result{}, err
-	}
-	return alone(len(texts), func(i int) { crawler.TagText(texts[i].Text, texts[i].Language) })
+	return alone(len(pages), func(i int) {
+		t := extractText(x, pages[i])
+		crawler.TagText(t.Text, t.Language)
+	})
 }
 
 func extractText(x *extract.Extractor, page []byte) *extract.Text {
@@ -124,5 +135,5 @@ func alone(n int, fn func(int)) (result, error) {
 		})
 	}
 	group.Wait()
-	return result{n, n, time.Since(start)}, nil
+	return result{Pages: n, Unique: n, Elapsed: time.Since(start)}, nil
 }

@@ -162,7 +162,7 @@ func capturedItem(to *pipeline.Edge[Captured], r Request, resp *stages.FetchResp
 	}
 	c := Capture{
 		URL: r.URL, Key: r.captureKey(), Time: resp.Fetched.UTC(), Status: resp.Status, MIME: resp.MediaType(),
-		Digest: warc.Digest(x.Body), Length: int64(response), Truncated: x.Truncated,
+		Digest: x.PayloadDigest(), Length: int64(response), Truncated: x.Truncated,
 	}
 	if v := x.Revisit; v != nil {
 		c.Revisit, c.RefersTo, c.RefersAt, c.Digest = RevisitNotModified, v.TargetURI, v.Date, v.Digest

@@ -70,6 +70,9 @@ func (c Captured) MarshalBinary() ([]byte, error) {
 	return append(b, c.records...), nil
 }
 
+// Compressed says that nothing is left to compress.
+func (c Captured) Compressed() bool { return true }
+
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (c *Captured) UnmarshalBinary(b []byte) error {
 	u := unpack(b)

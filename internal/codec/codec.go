@@ -42,7 +42,8 @@ func newCompressors() (*zstd.Encoder, *zstd.Decoder) {
 	return enc, dec
 }
 
-// Encode returns the stored form of a value.
+// Encode returns the stored form of a value. One that has a method Compressed which
+// returns true is stored as it is.
 func Encode[T any](v T) ([]byte, error) {
 	var b []byte
 	var err error
@@ -53,6 +54,9 @@ func Encode[T any](v T) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := any(v).(interface{ Compressed() bool }); ok && c.Compressed() {
+		return tagged(encodingPlain, b), nil
 	}
 	switch {
 	case len(b) > zstdAbove:

@@ -55,7 +55,12 @@ type Exchange struct {
 	// Revisit says where the archive has the body already, so that the response need
 	// not be stored again. Nil means that it is stored.
 	Revisit *Revisit
+
+	digest string // of Body, by AppendRecords
 }
+
+// PayloadDigest returns the digest of the body that was appended last.
+func (x *Exchange) PayloadDigest() string { return x.digest }
 
 // AppendRecords appends a response record, or a revisit record in its place, and, if there is a request header,
 // a request record that is linked to it by WARC-Concurrent-To, each a gzip
@@ -77,13 +82,14 @@ func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error)
 		return b, 0, fmt.Errorf("warc: exchange: %w", err)
 	}
 	shared := x.sharedFields(u)
+	x.digest = Digest(x.Body)
 	res := &Record{
 		Type:        "response",
 		ID:          NewID(),
 		Date:        x.Time,
 		TargetURI:   x.URL,
 		ContentType: "application/http; msgtype=response",
-		Fields:      append(slices.Clone(shared), Field{"WARC-Payload-Digest", Digest(x.Body)}),
+		Fields:      append(slices.Clone(shared), Field{"WARC-Payload-Digest", x.digest}),
 		Block:       x.responseBlock(),
 	}
 	if x.Revisit != nil {

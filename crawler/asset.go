@@ -104,7 +104,7 @@ func (v *Visitor) offerAssets(out *pipeline.Out, r Request, from string, links [
 			continue
 		}
 		identity := v.Options.FrontierKey(next)
-		if _, ok := v.known.get(identity); ok {
+		if v.known.has(identity) {
 			continue
 		}
 		v.Edges.Requests.Emit(out, next)
@@ -112,7 +112,7 @@ func (v *Visitor) offerAssets(out *pipeline.Out, r Request, from string, links [
 	}
 	out.OnCommit(func() {
 		for _, identity := range offered {
-			v.known.put(identity, true)
+			v.known.add(identity)
 		}
 	})
 	return nil

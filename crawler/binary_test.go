@@ -55,6 +55,12 @@ func TestDocRoundTrip(t *testing.T) {
 		Doc{Key: "http://a/#POST-1", Label: "x", Depth: 3, NoFollow: true, Language: "de", Title: "T", Text: "Ein Satz.", Results: []byte(`{"a":1}`), HTML: []byte{}})
 }
 
+func TestPageRoundTrip(t *testing.T) {
+	roundTrip(t, false, Page{}, Page{URL: "http://a/", Title: "é", Attempts: 2}, Page{URL: "http://a/b", Links: []Link{
+		{"http://a/c", "c"}, {"http://a/c", ""}, {"http://a/", "up"}, {"https://b/", "\xff"}, {"http://a/b/long/way", "a"},
+	}})
+}
+
 func TestTagsRoundTrip(t *testing.T) {
 	english := TagText("We're going to New York. New York is 3.5 times bigger, isn't it?\n\nNo 😀.", "en")
 	if len(english.Sentences) < 3 || len(english.Entities) == 0 {

@@ -62,7 +62,8 @@ func (o *offers) addDecided(decided *Out) error {
 // does.
 func (o *offers) addLinks(links []stages.Link, page *Page) error {
 	found := o.from.parse.links.found
-	listed := make(map[string]bool)
+	listed := make(map[string]bool, len(links))
+	page.Links = make([]Link, 0, len(links))
 	for _, l := range links {
 		to, ok := found[l.URL]
 		if !ok { // of the header
@@ -124,7 +125,7 @@ func (o *offers) add(r Request, refused string) error {
 	}
 	o.queued[target] = true
 	identity := o.v.Options.FrontierKey(r)
-	if _, ok := o.v.known.get(identity); ok {
+	if o.v.known.has(identity) {
 		return nil
 	}
 	if p := o.v.Options.Priority; p != nil && r.Priority == 0 {
@@ -141,11 +142,7 @@ func (o *offers) done() {
 		return
 	}
 	v, offered := o.v, o.offered
-	o.out.OnCommit(func() {
-		for _, identity := range offered {
-			v.known.put(identity, true)
-		}
-	})
+	o.out.OnCommit(func() { v.known.add(offered...) })
 }
 
 // links returns the links of the page and of its header. An answer that is an error

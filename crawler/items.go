@@ -71,7 +71,7 @@ func itemKinds(declared map[string]any) ([]ItemKind, error) {
 type itemWriter struct {
 	mu      sync.Mutex
 	writing map[string]reservation // by item, until it is committed
-	written cache[bool]            // items that are known to be stored
+	written keySet                 // items that are known to be stored
 }
 
 // reservation says which page is about to write an item. One whose page is never
@@ -130,7 +130,7 @@ func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.
 	}
 	out.OnCommit(func() {
 		for _, id := range ids {
-			w.written.put(id, true)
+			w.written.add(id)
 		}
 		undo()
 	})
@@ -164,7 +164,7 @@ func (w *itemWriter) reserve(ctx context.Context, store *queue.Store, id, table,
 	}
 	w.writing[id] = reservation{page, now.Add(reservationTime)}
 	w.mu.Unlock()
-	if _, ok := w.written.get(id); ok {
+	if w.written.has(id) {
 		return false, nil
 	}
 	_, err = store.Get(ctx, table, key)

@@ -64,7 +64,7 @@ type Records struct {
 	// Store is where duplicates are looked up. It is required.
 	Store *queue.Store
 
-	skips cache[bool] // recorded lately
+	skips keySet // recorded lately
 }
 
 // Page adds the record of a page. Links that it has no room for are left out of
@@ -137,7 +137,7 @@ func (s *Records) Failure(out *pipeline.Out, key string, f *Failure) error {
 // not written again.
 func (s *Records) Skip(out *pipeline.Out, skip *Skip) error {
 	key := tables.Key(skip.URL)
-	if _, ok := s.skips.get(key); ok {
+	if s.skips.has(key) {
 		return nil
 	}
 	b, err := codec.Encode(*skip)
@@ -145,6 +145,6 @@ func (s *Records) Skip(out *pipeline.Out, skip *Skip) error {
 		return fmt.Errorf("encode record of %s/%s: %w", tables.Skips, key, err)
 	}
 	out.PutAhead(tables.Skips, key, b)
-	out.OnCommit(func() { s.skips.put(key, true) })
+	out.OnCommit(func() { s.skips.add(key) })
 	return nil
 }

@@ -59,7 +59,7 @@ type Visitor struct {
 	round      int           // the present one
 	assetScope Scope         // of requisites; nil if none are fetched
 	memory     *stages.Budget
-	known      cache[bool] // by identity, in the queue's seen-set: need not be offered again
+	known      keySet // by identity, in the queue's seen-set: need not be offered again
 	closer     []func()
 }
 
@@ -175,7 +175,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	}
 	r.URL, r.parsed = u.String(), u // whoever seeded it
 	// Whoever is visited is in the queue's seen-set, for good.
-	v.known.put(v.Options.FrontierKey(r), true)
+	v.known.add(v.Options.FrontierKey(r))
 	var pattern scope.Pattern
 	if r.asset {
 		if page, err := v.wasPage(ctx, &r); err != nil {

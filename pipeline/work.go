@@ -51,6 +51,14 @@ func (s *stage) session(taking, working context.Context) error {
 	defer stop(nil)
 	var group sync.WaitGroup
 	defer group.Wait()
+	idle := make(chan []*queue.Delivery) // to those who have worked before, whose stacks have grown
+	defer close(idle)
+	call := func(batch []*queue.Delivery) {
+		s.limit.begin()
+		if err := s.handle(working, batch); err != nil {
+			stop(err)
+		}
+	}
 	slots := takeAtOnce // asked for at a time
 	if s.batch > 1 {
 		slots = 1
@@ -69,12 +77,16 @@ func (s *stage) session(taking, working context.Context) error {
 			return err
 		}
 		for batch := range slices.Chunk(ds, s.batch) {
-			group.Go(func() {
-				s.limit.begin()
-				if err := s.handle(working, batch); err != nil {
-					stop(err)
-				}
-			})
+			select {
+			case idle <- batch:
+			default:
+				group.Go(func() {
+					call(batch)
+					for batch := range idle {
+						call(batch)
+					}
+				})
+			}
 		}
 	}
 }

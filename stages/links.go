@@ -53,6 +53,7 @@ type Link struct {
 // the slice.
 func (d *Document) Links() []Link {
 	d.readLinks.Do(func() {
+		d.links = make([]Link, 0, min(len(d.hrefs), d.opts.MaxLinks))
 		for i := range d.hrefs {
 			d.readLink(&d.hrefs[i])
 		}

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"sync"
 
 	"golang.org/x/net/html/atom"
 )
@@ -69,19 +70,38 @@ type scanner struct {
 	foreign    int // elements of other namespaces that are open
 	styles     int // of these, <style>, whose content is no text
 
-	spare []node
-	free  []*node
+	slab   [64]node
+	used   int     // of slab
+	closed []*node // may be used again
+}
+
+// scanners are kept from page to page, for their slices.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+// free gives a scanner back, without what it has read.
+func (s *scanner) free() {
+	clear(s.slab[:s.used])
+	clear(s.stack[:cap(s.stack)])
+	clear(s.formatting[:cap(s.formatting)])
+	clear(s.closed[:cap(s.closed)])
+	s.tag.attr = s.tag.attr[:0]
+	*s = scanner{
+		slab: s.slab, stack: s.stack[:0], formatting: s.formatting[:0], closed: s.closed[:0], captures: s.captures[:0],
+		tag: tag{attr: s.tag.attr},
+	}
+	scanners.Put(s)
 }
 
 func (s *scanner) newNode(a atom.Atom, name []byte) *node {
 	var n *node
-	if last := len(s.free) - 1; last >= 0 {
-		n, s.free = s.free[last], s.free[:last]
-	} else {
-		if len(s.spare) == 0 {
-			s.spare = make([]node, 32)
-		}
-		n, s.spare = &s.spare[0], s.spare[1:]
+	switch last := len(s.closed) - 1; {
+	case last >= 0:
+		n, s.closed = s.closed[last], s.closed[:last]
+	case s.used < len(s.slab):
+		n = &s.slab[s.used]
+		s.used++
+	default:
+		n = new(node)
 	}
 	*n = node{atom: a, name: name, special: isSpecial(a)}
 	return n
@@ -151,7 +171,7 @@ func (s *scanner) remove(i int) {
 		n.captures = false
 	}
 	if !n.listed && n != s.form {
-		s.free = append(s.free, n)
+		s.closed = append(s.closed, n)
 	}
 }
 

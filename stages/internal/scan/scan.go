@@ -106,7 +106,9 @@ func Read(page []byte, maxText int) (elements []Element, ok bool) {
 	if bytes.IndexByte(page, 0) >= 0 {
 		return nil, false // which is dropped here and replaced there
 	}
-	s := &scanner{page: page, maxText: maxText}
+	s := scanners.Get().(*scanner)
+	defer s.free()
+	s.page, s.maxText = page, maxText
 	s.push(s.newNode(atom.Html, nil))
 	for s.at < len(page) && !s.lost && s.token() {
 	}

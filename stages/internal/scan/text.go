@@ -98,7 +98,17 @@ func (c *capture) end(s *scanner) {
 // capture begins the text of the element that was emitted last.
 func (s *scanner) capture(n *node, limit int, alt bool) {
 	n.captures = true
-	s.captures = append(s.captures, capture{element: len(s.elements) - 1, alt: alt, text: text{limit: limit}, styles: s.styles})
+	last := len(s.captures)
+	if last < cap(s.captures) {
+		s.captures = s.captures[:last+1] // with its buffers
+	} else {
+		s.captures = append(s.captures, capture{})
+	}
+	c := &s.captures[last]
+	*c = capture{
+		element: len(s.elements) - 1, alt: alt, styles: s.styles, pending: c.pending[:0],
+		text: text{b: c.text.b[:0], limit: limit},
+	}
 }
 
 // boundary ends the text node of what is open: another node follows.

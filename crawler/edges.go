@@ -161,7 +161,7 @@ func (v *Visitor) carryOut(ctx context.Context, out *pipeline.Out, decided *Out,
 		v: v, out: out, from: decided.visit, nofollow: nofollow,
 		queued: make(map[string]bool), skipped: make(map[string]bool),
 	}
-	if err := o.addDecided(decided); err != nil {
+	if err := o.addDecided(ctx, decided); err != nil {
 		undo()
 		return err
 	}

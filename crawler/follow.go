@@ -1,6 +1,8 @@
 package crawler
 
 import (
+	"context"
+
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
@@ -25,16 +27,16 @@ type offers struct {
 }
 
 // follow enqueues what a page leads to, as far as it belongs to the crawl.
-func (v *Visitor) follow(out *pipeline.Out, visit *Visit, decided *Out, nofollow bool, page *Page) error {
+func (v *Visitor) follow(ctx context.Context, out *pipeline.Out, visit *Visit, decided *Out, nofollow bool, page *Page) error {
 	o := &offers{
 		v: v, out: out, from: visit, nofollow: nofollow,
 		queued: make(map[string]bool), skipped: make(map[string]bool),
 	}
-	if err := o.addDecided(decided); err != nil {
+	if err := o.addDecided(ctx, decided); err != nil {
 		return err
 	}
 	if links := visit.links(); len(links) > 0 {
-		if err := o.addLinks(links, page); err != nil {
+		if err := o.addLinks(ctx, links, page); err != nil {
 			return err
 		}
 	}
@@ -43,10 +45,10 @@ func (v *Visitor) follow(out *pipeline.Out, visit *Visit, decided *Out, nofollow
 }
 
 // addDecided adds what a function follows.
-func (o *offers) addDecided(decided *Out) error {
+func (o *offers) addDecided(ctx context.Context, decided *Out) error {
 	for _, r := range decided.requests {
 		r.Depth, r.Referrer = o.from.Request.Depth+1, o.from.URL
-		if err := o.add(r, ""); err != nil {
+		if err := o.add(ctx, r, ""); err != nil {
 			return err
 		}
 	}
@@ -60,7 +62,7 @@ func (o *offers) addDecided(decided *Out) error {
 
 // addLinks lists the links of a page in its record, and follows them if the crawl
 // does.
-func (o *offers) addLinks(links []stages.Link, page *Page) error {
+func (o *offers) addLinks(ctx context.Context, links []stages.Link, page *Page) error {
 	found := o.from.parse.links.found
 	listed := make(map[string]bool, len(links))
 	page.Links = make([]Link, 0, len(links))
@@ -88,7 +90,7 @@ func (o *offers) addLinks(links []stages.Link, page *Page) error {
 			refused = "the link has rel=nofollow"
 		}
 		r := Request{URL: to.String(), Depth: o.from.Request.Depth + 1, Referrer: o.from.URL, parsed: to}
-		if err := o.add(r, refused); err != nil {
+		if err := o.add(ctx, r, refused); err != nil {
 			return err
 		}
 	}
@@ -96,7 +98,7 @@ func (o *offers) addLinks(links []stages.Link, page *Page) error {
 }
 
 // add enqueues a request, or records why not.
-func (o *offers) add(r Request, refused string) error {
+func (o *offers) add(ctx context.Context, r Request, refused string) error {
 	to, err := r.address()
 	if err != nil {
 		return err
@@ -124,12 +126,18 @@ func (o *offers) add(r Request, refused string) error {
 		return o.v.Recorder.Skip(o.out, &Skip{URL: r.URL, Reason: refused, From: o.from.URL})
 	}
 	o.queued[target] = true
+	if o.v.Options.Priority != nil && r.Priority == 0 {
+		r.Priority = o.v.Options.Priority(o.from, r)
+	}
+	r.Priority += o.v.priorities.of(to, r.Depth)
+	if o.v.priorities.inLinks {
+		if err := o.countInLink(ctx, r); err != nil {
+			return err
+		}
+	}
 	identity := o.v.Options.FrontierKey(r)
 	if o.v.known.has(identity) {
 		return nil
-	}
-	if p := o.v.Options.Priority; p != nil && r.Priority == 0 {
-		r.Priority = p(o.from, r)
 	}
 	o.v.Edges.Requests.Emit(o.out, r)
 	o.offered = append(o.offered, identity)

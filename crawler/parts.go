@@ -137,7 +137,7 @@ func (s *Records) Failure(out *pipeline.Out, key string, f *Failure) error {
 // not written again.
 func (s *Records) Skip(out *pipeline.Out, skip *Skip) error {
 	key := tables.Key(skip.URL)
-	if s.skips.has(key) {
+	if s.skips.has(key) && skip.Request == nil {
 		return nil
 	}
 	b, err := codec.Encode(*skip)

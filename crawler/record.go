@@ -94,6 +94,10 @@ type Skip struct {
 	URL    string `json:"url"`
 	Reason string `json:"reason"` // the rule that decided
 	From   string `json:"from"`   // the page it was first found on
+
+	// Request is that of an address that was left out for a limit of how much is
+	// fetched: a later round takes it.
+	Request []byte `json:"request,omitempty"`
 }
 
 // Text is what the extract stage has found. It is that of extract.Extractor, or

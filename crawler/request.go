@@ -54,6 +54,8 @@ type Request struct {
 	round int    // that visits the address again; 0 for one that is new
 	known *known // what is known of it then
 
+	raised int // which doubling of its in-links it was enqueued for; see priority.go
+
 	asset bool   // it is a part of a page, and no page
 	was   *Asset // what is known of it then, of an asset
 
@@ -198,7 +200,7 @@ func (o *Options) FrontierKey(r Request) string {
 	if r.asset {
 		name = tables.AssetKey(u.String())
 	}
-	return tables.BackKey(tables.RoundKey(name, r.round), r.deferred)
+	return tables.BackKey(tables.RoundKey(tables.RaisedKey(name, r.raised), r.round), r.deferred)
 }
 
 // Flags of a stored request.
@@ -224,6 +226,7 @@ type requestExtras struct {
 	Failures int               `json:"failures,omitempty"`
 	Round    int               `json:"round,omitempty"`
 	Asset    bool              `json:"asset,omitempty"`
+	Raised   int               `json:"raised,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -237,14 +240,14 @@ func (r Request) MarshalBinary() ([]byte, error) {
 	if r.Sitemap {
 		flags = requestSitemap
 	}
-	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 && r.round == 0 && !r.exact && !r.asset {
+	if r.Label == "" && r.Priority == 0 && len(r.Data) == 0 && r.plain() && len(r.via) == 0 && !r.guess && r.nesting == 0 && r.deferred == 0 && r.round == 0 && !r.exact && !r.asset && r.raised == 0 {
 		b.number(flags)
 		return b, nil
 	}
 	b.number(flags | requestHasExtras)
 	extras, err := json.Marshal(requestExtras{
 		r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority, r.cookies, r.via, r.exact, r.guess, r.nesting, r.deferred, r.failures,
-		r.round, r.asset,
+		r.round, r.asset, r.raised,
 	})
 	return append(b, extras...), err
 }
@@ -267,6 +270,6 @@ func (r *Request) UnmarshalBinary(b []byte) error {
 	}
 	r.Label, r.Data, r.Method, r.Header, r.Body, r.Priority = x.Label, x.Data, x.Method, x.Header, x.Body, x.Priority
 	r.cookies, r.via, r.exact, r.guess, r.nesting = x.Cookies, x.Via, x.Exact, x.Guess, x.Nesting
-	r.deferred, r.failures, r.round, r.asset = x.Deferred, x.Failures, x.Round, x.Asset
+	r.deferred, r.failures, r.round, r.asset, r.raised = x.Deferred, x.Failures, x.Round, x.Asset, x.Raised
 	return nil
 }

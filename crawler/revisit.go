@@ -157,6 +157,7 @@ func bodyDigest(resp *stages.FetchResponse) string {
 func (v *Visitor) same(out *pipeline.Out, r Request, resp *stages.FetchResponse) error {
 	k := r.known
 	m := VisitMark{At: resp.Fetched.UTC(), Outcome: VisitSame, Status: resp.Status, Digest: k.page.Digest}
+	out.Tx().Add(tables.Crawl, tables.GenerationCounter(out.Generation(), tables.CounterPages), 1)
 	if _, err := v.remember(out, r, m, nil); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ const (
 )
 
 // knownTables hold the addresses that a round takes.
-var knownTables = []string{tables.Pages, tables.Failures, tables.Assets}
+var knownTables = []string{tables.Pages, tables.Failures, tables.Assets, tables.Skips}
 
 // scanAtOnce is how many records are looked at in one step of the scan.
 const scanAtOnce = 500
@@ -287,6 +287,9 @@ func (c *Crawler) again(ctx context.Context, table string, rec queue.Record, rou
 		r.round = round.Number
 		return r, round.Which == RecrawlAll || !a.Next.After(round.Started.Add(c.options.Settings.Every/2)), nil
 	}
+	if table == tables.Skips {
+		return c.leftOut(ctx, rec, round)
+	}
 	if table == tables.Failures {
 		var f Failure
 		if err := codec.Decode(rec.Value, &f); err != nil {
@@ -323,6 +326,28 @@ func (c *Crawler) again(ctx context.Context, table string, rec queue.Record, rou
 	}
 	// What falls due before the middle of the time to the next round is nearer to this one.
 	return r, !next.After(round.Started.Add(s.Every / 2)), nil
+}
+
+// leftOut returns the request of an address that an earlier round has left out for a
+// limit, if there is one.
+func (c *Crawler) leftOut(ctx context.Context, rec queue.Record, round *Round) (r Request, ok bool, err error) {
+	var skip Skip
+	if err := codec.Decode(rec.Value, &skip); err != nil {
+		return r, false, fmt.Errorf("record %s/%s: %w: %w", tables.Skips, rec.Key, queue.ErrCorrupt, err)
+	}
+	if skip.Request == nil {
+		return r, false, nil
+	}
+	if err := r.UnmarshalBinary(skip.Request); err != nil {
+		return r, false, fmt.Errorf("record %s/%s: %w: %w", tables.Skips, rec.Key, queue.ErrCorrupt, err)
+	}
+	for _, table := range []string{tables.Pages, tables.Failures} {
+		if known, err := tables.Has(ctx, c.store, table, r.Key()); known || err != nil {
+			return r, false, err // it has been visited since, and had its turn there
+		}
+	}
+	r.round = round.Number
+	return r, true, nil
 }
 
 // nextRound waits until it is time for the next round, and begins it. It reports

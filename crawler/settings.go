@@ -107,6 +107,17 @@ type Settings struct {
 	// waits double, up to ten minutes. Default 1s.
 	StageBackoff time.Duration `json:"stage_backoff,omitempty"`
 
+	// Priority is what orders the pages of a generation: PriorityDepth,
+	// PriorityInLinks, PrioritySitemap, and any number of "regexp=number", what an
+	// address that matches is worth beside. Options.Priority is added. Default
+	// PrioritySitemap.
+	Priority []string `json:"priority,omitempty"`
+
+	// MaxGenerationPages is how many pages of a generation are fetched at most: those
+	// of the highest priority. The others are left out, and the next round takes
+	// them. Default: any number.
+	MaxGenerationPages int `json:"max_generation_pages,omitempty"`
+
 	// Archive is how the stage warc writes its files.
 	Archive ArchiveSettings `json:"archive,omitzero"`
 

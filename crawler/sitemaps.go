@@ -51,10 +51,13 @@ func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u w
 		if d := v.Scope.Decide(to, next.Depth); !d.Accepted {
 			return v.Recorder.Skip(out, &Skip{URL: next.URL, Reason: d.String(), From: r.URL})
 		}
-		next.Priority = int(e.Priority*20+0.5) - 10
-		if !e.LastMod.IsZero() && now.Sub(e.LastMod) < 7*24*time.Hour {
-			next.Priority += 5
+		if v.priorities.sitemap {
+			next.Priority = int(e.Priority*20+0.5) - 10
+			if !e.LastMod.IsZero() && now.Sub(e.LastMod) < 7*24*time.Hour {
+				next.Priority += 5
+			}
 		}
+		next.Priority += v.priorities.of(to, next.Depth)
 		v.Edges.Requests.Emit(out, next)
 		return v.visitAgain(ctx, out, next, e.LastMod)
 	})

@@ -57,7 +57,10 @@ type Visitor struct {
 	budgets    budgets
 	pace       *rate.Limiter // of all requests; nil for none
 	round      int           // the present one
-	assetScope Scope         // of requisites; nil if none are fetched
+	priorities priorities
+	underway   underway
+	generation generationLimit
+	assetScope Scope // of requisites; nil if none are fetched
 	memory     *stages.Budget
 	known      keySet // by identity, in the queue's seen-set: need not be offered again
 	closer     []func()
@@ -76,6 +79,8 @@ func (v *Visitor) init() {
 		v.router[o.Functions[i].Label] = &o.Functions[i]
 	}
 	v.limit.max = int64(s.MaxPages)
+	v.generation.max = int64(s.MaxGenerationPages)
+	v.priorities = newPriorities(s)
 	v.known.max = 128 << 10
 	v.traps = traps{store: v.Store, limits: s.Scope.Traps}
 	v.memory = stages.NewBudget(s.memory())
@@ -176,6 +181,15 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	r.URL, r.parsed = u.String(), u // whoever seeded it
 	// Whoever is visited is in the queue's seen-set, for good.
 	v.known.add(v.Options.FrontierKey(r))
+	first, end, err := v.visitFirst(ctx, out, &r)
+	defer func() { end(err) }()
+	if err != nil {
+		return err
+	}
+	if !first {
+		out.GroupUnused()
+		return nil
+	}
 	var pattern scope.Pattern
 	if r.asset {
 		if page, err := v.wasPage(ctx, &r); err != nil {
@@ -220,7 +234,17 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	}
 	kept, bytes := false, int64(0)
 	defer func() { v.limit.end(kept) }()
-	end, err := v.budgets.begin(ctx, u.Host())
+	if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
+		return err
+	} else if limit != nil {
+		if ok, err := limit.begin(ctx); err != nil {
+			return err
+		} else if !ok {
+			return v.refuseForGeneration(out, r)
+		}
+		defer func() { limit.end(kept) }()
+	}
+	spend, err := v.budgets.begin(ctx, u.Host())
 	if errors.Is(err, errBudget) {
 		_, text, err := v.budgets.spent(ctx, u.Host())
 		if err != nil {
@@ -231,7 +255,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if err != nil {
 		return err
 	}
-	defer func() { end(out, kept, bytes) }()
+	defer func() { spend(out, kept, bytes) }()
 	v.traps.count(pattern, out)
 	kept, bytes, err = v.fetch(ctx, out, r, u)
 	kept = kept && err == nil
@@ -243,6 +267,11 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 func (v *Visitor) leaveOutPage(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (pattern scope.Pattern, settled bool, err error) {
 	if v.limit.reached() {
 		return pattern, true, v.refuseForLimit(out, r)
+	}
+	if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
+		return pattern, false, err
+	} else if limit != nil && limit.reached() {
+		return pattern, true, v.refuseForGeneration(out, r)
 	}
 	if spent, text, err := v.budgets.spent(ctx, u.Host()); err != nil {
 		return pattern, false, err
@@ -415,7 +444,16 @@ func (v *Visitor) leaveOut(out *pipeline.Out, r Request, why string) error {
 	if r.round > 0 {
 		return nil // it stays as it is known
 	}
-	return v.Recorder.Skip(out, &Skip{URL: r.URL, Reason: why, From: r.Referrer})
+	skip := &Skip{URL: r.URL, Reason: why, From: r.Referrer}
+	if isLimit(why) {
+		var err error
+		again := r
+		again.deferred, again.failures, again.raised = 0, 0, 0
+		if skip.Request, err = again.MarshalBinary(); err != nil {
+			return err
+		}
+	}
+	return v.Recorder.Skip(out, skip)
 }
 
 func (v *Visitor) refuseForLimit(out *pipeline.Out, r Request) error {
@@ -560,7 +598,7 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 	}
 	about, ignore := v.directives(visit), v.Options.Settings.IgnoreRobots
 	nofollow := about.NoFollow && !ignore
-	if err := v.follow(out, visit, decided, nofollow, page); err != nil {
+	if err := v.follow(ctx, out, visit, decided, nofollow, page); err != nil {
 		return false, err
 	}
 	if !visit.IsHTML() {

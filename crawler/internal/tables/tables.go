@@ -40,6 +40,7 @@ const (
 	Seeds    = "seeds"    // Request
 	Origins  = "origins"  // of the seeds; no content
 	Payloads = "payloads" // which response record of the archive has a body, by its digest
+	InLinks  = "inlinks"  // how many links lead to an address
 	Assets   = "assets"   // Asset
 	Rounds   = "rounds"   // Round, by number
 	History  = "history"  // History
@@ -209,6 +210,15 @@ func ExactKey(url string) string { return "=" + url }
 // AssetKey is the key in the frontier of an address that is fetched as an asset. An
 // address has no blank.
 func AssetKey(key string) string { return key + " asset" }
+
+// RaisedKey is the key in the frontier of an address that is enqueued again since it
+// is worth more than was known. An address has no blank.
+func RaisedKey(key string, doubling int) string {
+	if doubling == 0 {
+		return key
+	}
+	return key + " ^" + strconv.Itoa(doubling)
+}
 
 // BackKey is the key in the frontier of what has left it n times, and is told by it
 // from what the frontier has seen.

@@ -152,9 +152,12 @@ func rename(cmd *cobra.Command, name string) {
 // weirCommand matches the name of weir where it is a command to type.
 var weirCommand = regexp.MustCompile(`(^|[\s'|])weir ([a-z])`)
 
+// dirDoc is the help of --dir.
+const dirDoc = "`place` of the crawl: a folder, or postgres://user@host/database?schema=name"
+
 // dirFlag adds --dir.
 func dirFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "dir", defaultDir, "folder of the crawl")
+	cmd.Flags().StringVar(dir, "dir", defaultDir, dirDoc)
 	if err := cmd.MarkFlagDirname("dir"); err != nil {
 		panic(err) // the flag is there
 	}

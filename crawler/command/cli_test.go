@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	if binaryDir != "" {
 		os.RemoveAll(binaryDir)
 	}
+	stopDatabase()
 	os.Exit(code)
 }
 

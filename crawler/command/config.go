@@ -17,7 +17,6 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
 // configCommand shows settings.
@@ -43,7 +42,11 @@ default. What it writes is itself a file of settings for --config. Nothing is ch
 			if err != nil {
 				return err
 			}
-			e, err := a.effective(cmd.Context(), f.dir, w)
+			p, err := parsePlace(f.dir, f.files)
+			if err != nil {
+				return err
+			}
+			e, err := a.effective(cmd.Context(), p, f.dir, w)
 			if err != nil {
 				return err
 			}
@@ -83,14 +86,15 @@ type effective struct {
 	begun    bool
 }
 
-// effective returns the settings of the crawl in a folder with what is wished.
-func (a *app) effective(ctx context.Context, dir string, w *wishes) (*effective, error) {
-	e := &effective{settings: a.options.Settings, origins: make(map[string]string), dir: dir}
-	ok, err := badgerqueue.Exists(dir)
+// effective returns the settings of the crawl in a place, which is that of --dir, with
+// what is wished.
+func (a *app) effective(ctx context.Context, p place, dir string, w *wishes) (*effective, error) {
+	e := &effective{settings: a.options.Settings, origins: make(map[string]string), dir: p.name}
+	state, err := p.state(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if ok {
+	if state.Exists {
 		// Another process may have the folder open, and knows no files of ours: it tells
 		// what is stored, and the rest is done here.
 		var out bytes.Buffer

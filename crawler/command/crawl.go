@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"os/exec"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/badgerqueue"
+	"github.com/seed-301537d8/weir/queue/pgqueue"
 )
 
 func (a *app) crawlCommand() *cobra.Command {
@@ -137,8 +138,12 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 	if err := w.apply(&fresh, make(map[string]string), &a.options.Settings); err != nil {
 		return err
 	}
-	ok, err := badgerqueue.Exists(f.dir)
-	if err == nil && !ok {
+	p, err := parsePlace(f.dir, f.files)
+	if err != nil {
+		return err
+	}
+	state, err := p.state(ctx)
+	if err == nil && !state.Exists {
 		err = errors.Join(refusePrivate(fresh, w.seeds), findCommands(fresh), checkReadable("--cookie-file", f.cookieFile), checkReadable("--seeds", f.seeds))
 		if err == nil {
 			err = a.checkAccess(fresh)
@@ -148,19 +153,64 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 		return err
 	}
 	if f.dryRun {
-		return a.dryRun(ctx, f, w)
+		return a.dryRun(ctx, p, f, w)
+	}
+	if mayBegin := f.seeds != "" || len(w.seeds) > 0 || len(a.options.Seeds) > 0; !state.Exists && !mayBegin {
+		return usagef("no crawl has begun in %s: name a URL to begin with", p.name)
 	}
 	con := newConsole(a.tty)
 	logger, closeLog, err := f.log.open(con, f.verbose)
 	if err != nil {
 		return err
 	}
-	l, err := a.openForCrawl(ctx, f.dir, f.seeds != "" || len(w.seeds) > 0 || len(a.options.Seeds) > 0, con, logger)
-	if err != nil {
-		return errors.Join(err, closeLog())
+	err = a.lead(ctx, p, con, logger, func(ctx context.Context, l *live, waited bool) error {
+		r := &crawlRun{app: a, live: l, con: con, progress: progress, options: a.options, logger: logger}
+		return r.crawlOn(ctx, f, w, waited)
+	})
+	return errors.Join(err, closeLog())
+}
+
+// lead opens a store and calls crawl with it. A store in a database may be another
+// process's; then this one is a standby, which says so, and crawls when it leads. It is
+// a standby again when it has lost the store, to another process or because the server
+// has gone. waited says that another may have crawled since the command was given.
+func (a *app) lead(ctx context.Context, p place, con *console, logger *slog.Logger, crawl func(ctx context.Context, l *live, waited bool) error) error {
+	if !p.isDatabase() {
+		l, err := a.openForCrawl(ctx, p, con, logger)
+		if err != nil {
+			return err
+		}
+		return errors.Join(crawl(ctx, l, false), l.close())
 	}
-	r := &crawlRun{app: a, live: l, con: con, progress: progress, options: a.options, logger: logger}
-	return errors.Join(r.crawlOn(ctx, f, w), l.close(), closeLog())
+	o := p.pgOptions(logger)
+	waited := false
+	o.Standby = func(why error) {
+		waited = true
+		con.printf("Standing by: %v", why)
+	}
+	led := false // in this term; then an error is crawl's
+	err := pgqueue.Lead(ctx, p.dsn, o, func(term context.Context, store *queue.Store) error {
+		led = true
+		if waited {
+			con.printf("Leading the crawl in %s now.", p.name)
+		}
+		l := a.newLive(p, store)
+		l.running = true
+		l.lost = func() error {
+			if ctx.Err() == nil && term.Err() != nil {
+				return context.Cause(term)
+			}
+			return nil
+		}
+		return crawl(term, l, waited)
+	})
+	switch {
+	case led || err == nil:
+		return err
+	case ctx.Err() != nil: // and not what has ended it, which Lead returns
+		return ctx.Err()
+	}
+	return p.explain(err)
 }
 
 // checkAccess makes sure that what settings name can be read: secrets, certificates.
@@ -173,10 +223,10 @@ func (a *app) checkAccess(s crawler.Settings) error {
 	return nil
 }
 
-func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes) error {
+func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes, waited bool) error {
 	a, l := r.app, r.live
 	if isDemo(ctx, l.store) {
-		return usagef("%s holds the demo, whose site only 'weir demo%s' serves; choose another folder with --dir", f.dir, demoArgument(f.dir))
+		return usagef("%s holds the demo, whose site only 'weir demo%s' serves; choose another folder with --dir", l.dir, demoArgument(l.dir))
 	}
 	settings := &r.options.Settings
 	r.options.Origins = make(map[string]string)
@@ -196,7 +246,7 @@ func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes) error {
 		return err
 	}
 	if !begun && len(r.options.Seeds) == 0 && f.seeds == "" {
-		return usagef("no crawl has begun in %s: name a URL to begin with", f.dir)
+		return usagef("no crawl has begun in %s: name a URL to begin with", l.dir)
 	}
 	if err := w.apply(settings, r.options.Origins, &a.options.Settings); err != nil {
 		return err
@@ -212,7 +262,7 @@ func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes) error {
 		return err
 	}
 	if err := r.prepare(ctx); err != nil {
-		return a.explainTopology(err, f.dir, before.Stages)
+		return a.explainTopology(err, l.dir, before.Stages)
 	}
 	if err := r.addSeeds(ctx, f.seeds); err != nil {
 		return err
@@ -225,7 +275,7 @@ func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes) error {
 		if err != nil {
 			return err
 		}
-		if f.recrawl != "" && !seeded {
+		if f.recrawl != "" && !seeded && !waited { // if it waited, the round may be another's
 			if r.recrawls, err = r.crawler.Recrawl(ctx, f.recrawl); err != nil {
 				return err
 			}
@@ -235,6 +285,9 @@ func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes) error {
 		}
 	}
 	st, err := r.run(ctx)
+	if lost := l.lost(); lost != nil {
+		return lost
+	}
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/stages/pdf"
 )
 
@@ -43,27 +42,20 @@ type crawlRun struct {
 	pages    int64 // there were before
 }
 
-// openForCrawl opens a folder to crawl in. Without seeds it must hold a crawl.
-func (a *app) openForCrawl(ctx context.Context, dir string, mayBegin bool, con *console, logger *slog.Logger) (*live, error) {
-	ok, err := badgerqueue.Exists(dir)
-	if err != nil {
-		return nil, err
-	}
-	if !ok && !mayBegin {
-		return nil, usagef("no crawl has begun in %s: name a URL to begin with", dir)
-	}
+// openForCrawl opens a folder to crawl in.
+func (a *app) openForCrawl(ctx context.Context, p place, con *console, logger *slog.Logger) (*live, error) {
 	options := memory.StoreOptions()
 	options.Queue.Logger = logger
 	warn := func(err error) { con.printf("%s: %v", a.name, err) }
 	for deadline := time.Now().Add(lockPatience / 3); ; {
-		l, err := a.openLive(dir, options, true, warn)
+		l, err := a.openLive(p, options, true, warn)
 		switch {
 		case err == nil:
 			return l, nil
 		case !errors.Is(err, queue.ErrLocked):
 			return nil, err
 		case time.Now().After(deadline):
-			return nil, fmt.Errorf("%w; '%s status%s' shows how far it is", err, a.name, dirArgument(dir))
+			return nil, fmt.Errorf("%w; '%s status%s' shows how far it is", err, a.name, p.argument())
 		}
 		select {
 		case <-time.After(lockPause):
@@ -123,7 +115,7 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 		o.Logger = r.logger
 	}
 	o.DrainTime = cmp.Or(o.DrainTime, drainTime)
-	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.dir, archiveDir))
+	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.place.files, archiveDir))
 	o.Program = &r.app.options.Settings
 	if o.PDF == nil {
 		o.PDF = r.pdf.Read
@@ -153,6 +145,9 @@ func (r *crawlRun) run(ctx context.Context) (inspect.Status, error) {
 	showing.Go(func() {
 		select {
 		case <-ctx.Done():
+			if r.live.lost() != nil {
+				return // which is said elsewhere
+			}
 			r.con.printf("Stopping; pages in flight may take up to %s. Ctrl-C again stops at once.", drainTime)
 		case <-ended.Done():
 		}
@@ -229,7 +224,7 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 		next = append(next, name+" export"+flag+" pages --format conllu -o pages.conllu")
 	}
 	if r.options.Settings.Runs(crawler.StageWARC) {
-		next = append(next, "ls "+filepath.Join(dir, archiveDir)+"   # what the servers answered", name+" export"+flag+" captures --format cdxj | LC_ALL=C sort > index.cdxj")
+		next = append(next, "ls "+filepath.Join(r.live.place.files, archiveDir)+"   # what the servers answered", name+" export"+flag+" captures --format cdxj | LC_ALL=C sort > index.cdxj")
 	}
 	if st.Failures > 0 {
 		next = append(next, name+" export"+flag+" failures")
@@ -281,9 +276,15 @@ var errEnough = errors.New("enough")
 
 // dirArgument is --dir for a command to type, or nothing for the default.
 func dirArgument(dir string) string {
-	switch {
-	case dir == defaultDir:
+	if dir == defaultDir {
 		return ""
+	}
+	return explicitDir(dir)
+}
+
+// explicitDir is --dir for a command to type.
+func explicitDir(dir string) string {
+	switch {
 	case strings.ContainsAny(dir, " \t'\"\\$&;|<>()*?"):
 		return " --dir '" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
 	}

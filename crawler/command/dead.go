@@ -32,7 +32,7 @@ no dead letters but failures; see 'weir export failures'.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return usagef("say what to do: list, retry or drop") },
 	}
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&dir, "dir", defaultDir, "folder of the crawl")
+	flags.StringVar(&dir, "dir", defaultDir, dirDoc)
 	flags.StringVar(&stage, "queue", "", "only those of this stage's queue")
 
 	var asJSON bool
@@ -67,7 +67,7 @@ no dead letters but failures; see 'weir export failures'.`,
 				case all == (len(ids) > 0):
 					return usagef("give either the ids that '%s dead list' shows, or --all", a.name)
 				}
-				return a.withStore(cmd.Context(), dir, a.out, func(ctx context.Context, l *live, out io.Writer) error {
+				return a.withChanges(cmd.Context(), dir, a.out, func(ctx context.Context, l *live, out io.Writer) error {
 					n, err := changeDead(ctx, l, stage, ids, action.change)
 					if err != nil {
 						return err

@@ -69,7 +69,14 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 	if err != nil {
 		return err
 	}
-	l, err := a.openForCrawl(ctx, dir, true, con, logger)
+	p, err := parsePlace(dir, "")
+	if err != nil {
+		return err
+	}
+	if p.isDatabase() {
+		return usagef("the demo is in a folder: name one with --dir")
+	}
+	l, err := a.openForCrawl(ctx, p, con, logger)
 	if err != nil {
 		return err
 	}
@@ -82,7 +89,7 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 		if err = os.RemoveAll(dir); err != nil {
 			return err
 		}
-		if l, err = a.openForCrawl(ctx, dir, true, con, logger); err != nil {
+		if l, err = a.openForCrawl(ctx, p, con, logger); err != nil {
 			return err
 		}
 		web, begun = &demoWeb{}, false

@@ -15,8 +15,8 @@ const (
 )
 
 // dryRun says what a crawl would do with its first seeds, and stores nothing.
-func (a *app) dryRun(ctx context.Context, f *runFlags, w *wishes) error {
-	e, err := a.effective(ctx, f.dir, w)
+func (a *app) dryRun(ctx context.Context, p place, f *runFlags, w *wishes) error {
+	e, err := a.effective(ctx, p, f.dir, w)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (a *app) dryRun(ctx context.Context, f *runFlags, w *wishes) error {
 	}
 	defer pr.store.Close()
 	out := &printer{w: a.out}
-	out.printf("Nothing is stored. A crawl in %s would begin with %s.\n", f.dir, plural(int64(len(w.seeds)), "seed"))
+	out.printf("Nothing is stored. A crawl in %s would begin with %s.\n", p.name, plural(int64(len(w.seeds)), "seed"))
 	failed := 0
 	for i, seed := range w.seeds {
 		if i == drySeeds {

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
+	"github.com/seed-301537d8/weir/queue/pgqueue"
 )
 
 // One process at a time has a folder open. It listens on a unix socket for the
@@ -64,9 +65,12 @@ type call struct {
 type live struct {
 	name     string          // of the program
 	options  crawler.Options // that it has given
-	dir      string
+	place    place
+	dir      string // the place's name
 	store    *queue.Store
-	running  bool // a crawl is at work on it
+	running  bool         // a crawl is at work on it
+	who      string       // the process that is, in words
+	lost     func() error // why another may lead the store now, nil as long as this process does
 	secret   string
 	listener net.Listener
 	tempDir  string // that holds the socket, if the folder cannot
@@ -77,12 +81,13 @@ type live struct {
 
 // openLive opens a folder's store and begins to listen. Where sockets do not
 // work the store is open all the same, and warn is told.
-func (a *app) openLive(dir string, options *badgerqueue.Options, running bool, warn func(error)) (*live, error) {
-	store, err := badgerqueue.Open(dir, options)
+func (a *app) openLive(p place, options *badgerqueue.Options, running bool, warn func(error)) (*live, error) {
+	store, err := badgerqueue.Open(p.folder, options)
 	if err != nil {
 		return nil, err
 	}
-	l := &live{name: a.name, options: a.options, dir: dir, store: store, running: running, secret: rand.Text()}
+	l := a.newLive(p, store)
+	l.running, l.who, l.secret = running, fmt.Sprintf("pid %d", os.Getpid()), rand.Text()
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	if err := l.listen(); err != nil {
@@ -91,6 +96,12 @@ func (a *app) openLive(dir string, options *badgerqueue.Options, running bool, w
 	}
 	l.calls.Go(func() { l.accept(ctx) })
 	return l, nil
+}
+
+// newLive returns a store that is open, for this process alone.
+func (a *app) newLive(p place, store *queue.Store) *live {
+	return &live{name: a.name, options: a.options, place: p, dir: p.name, store: store,
+		lost: func() error { return nil }, cancel: func() {}}
 }
 
 func (l *live) listen() error {
@@ -324,29 +335,80 @@ func readFrames(conn io.Reader, stdout, stderr io.Writer) (code int, begun bool,
 	}
 }
 
-// withStore runs fn on the store of a folder, here or in the process that has
-// it open. What fn has to say goes to out, which is that of this process either
-// way.
+// withStore runs fn, which only looks, on a store: that of a folder, here or in the
+// process that has it open, or that of a database, as it is at this moment. What fn
+// has to say goes to out, which is that of this process either way.
 func (a *app) withStore(ctx context.Context, dir string, out io.Writer, fn func(ctx context.Context, l *live, out io.Writer) error) error {
-	if a.live != nil {
-		return fn(ctx, a.live, out)
-	}
-	ok, err := badgerqueue.Exists(dir)
+	p, err := a.findStore(ctx, dir)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fmt.Errorf("there is no crawl in %s; begin one with '%s crawl --dir %s URL', or name its folder with --dir", dir, a.name, dir)
+	if !p.isDatabase() {
+		return a.withFolder(ctx, p, out, fn)
+	}
+	state, err := p.state(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := pgqueue.OpenView(ctx, p.dsn, p.pgOptions(nil))
+	if err != nil {
+		return p.explain(err)
+	}
+	l := a.newLive(p, store)
+	l.who, l.running = state.Leader, state.Leader != ""
+	return errors.Join(fn(ctx, l, out), store.Close())
+}
+
+// withChanges is withStore for an fn that changes the store.
+func (a *app) withChanges(ctx context.Context, dir string, out io.Writer, fn func(ctx context.Context, l *live, out io.Writer) error) error {
+	p, err := a.findStore(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if !p.isDatabase() {
+		return a.withFolder(ctx, p, out, fn)
+	}
+	store, err := p.open(ctx)
+	if errors.Is(err, queue.ErrLocked) {
+		return fmt.Errorf("%w; stop it first, also those that stand by, and run this again", err)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(ctx, a.newLive(p, store), out), store.Close())
+}
+
+// findStore returns the place that --dir names, where there must be a store. In the
+// process that has the store it is the place of that.
+func (a *app) findStore(ctx context.Context, dir string) (place, error) {
+	if a.live != nil {
+		return a.live.place, nil
+	}
+	p, err := parsePlace(dir, "")
+	if err != nil {
+		return p, err
+	}
+	state, err := p.state(ctx)
+	if err == nil && !state.Exists {
+		err = fmt.Errorf("there is no crawl in %s; begin one with '%s crawl%s URL', or name its place with --dir", p.name, a.name, explicitDir(p.name))
+	}
+	return p, err
+}
+
+// withFolder runs fn here or in the process that has the folder open.
+func (a *app) withFolder(ctx context.Context, p place, out io.Writer, fn func(ctx context.Context, l *live, out io.Writer) error) error {
+	if a.live != nil {
+		return fn(ctx, a.live, out)
 	}
 	for deadline := time.Now().Add(lockPatience); ; {
-		l, err := a.openLive(dir, nil, false, func(error) {})
+		l, err := a.openLive(p, nil, false, func(error) {})
 		if err == nil {
 			return errors.Join(fn(ctx, l, out), l.close())
 		}
 		if !errors.Is(err, queue.ErrLocked) {
 			return err
 		}
-		code, ferr := forward(ctx, dir, a.args, out, a.err)
+		code, ferr := forward(ctx, p.folder, a.args, out, a.err)
 		switch {
 		case ferr == nil && code == exitOK:
 			return nil

@@ -14,6 +14,7 @@ import (
 // runFlags are what is chosen for one run of a crawl, and not stored with it.
 type runFlags struct {
 	dir        string
+	files      string // a folder
 	config     string // a file
 	seeds      string // a file
 	cookieFile string
@@ -40,7 +41,8 @@ func (f *runFlags) settings() []runSetting {
 	f.dir, f.progress = defaultDir, string(progressAuto)
 	f.log.format, f.log.level = logText, ""
 	return []runSetting{
-		{name: "dir", arg: "folder", doc: "folder of the crawl", text: &f.dir},
+		{name: "dir", arg: "place", doc: strings.ReplaceAll(dirDoc, "`", ""), text: &f.dir},
+		{name: "files", arg: "folder", doc: "folder for the WARC files (default --dir; of a database weir-files/DATABASE.SCHEMA)", text: &f.files},
 		{name: "config", short: "c", arg: "file", doc: "take settings from this YAML file, whose keys are the names of the flags; flags win", text: &f.config, flagOnly: true},
 		{name: "seeds", arg: "file", doc: "also begin with the URLs in this file, one a line; - is standard input", text: &f.seeds},
 		{name: "cookie-file", arg: "file", doc: "begin with the cookies of this file, Netscape's cookies.txt or JSON; switches --cookies on", text: &f.cookieFile},

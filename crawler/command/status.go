@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +47,7 @@ each generation (the pages as many links away from the seeds).`,
 // noCrawl says so if the store holds no crawl.
 func (l *live) noCrawl(err error) error {
 	if errors.Is(err, queue.ErrNotFound) {
-		return fmt.Errorf("no crawl has begun in %s; begin one with '%s crawl --dir %s URL'", l.dir, l.name, l.dir)
+		return fmt.Errorf("no crawl has begun in %s; begin one with '%s crawl%s URL'", l.dir, l.name, explicitDir(l.dir))
 	}
 	return err
 }
@@ -66,7 +65,7 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	case st.Done:
 		state = "complete"
 	case l.running:
-		state = fmt.Sprintf("running (pid %d), %s waiting", os.Getpid(), count(waiting(st)))
+		state = fmt.Sprintf("running (%s), %s waiting", l.who, count(waiting(st)))
 	}
 	p := &printer{w: out}
 	p.printf("%s: %s\n", l.dir, state)

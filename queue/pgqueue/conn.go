@@ -67,6 +67,10 @@ func pgError(op string, err error) error {
 		meaning = driver.ErrCorrupt
 	case "53100": // disk_full
 		meaning, advice = queue.ErrDiskFull, " (of the database server; nothing of the batch was stored)"
+	case "28P01", "28000": // invalid_password, invalid_authorization_specification
+		advice = "; give the password in PGPASSWORD, ~/.pgpass or PGPASSFILE, and look at the server's pg_hba.conf"
+	case "3D000": // invalid_catalog_name
+		advice = "; make the database with createdb, or name another"
 	case "25006": // read_only_sql_transaction
 		advice = "; the database is read-only: a standby server, or default_transaction_read_only"
 	case "42501": // insufficient_privilege

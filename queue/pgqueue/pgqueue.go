@@ -43,6 +43,11 @@ type Options struct {
 	// Default 10 s, least 1 s.
 	LeaderTimeout time.Duration
 
+	// Standby, if it is set, is told by Lead that this process begins to wait, and
+	// why: another leads, this process has lost the store to it, or the server cannot
+	// be reached. What else Lead does goes to the log.
+	Standby func(why error)
+
 	// Unsafe opens the store on a server with fsync or full_page_writes off,
 	// which may lose or corrupt it when the power fails, with a warning in the
 	// log. Without it such a server is refused.
@@ -147,11 +152,17 @@ func Lead(ctx context.Context, dsn string, options *Options, run func(ctx contex
 				return err
 			}
 			log.Warn("has lost the store and is a standby", "schema", opts.Schema, "err", err)
+			if opts.Standby != nil {
+				opts.Standby(fmt.Errorf("the store is lost: %w", *db.broken.Load()))
+			}
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, queue.ErrLocked), isUnreachable(err):
 			if !waiting {
 				log.Info("waits to lead the store", "schema", opts.Schema, "err", err)
+				if opts.Standby != nil {
+					opts.Standby(err)
+				}
 			}
 			waiting = true
 		default:

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/seed-301537d8/weir/queue/driver"
 )
@@ -64,6 +65,9 @@ func (r *readers) with(ctx context.Context, op string, fn func(c *pgx.Conn) erro
 	for old := c != nil; ; old = false {
 		if c == nil {
 			fresh, err := connect(ctx, r.d.dsn, "reads "+r.d.opts.Schema, readSession)
+			if err == nil && r.d.snapshot != "" {
+				err = r.d.joinSnapshot(ctx, fresh)
+			}
 			if err != nil {
 				return pgError(op, err)
 			}
@@ -165,7 +169,7 @@ func (d *store) Scan(ctx context.Context, start, end []byte, fn func(key, value 
 	err := d.readers.with(ctx, "scan", func(c *pgx.Conn) error {
 		seen := false
 		stopped = nil
-		err := d.inSnapshot(ctx, c, func(tx pgx.Tx) error {
+		err := d.inSnapshot(ctx, c, func(tx reader) error {
 			_, err := d.scan(ctx, tx, start, end, func(key, value []byte) bool {
 				seen = true
 				return fn(key, value)
@@ -184,8 +188,22 @@ func (d *store) Scan(ctx context.Context, start, end []byte, fn func(key, value 
 	return err
 }
 
+// A reader is a transaction, or a session in one.
+type reader interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // inSnapshot calls fn with a transaction that sees one state.
-func (d *store) inSnapshot(ctx context.Context, c *pgx.Conn, fn func(tx pgx.Tx) error) error {
+func (d *store) inSnapshot(ctx context.Context, c *pgx.Conn, fn func(tx reader) error) error {
+	if d.snapshot != "" { // the session is in one
+		if _, err := c.Exec(ctx, "SAVEPOINT looked"); err != nil {
+			return err
+		}
+		defer c.Exec(context.WithoutCancel(ctx), "ROLLBACK TO SAVEPOINT looked")
+		return fn(c)
+	}
 	tx, err := c.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return err
@@ -195,7 +213,7 @@ func (d *store) inSnapshot(ctx context.Context, c *pgx.Conn, fn func(tx pgx.Tx) 
 }
 
 // scan reads pages. It returns how many rows it has read.
-func (d *store) scan(ctx context.Context, tx pgx.Tx, start, end []byte, fn func(key, value []byte) bool) (n int64, err error) {
+func (d *store) scan(ctx context.Context, tx reader, start, end []byte, fn func(key, value []byte) bool) (n int64, err error) {
 	from := notNil(start)
 	for page := firstPage; ; page = min(4*page, maxPage) {
 		var rows pgx.Rows
@@ -241,11 +259,11 @@ func (d *store) Verify(ctx context.Context) error {
 	}
 	defer d.mu.RUnlock()
 	return d.readers.with(ctx, "verify", func(c *pgx.Conn) error {
-		return pgError("verify", d.inSnapshot(ctx, c, func(tx pgx.Tx) error { return d.verify(ctx, tx) }))
+		return pgError("verify", d.inSnapshot(ctx, c, func(tx reader) error { return d.verify(ctx, tx) }))
 	})
 }
 
-func (d *store) verify(ctx context.Context, tx pgx.Tx) error {
+func (d *store) verify(ctx context.Context, tx reader) error {
 	var last, twice []byte
 	found, err := d.scan(ctx, tx, nil, nil, func(key, _ []byte) bool {
 		if bytes.Equal(key, last) {

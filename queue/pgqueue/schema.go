@@ -117,27 +117,36 @@ func lockKeys(schema string) (leader, batches int64) {
 	return n &^ 1, n | 1
 }
 
-// makeSchema makes the store's schema if there is none, and checks the one there
-// is. The caller holds the leader's lock.
-func makeSchema(ctx context.Context, c *pgx.Conn, schema string) error {
+// recogniseSchema reports whether a schema holds a store, and refuses one that holds
+// something else or was written by a newer version.
+func recogniseSchema(ctx context.Context, c *pgx.Conn, schema string) (bool, error) {
 	format := 0
 	err := c.QueryRow(ctx, "SELECT format FROM "+quoted(schema)+".weir").Scan(&format)
 	switch code := sqlState(err); {
 	case err == nil && format > formatVersion:
-		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", driver.ErrVersion, format, formatVersion)
+		return false, fmt.Errorf("%w: format %d, this program knows %d; use a newer program", driver.ErrVersion, format, formatVersion)
 	case err == nil:
-		return nil
+		return true, nil
 	case errors.Is(err, pgx.ErrNoRows), code == "42703": // undefined_column
-		return fmt.Errorf("%w: its table weir does not say what it should", driver.ErrVersion)
+		return false, fmt.Errorf("%w: its table weir does not say what it should", driver.ErrVersion)
 	case code != "3F000" && code != "42P01": // invalid_schema_name, undefined_table
-		return err
+		return false, err
 	}
 	var other string
 	err = c.QueryRow(ctx, "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace($1) LIMIT 1", quoted(schema)).Scan(&other)
 	if err == nil {
-		return fmt.Errorf("%w: it is not empty and not a queue store (it holds %s); choose another", driver.ErrVersion, other)
+		return false, fmt.Errorf("%w: it is not empty and not a queue store (it holds %s); choose another", driver.ErrVersion, other)
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
+		return false, err
+	}
+	return false, nil
+}
+
+// makeSchema makes the store's schema if there is none, and checks the one there
+// is. The caller holds the leader's lock.
+func makeSchema(ctx context.Context, c *pgx.Conn, schema string) error {
+	if exists, err := recogniseSchema(ctx, c, schema); err != nil || exists {
 		return err
 	}
 	_, batches := lockKeys(schema)

@@ -28,6 +28,8 @@ type store struct {
 	log    *slog.Logger
 	term   int64
 
+	snapshot string // that every read sees; "" unless this is a view's
+
 	commits *pgx.Conn // used by Commit alone
 	batch   int64     // number of the last batch; Commit's
 	recent  recent    // Commit's
@@ -171,12 +173,11 @@ func (d *store) checkServer(ctx context.Context) error {
 
 // holder says who leads, as far as it can be known.
 func (d *store) holder(ctx context.Context) string {
-	var holder string
-	var since time.Time
-	if err := d.leading.QueryRow(ctx, "SELECT holder, since FROM "+d.schema+".leader").Scan(&holder, &since); err != nil {
+	words, err := holderOf(ctx, d.leading, d.opts.Schema)
+	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(": %s leads since %s", holder, since.UTC().Format(time.RFC3339))
+	return ": " + words
 }
 
 // beat gives signs of life, and finds out that another leads.

@@ -17,6 +17,8 @@
 //     as its evaluate.py does. Its development pages are what the model is
 //     trained on, so that of these extracttrain has the honest figures.
 //   - metadata: the authors and dates of publication of the same folder.
+//   - form: what becomes of listings and words of the same pages, and whether
+//     Markdown has the words of the text.
 //
 // Speed is pages per second of processor time on one processor, parsing
 // included; "worst" is the slowest page by the clock.
@@ -108,7 +110,7 @@ func ratio(a, b float64) float64 {
 func main() {
 	var o options
 	with := flag.String("with", "", "the `extractors` to measure, separated by commas: fast, balanced, accurate, go-readability, … (default all)")
-	flag.StringVar(&o.set, "set", "", "one set: snippets, readability, wcxb or metadata (default the first two)")
+	flag.StringVar(&o.set, "set", "", "one set: snippets, readability, wcxb, metadata or form (default the first two)")
 	flag.StringVar(&o.wcxb, "wcxb", "", "the `folder` of the set wcxb, with html and ground-truth")
 	flag.IntVar(&o.worst, "worst", 0, "print the `n` worst pages of each run")
 	flag.IntVar(&o.every, "every", 1, "use one page in `n`")
@@ -135,6 +137,14 @@ func run(o options) error {
 			return err
 		}
 		measureMetadata(pages, o.every, o.worst)
+		return nil
+	}
+	if o.set == "form" {
+		pages, err := wcxbPages(o.wcxb)
+		if err != nil {
+			return err
+		}
+		measureForm(pages, o.every, o.worst)
 		return nil
 	}
 	sets := []struct {

@@ -32,12 +32,12 @@ import (
 func main() {
 	data := flag.String("data", "", "the `folder` with html and ground-truth")
 	out := flag.String("out", "stages/extract/internal/content/content.model", "the `file` to write the model to; none if empty")
-	folds := flag.Int("folds", 5, "how often sites are held out")
-	trees := flag.Int("trees", 200, "trees of each forest")
+	folds := flag.Int("folds", 3, "how often sites are held out")
+	trees := flag.Int("trees", 100, "trees of each forest")
 	leaves := flag.Int("leaves", 24, "leaves of each tree")
 	rows := flag.Float64("rows", .4, "share of the blocks that each tree sees")
 	every := flag.Int("every", 1, "train on one page in `n` only")
-	more := flag.Int("more", 2, "forests that only the accurate mode asks")
+	more := flag.Int("more", 1, "forests that only the accurate mode asks")
 	pages := flag.String("pages", "", "a `file` for the figures of each page; none if empty")
 	flag.Parse()
 	o := content.TrainOptions{Folds: *folds, Trees: *trees, Leaves: *leaves, Rows: *rows, More: *more, Report: os.Stdout}

@@ -118,7 +118,7 @@ func (p *Page) pageVector() vector {
 
 // blockVector appends the features of block i: of itself, of its place, and of
 // what stands around it. linear are its linear scores.
-func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [3]float32) vector {
+func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [linears]float32) vector {
 	b := &p.Blocks[i]
 	e := &p.elements[b.elem]
 	all := p.elements[0].sum
@@ -134,7 +134,7 @@ func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [3]floa
 	v.is(shape.price)
 	v.is(shape.colon)
 	v.add(shape.bars, shape.lines)
-	v.add(linear[0], linear[1], linear[2])
+	v.add(linear[:]...)
 	inTitle, inSummary, n := int32(0), int32(0), int32(0)
 	eachWord(clip(b.Text, 600), func(h uint32) {
 		n++
@@ -147,6 +147,10 @@ func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [3]floa
 	})
 	v.add(share(inTitle, n), share(inTitle, int32(len(p.facts.title))), share(inSummary, n), share(inSummary, int32(len(p.facts.summary))))
 	v.is(b.Source == FromJSONLD)
+	// More words than there are between blanks: an address.
+	v.is(strings.Contains(clip(b.Text, 10), "://"))
+	v.add(float32(n) / float32(max(len(strings.Fields(clip(b.Text, 600))), 1)))
+	p.orderVector(&v, i)
 
 	// The place.
 	v.add(float32(kinds[e.node.DataAtom]), float32(e.depth))
@@ -317,22 +321,38 @@ func shapeOf(s string) shape {
 	return sh
 }
 
-// linearTokens appends the hashed names around block i: those of the nearest
-// three elements, and of those farther out, apart; and its first words.
-func (p *Page) linearTokens(i int, near, far, text []uint32) (_, _, _ []uint32) {
+// linearTokens returns the bags of block i: the hashed names of the nearest three
+// elements, and those of the elements farther out; its first words; and those of
+// the heading before it. It writes over what it is given.
+func (p *Page) linearTokens(i int, t [bags][]uint32) [bags][]uint32 {
+	for k := range t {
+		t[k] = t[k][:0]
+	}
 	b := &p.Blocks[i]
 	at := b.elem
 	for up := range 12 {
 		e := &p.elements[at]
-		if up < 3 {
-			near = append(near, p.tokens[e.tokens[0]:e.tokens[1]]...)
-		} else {
-			far = append(far, p.tokens[e.tokens[0]:e.tokens[1]]...)
+		bag := 0
+		if up >= 3 {
+			bag = 1
 		}
+		t[bag] = append(t[bag], p.tokens[e.tokens[0]:e.tokens[1]]...)
 		if e.parent < 0 {
 			break
 		}
 		at = e.parent
 	}
-	return near, far, textTokens(b.Text, text)
+	t[2] = textTokens(b.Text, t[2])
+	if h := p.order.heading[i]; h >= 0 {
+		t[3] = textTokens(p.Blocks[h].Text, t[3])
+	}
+	return t
+}
+
+// linearScores returns what the linear models say of the bags of a block.
+func (m *Model) linearScores(t [bags][]uint32) (scores [linears]float32) {
+	for k := range scores {
+		scores[k] = m.block[k].score(t[k%bags])
+	}
+	return scores
 }

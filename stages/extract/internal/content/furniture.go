@@ -7,6 +7,9 @@ package content
 // isArticle reports whether a page is more likely an article than not.
 func isArticle(types [types]float32) bool { return types[0] > .5 }
 
+// maybeForum is how likely a forum a page must be for comments to be its content.
+const maybeForum = .3
+
 // linksFloor is how likely a block of links must be to belong to an article: such
 // as "read also" and tags. It is one if this share of its words is in links.
 const (
@@ -14,23 +17,28 @@ const (
 	linkedShare = .8
 )
 
-// likely returns the probability of each block to be taken: smoothed, and on an
-// article that has enough without them none for comments and for links that are
-// not certain. The threshold is chosen among these.
+// likely returns the probability of each block to be taken: smoothed, and none
+// for what is called comments and, on an article, for links that are not certain.
+// So it is if there is enough without them: some words on an article, as many as
+// are left out on other pages but forums, where what has that name may be all
+// there is. The threshold is chosen among these.
 func (p *Page) likely(blocks []float32, types [types]float32) []float32 {
 	out := p.smooth(blocks)
-	if !isArticle(types) {
+	article := isArticle(types)
+	if !article && types[2] >= maybeForum {
 		return out
 	}
 	furniture := make([]bool, len(out))
-	var rest float32 // words of content that are to be expected without it
+	var rest, without float32 // words of content that are to be expected
 	for i, x := range out {
-		furniture[i] = p.isFurniture(i, x)
-		if !furniture[i] {
+		furniture[i] = p.isFurniture(i, x, article)
+		if furniture[i] {
+			without += x * float32(p.Blocks[i].words)
+		} else {
 			rest += x * float32(p.Blocks[i].words)
 		}
 	}
-	if rest < enoughWords {
+	if rest < enoughWords || !article && rest < without {
 		return out
 	}
 	for i := range out {
@@ -41,14 +49,13 @@ func (p *Page) likely(blocks []float32, types [types]float32) []float32 {
 	return out
 }
 
-// isFurniture reports whether block i, of probability x, is furniture of an
-// article.
-func (p *Page) isFurniture(i int, x float32) bool {
+// isFurniture reports whether block i, of probability x, is furniture.
+func (p *Page) isFurniture(i int, x float32, article bool) bool {
 	b := &p.Blocks[i]
 	if b.Source != FromTree {
 		return false
 	}
-	return p.elements[b.elem].place&inComments != 0 || x < linksFloor && float32(b.linkWords) >= linkedShare*float32(b.words)
+	return p.elements[b.elem].place&inComments != 0 || article && x < linksFloor && float32(b.linkWords) >= linkedShare*float32(b.words)
 }
 
 // dropStructured leaves out the texts of JSON-LD where the elements that are kept

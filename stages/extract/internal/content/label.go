@@ -24,14 +24,14 @@ type Sample struct {
 
 	pageScores  [types]float32
 	typeScores  [types]float32
-	linear      [][3]float32
+	linear      [][linears]float32
 	vectors     []vector
 	first, last []float32
 	second      []float32
 	threshold   float32
 	chooser     *forest.Forest
 	more        [][]float32
-	tokens      [][3][]uint32
+	tokens      [][bags][]uint32
 }
 
 // A dictionary numbers words.

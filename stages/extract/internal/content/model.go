@@ -36,7 +36,7 @@ const types = 7
 type Model struct {
 	page   [types]linear         // names that speak for a type of page
 	typed  [types]*forest.Forest // page features to type
-	block  [3]linear             // names near, names far, words
+	block  [linears]linear       // of blocks; see linears
 	first  *forest.Forest        // the first look at each block
 	second *forest.Forest        // the second, which knows what the first has found
 	more   []*forest.Forest      // more of the second kind
@@ -74,15 +74,14 @@ func (m *Model) Judge(ctx context.Context, p *Page, looks Looks) (*Verdict, erro
 	page := append(p.pageVector(), v.Types[:]...)
 	vectors := make([]vector, len(p.Blocks))
 	var s scan
-	var near, far, text []uint32
+	var tokens [bags][]uint32
 	size := 0
 	for i := range p.Blocks {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		near, far, text = p.linearTokens(i, near[:0], far[:0], text[:0])
-		linear := [3]float32{m.block[0].score(near), m.block[1].score(far), m.block[2].score(text)}
-		x := p.blockVector(make(vector, 0, size), i, &s, page, linear)
+		tokens = p.linearTokens(i, tokens)
+		x := p.blockVector(make(vector, 0, size), i, &s, page, m.linearScores(tokens))
 		size = len(x) + contextSize
 		s.pass(p, &p.Blocks[i])
 		v.Blocks[i] = forest.Probability(m.first.LogOdds(x))
@@ -166,6 +165,14 @@ func (p *Page) typeVector(scores [types]float32) vector {
 	return append(v, scores[:]...)
 }
 
+// bags are how many bags of hashed names and words a block has; see linearTokens.
+const bags = 4
+
+// linears are how many linear models of blocks there are: for each bag one of all
+// pages, then for each one of the pages that are no articles, which have names of
+// their own for what they hold.
+const linears = 2 * bags
+
 // contextSize is how many features the second look adds.
 const contextSize = 31
 
@@ -225,7 +232,26 @@ func (p *Page) over(probability []float32, threshold float32) []bool {
 		keep[i] = true
 	}
 	p.dropStructured(keep)
+	p.dropLastHeading(keep)
 	return keep
+}
+
+// dropLastHeading leaves out a heading behind which nothing is kept: it heads
+// what is left out.
+func (p *Page) dropLastHeading(keep []bool) {
+	last, kept := -1, 0
+	for i, k := range keep {
+		if k {
+			last = i
+			kept++
+		}
+	}
+	if kept < 2 || last+1 == len(keep) {
+		return
+	}
+	if b := &p.Blocks[last]; b.Heading > 1 {
+		keep[last] = false
+	}
 }
 
 // leastRepeated is how many words a text has that stands in two places of a page
@@ -277,7 +303,7 @@ func (m *Model) Append(b []byte) []byte {
 	return b
 }
 
-const modelVersion = 3
+const modelVersion = 4
 
 func (m *Model) linears() (all []*linear) {
 	for t := range m.page {

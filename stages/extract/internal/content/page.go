@@ -34,6 +34,7 @@ type Page struct {
 	doc      *stages.Document
 	url      *url.URL
 	facts    pageFacts
+	order    order
 	longest  int // index of the element that holds the most running text
 }
 
@@ -68,6 +69,8 @@ const (
 type TextNode struct {
 	Node  *html.Node
 	Block int32
+	// Apart says that a space comes before it that the page does not have.
+	Apart bool
 }
 
 // counts are sums over a block or over the blocks of an element.
@@ -200,6 +203,7 @@ func Read(ctx context.Context, d *stages.Document) (*Page, error) {
 	r.page.sum()
 	r.page.markTwins()
 	r.page.readFacts()
+	r.page.readOrder()
 	return r.page, nil
 }
 
@@ -212,6 +216,7 @@ type reader struct {
 	begun  bool            // whether block has begun
 	first  int             // index in page.Texts of the block's first text
 	brs    int             // line breaks since the last text
+	joint  joint           // between the last text and the next
 	broken bool            // whether a cell of the present row has ended a block
 	over   strings.Builder // the text of the blocks over maxBlocks
 }
@@ -276,6 +281,8 @@ func (r *reader) enter(n *html.Node) bool {
 	}
 	if breaking[n.DataAtom] {
 		r.end()
+	} else if j := jointBefore(n); j > r.joint {
+		r.joint = j
 	}
 	r.open(n)
 	switch n.DataAtom {
@@ -356,6 +363,12 @@ func (r *reader) add(n *html.Node, s string, pre bool) {
 	} else if b := &p.elements[r.block.elem]; holder != r.block.elem && isCell(b.node) {
 		r.block.elem = b.parent // of several cells: the block is their row
 	}
+	apart := false
+	if r.line.gap == 0 && p.elements[r.at].place&(inPre|inCode) == 0 && r.joint.parts(r.line.b.String(), s) {
+		apart = true
+		r.line.separate()
+	}
+	r.joint = noJoint
 	before := r.line.words
 	if pre {
 		r.line.pre(s)
@@ -365,7 +378,7 @@ func (r *reader) add(n *html.Node, s string, pre bool) {
 	if p.elements[r.at].place&inAnchor != 0 {
 		r.block.linkWords += r.line.words - before
 	}
-	p.Texts = append(p.Texts, TextNode{n, int32(len(p.Blocks))})
+	p.Texts = append(p.Texts, TextNode{n, int32(len(p.Blocks)), apart})
 }
 
 func isCell(n *html.Node) bool { return n.DataAtom == atom.Td || n.DataAtom == atom.Th }

@@ -125,7 +125,7 @@ func TestModelFitsTheFeatures(t *testing.T) {
 	if got, want := len(page)+types, m.typed[0].Features(); got != want {
 		t.Errorf("%d features of a page, the model has %d", got, want)
 	}
-	v := p.blockVector(nil, 0, new(scan), append(page, make(vector, types)...), [3]float32{})
+	v := p.blockVector(nil, 0, new(scan), append(page, make(vector, types)...), [linears]float32{})
 	if got, want := len(v), m.first.Features(); got != want {
 		t.Errorf("%d features of a block, the model has %d", got, want)
 	}

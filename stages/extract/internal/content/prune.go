@@ -39,7 +39,7 @@ func (pr *pruner) enter(n *html.Node) bool {
 	p := pr.page
 	if pr.text < len(p.Texts) && p.Texts[pr.text].Node == n {
 		if pr.keep[p.Texts[pr.text].Block] {
-			pr.add(n)
+			pr.add(n, p.Texts[pr.text].Apart)
 		}
 		pr.text++
 		return false
@@ -63,7 +63,7 @@ func (pr *pruner) enter(n *html.Node) bool {
 	case atom.Img:
 		pr.space(n)
 		if pr.amongKept(n, pr.elem-1) {
-			pr.add(n)
+			pr.add(n, false)
 			pr.space(n)
 		}
 	default:
@@ -106,14 +106,18 @@ func (pr *pruner) amongKept(img *html.Node, at int) bool {
 	return false
 }
 
-// add copies a node, and of the elements around it those that are not copied.
-func (pr *pruner) add(n *html.Node) {
+// add copies a node, and of the elements around it those that are not copied,
+// with a space before them if they stand apart.
+func (pr *pruner) add(n *html.Node, apart bool) {
 	var missing []*html.Node
 	up := n.Parent
 	for ; up != nil && pr.copies[up] == nil; up = up.Parent {
 		missing = append(missing, up)
 	}
 	at := pr.copies[up]
+	if apart && at.LastChild != nil {
+		at.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
+	}
 	for i := len(missing) - 1; i >= 0; i-- {
 		c := shallow(missing[i])
 		pr.copies[missing[i]] = c

@@ -85,10 +85,9 @@ func (t *training) prepare() {
 			}
 			of[k] = [2]float64{of[k][0] + f, of[k][1] + 1}
 		}
-		s.tokens = make([][3][]uint32, len(s.blocks))
+		s.tokens = make([][bags][]uint32, len(s.blocks))
 		for i := range s.blocks {
-			near, far, text := s.Page.linearTokens(i, nil, nil, nil)
-			s.tokens[i] = [3][]uint32{near, far, text}
+			s.tokens[i] = s.Page.linearTokens(i, [bags][]uint32{})
 		}
 	}
 	line := fmt.Sprintf("%d pages, %d blocks; F1 of the labels %.4f", len(t.samples), n, of[""][0]/of[""][1])
@@ -223,16 +222,27 @@ func (t *training) trainLinear() {
 	t.withoutFolds(
 		func(samples []*Sample) { m.block = trainBlockLinear(samples) },
 		func(s *Sample) {
-			s.linear = make([][3]float32, len(s.blocks))
+			s.linear = make([][linears]float32, len(s.blocks))
 			for i, tokens := range s.tokens {
-				for k := range tokens {
-					s.linear[i][k] = m.block[k].score(tokens[k])
-				}
+				s.linear[i] = m.linearScores(tokens)
 			}
 		})
 }
 
-func trainBlockLinear(samples []*Sample) (out [3]linear) {
+func trainBlockLinear(samples []*Sample) (out [linears]linear) {
+	var others []*Sample
+	for _, s := range samples {
+		if s.Type != Article {
+			others = append(others, s)
+		}
+	}
+	ofAll, ofOthers := trainBags(samples), trainBags(others)
+	copy(out[:bags], ofAll[:])
+	copy(out[bags:], ofOthers[:])
+	return out
+}
+
+func trainBags(samples []*Sample) (out [bags]linear) {
 	var allowed []bool
 	for k := range out {
 		allowed = append(allowed, sitesOf(samples, blockWeights, func(s *Sample, do func(uint32)) {
@@ -243,7 +253,7 @@ func trainBlockLinear(samples []*Sample) (out [3]linear) {
 			}
 		})...)
 	}
-	l := newRegression(3*blockWeights, allowed, .05, 2e-5)
+	l := newRegression(bags*blockWeights, allowed, .05, 2e-5)
 	r := rand.New(rand.NewPCG(11, 0))
 	for range 3 {
 		for _, i := range r.Perm(len(samples)) {

@@ -11,7 +11,6 @@ import (
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
-	"github.com/seed-301537d8/weir/stages/tag"
 )
 
 // docStage is a stage behind crawl: built in, a Go function, or another program.
@@ -34,7 +33,7 @@ func (s *docStage) work(ctx context.Context, d Doc, out *pipeline.Out) error {
 	case s.Name == StageExtract:
 		err = s.extract(ctx, &d, out)
 	default:
-		err = tables.Put(out.Tx(), tables.Tags, d.key(), TagText(d.Text, d.Language))
+		err = s.tag(ctx, &d, out)
 	}
 	if err != nil {
 		return err
@@ -51,7 +50,7 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 	x := s.v.Options.extractor()
 	if mediaType := stages.MediaType(d.ContentType); isHTML(mediaType) {
 		// What parsed it for the crawl has given its share back by now.
-		share, err := s.v.memory.Document(ctx, d.HTML)
+		share, err := s.v.memory.Extraction(ctx, d.HTML)
 		if err != nil {
 			return err
 		}
@@ -85,29 +84,6 @@ func (s *docStage) keepText(ctx context.Context, t Text, d *Doc, out *pipeline.O
 	}
 	d.HTML, d.parse, d.ContentType, d.history = nil, nil, "", nil
 	return tables.Put(out.Tx(), tables.Texts, d.key(), t)
-}
-
-// TagText tags a text in a language, given by its code.
-func TagText(text, language string) Tags {
-	tagger, ok := tag.For(language)
-	sentences := tagger.Tag(text)
-	tags := Tags{Language: language, Tagged: ok, Sentences: make([]Sentence, len(sentences))}
-	for i, s := range sentences {
-		tags.Sentences[i] = Sentence{Start: s.Start, End: s.End, Tokens: make([]Token, len(s.Tokens))}
-		for j, t := range s.Tokens {
-			tags.Sentences[i].Tokens[j] = Token{t.Text, t.UPOS, t.XPOS, t.Start, t.End}
-		}
-	}
-	if !ok {
-		return tags
-	}
-	for _, p := range tag.CountNounPhrases(sentences) {
-		tags.Phrases = append(tags.Phrases, Count{p.Text, p.Count})
-	}
-	for _, p := range tag.CountEntities(sentences) {
-		tags.Entities = append(tags.Entities, Count{p.Text, p.Count})
-	}
-	return tags
 }
 
 // external has another program do the work. It gets the document as JSON; one

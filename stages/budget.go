@@ -63,6 +63,16 @@ func (b *Budget) Document(ctx context.Context, body []byte) (*Share, error) {
 	return b.Tree(ctx, DocumentSize(body, nil))
 }
 
+// Extraction is Document for a page whose text is extracted as well: its blocks and
+// texts take several times what the page does.
+func (b *Budget) Extraction(ctx context.Context, body []byte) (*Share, error) {
+	const most = 35
+	if b == nil || int64(len(body))*most < smallTree {
+		return nil, nil
+	}
+	return b.Tree(ctx, DocumentSize(body, nil)+5*int64(len(body)))
+}
+
 // body is Tree for bodies.
 func (b *Budget) body(ctx context.Context, n int64) (*Share, error) {
 	if b == nil {

@@ -112,7 +112,11 @@ func (s *docStage) external(ctx context.Context, d *Doc, out *pipeline.Out) erro
 	if !s.keepPage {
 		d.HTML, d.parse = nil, nil
 	}
-	for _, result := range reply.Emit["result"] {
+	results := reply.Emit["result"]
+	if len(results) > 1 {
+		return pipeline.Permanent(fmt.Errorf("stage %s emits %d results for one page, at most one is kept", s.Name, len(results)))
+	}
+	for _, result := range results {
 		if err := s.keepResult(ctx, result, d, out); err != nil {
 			return pipeline.Permanent(err)
 		}

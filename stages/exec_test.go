@@ -481,3 +481,23 @@ func BenchmarkExec(b *testing.B) {
 		})
 	}
 }
+
+// A line with millions of values is refused for what it is before they take memory,
+// and the child goes on.
+func TestReplyWithTooManyValues(t *testing.T) {
+	many := strings.Repeat("1,", MaxEmitted) + `"a,b",[1,2]`
+	r, err := decodeReply([]byte(`{"id":1,"ok":true,"emit":{"x":[`+many+`]}}`), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.outcome("item", time.Now()); err == nil || !AsError(err).Permanent || !strings.Contains(err.Error(), "more than 100000 values") {
+		t.Errorf("outcome %v", err)
+	}
+	r, err = decodeReply([]byte(`{"id":1,"ok":true,"emit":{"x":["`+strings.Repeat(`\",`, MaxEmitted)+`"],"y":[{"a":[1,2]}]}}`), 1)
+	if err != nil || len(r.Emit.values) != 2 {
+		t.Errorf("%d edges, %v", len(r.Emit.values), err)
+	}
+	if n := countValues([]byte(`{"x":[1,[2,3],{"a":4,"b":5},"6,\""],"y":[7,8]}`)); n != 4 {
+		t.Errorf("counted %d commas, want 4", n)
+	}
+}

@@ -48,13 +48,13 @@ func encodeBatch(b execBatch) ([]byte, error) {
 
 // execReply is a line from the child: the answer to one item.
 type execReply struct {
-	ID         *uint64                      `json:"id"`
-	OK         bool                         `json:"ok"`
-	Emit       map[string][]json.RawMessage `json:"emit"`
-	Error      string                       `json:"error"`
-	Reason     string                       `json:"reason"`
-	Permanent  bool                         `json:"permanent"`
-	RetryAfter float64                      `json:"retry_after"`
+	ID         *uint64   `json:"id"`
+	OK         bool      `json:"ok"`
+	Emit       emissions `json:"emit"`
+	Error      string    `json:"error"`
+	Reason     string    `json:"reason"`
+	Permanent  bool      `json:"permanent"`
+	RetryAfter float64   `json:"retry_after"`
 }
 
 // Reply is what a child answered to an item that it could do.
@@ -62,6 +62,49 @@ type Reply struct {
 	// Emit holds what the item gave rise to, by the name of the edge, in the
 	// order in which the child emitted it. It is nil if there is nothing.
 	Emit map[string][]json.RawMessage
+}
+
+// MaxEmitted bounds how many values an item may emit. A value of a byte takes some
+// sixty in memory, and a line may hold millions.
+const MaxEmitted = 100_000
+
+// emissions are what an item emits, by edge.
+type emissions struct {
+	values  map[string][]json.RawMessage
+	tooMany bool // there are more than MaxEmitted, and they have not been read
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *emissions) UnmarshalJSON(b []byte) error {
+	if e.tooMany = countValues(b) > MaxEmitted; e.tooMany {
+		return nil
+	}
+	return json.Unmarshal(b, &e.values)
+}
+
+// countValues returns about how many values an object of lists has: one for each
+// comma within them.
+func countValues(b []byte) (n int) {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ',':
+			if depth == 2 {
+				n++
+			}
+		case '"':
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // maxRetrySeconds bounds a child's retry_after.
@@ -94,17 +137,20 @@ func decodeReply(line []byte, id uint64) (*execReply, error) {
 		return nil, fmt.Errorf("a reply that is both ok and an error: %s", quoteLine(line))
 	case !r.OK && r.Error == "":
 		return nil, fmt.Errorf("a reply that is neither ok nor an error: %s", quoteLine(line))
-	case !r.OK && len(r.Emit) > 0:
+	case !r.OK && (len(r.Emit.values) > 0 || r.Emit.tooMany):
 		return nil, fmt.Errorf("an error that emits: %s", quoteLine(line))
 	case r.RetryAfter < 0:
 		return nil, fmt.Errorf("a negative retry_after: %s", quoteLine(line))
 	}
-	for edge, values := range r.Emit {
+	if r.Emit.tooMany {
+		return &execReply{ID: r.ID, Error: fmt.Sprintf("the item emits more than %d values", MaxEmitted), Permanent: true}, nil
+	}
+	for edge, values := range r.Emit.values {
 		if edge == "" {
 			return nil, fmt.Errorf("an emission without the name of an edge: %s", quoteLine(line))
 		}
 		if len(values) == 0 {
-			delete(r.Emit, edge)
+			delete(r.Emit.values, edge)
 		}
 	}
 	return &r, nil
@@ -124,10 +170,10 @@ func quoteLine(line []byte) string { return clip(fmt.Sprintf("%.200q", line), 30
 // outcome turns a valid reply into what Do returns.
 func (r *execReply) outcome(subject string, now time.Time) (Reply, error) {
 	if r.OK {
-		if len(r.Emit) == 0 {
+		if len(r.Emit.values) == 0 {
 			return Reply{}, nil
 		}
-		return Reply{Emit: r.Emit}, nil
+		return Reply{Emit: r.Emit.values}, nil
 	}
 	e := &Error{Op: "exec", Subject: subject, Reason: ReasonFailed, Permanent: r.Permanent, Detail: clip(r.Error, 2000)}
 	if reason := strings.TrimSpace(r.Reason); reason != "" {

@@ -1,0 +1,222 @@
+package crawler_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+)
+
+var fleetKills = flag.Int("fleet.kills", 0, "how often TestFleetForReal kills its crawl; 0 leaves the test out")
+
+// A realFleet is TestSickHostsDoNotStopTheOthers's fleet for real: a server on a port
+// of its own for each host, of which the first fifty are dead, slow, flapping or limit
+// the rate. Every page but a dead host's is there in the end.
+type realFleet struct {
+	hosts []*realHost
+	depth int // of the chain of pages of a host
+	delay time.Duration
+	left  sync.WaitGroup // healthy hosts whose last page has not been served
+
+	mu   sync.Mutex
+	near time.Duration // the least time between two requests of one host
+}
+
+type realHost struct {
+	fleet    *realFleet
+	kind     string
+	listener net.Listener
+	server   *http.Server
+
+	mu   sync.Mutex
+	last time.Time // when a request came
+	n    int       // requests
+	end  sync.Once
+}
+
+const (
+	fleetHosts = 500
+	fleetSick  = 50
+)
+
+func listenFleet(t *testing.T, depth int, delay time.Duration) *realFleet {
+	f := &realFleet{depth: depth, delay: delay, near: time.Hour}
+	for i := range fleetHosts {
+		h := &realHost{fleet: f, kind: "healthy"}
+		if 0 < i && i <= fleetSick { // the first is where the crawl begins
+			h.kind = []string{"dead", "slow", "flapping", "limiting"}[i%4]
+		}
+		var err error
+		if h.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		f.hosts = append(f.hosts, h)
+		if h.kind == "dead" {
+			h.listener.Close()
+			continue
+		}
+		if h.kind == "healthy" {
+			f.left.Add(1)
+		}
+		h.server = &http.Server{Handler: h}
+		go h.server.Serve(h.listener)
+		t.Cleanup(func() { h.server.Close() })
+	}
+	return f
+}
+
+func (h *realHost) url() string { return "http://" + h.listener.Addr().String() }
+
+// note keeps account of a request, and returns how many there were before.
+func (h *realHost) note() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if !h.last.IsZero() {
+		h.fleet.mu.Lock()
+		h.fleet.near = min(h.fleet.near, now.Sub(h.last))
+		h.fleet.mu.Unlock()
+	}
+	h.last = now
+	h.n++
+	return h.n - 1
+}
+
+func (h *realHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := h.note()
+	switch {
+	case h.kind == "slow":
+		select {
+		case <-time.After(3 * time.Second):
+		case <-r.Context().Done():
+			return
+		}
+	case h.kind == "flapping" && n%6 == 5:
+		panic(http.ErrAbortHandler)
+	case h.kind == "limiting" && n%6 > 3:
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	page, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+	switch {
+	case r.URL.Path == "/" && h == h.fleet.hosts[0]:
+		for _, o := range h.fleet.hosts {
+			fmt.Fprintf(w, "<a href=%s/1>x</a>", o.url())
+		}
+	case err != nil:
+		w.WriteHeader(http.StatusNotFound)
+	case page < h.fleet.depth:
+		fmt.Fprintf(w, "<a href=/%d>next</a>", page+1)
+	case h.kind == "healthy":
+		h.end.Do(h.fleet.left.Done)
+	}
+}
+
+// Of five hundred servers fifty are sick, and the crawl is killed again and again. The
+// healthy ones are crawled to their ends while the sick ones still wait; what is not
+// dead is crawled in the end; and no server is asked sooner than politeness permits.
+func TestFleetForReal(t *testing.T) {
+	if *fleetKills == 0 {
+		t.Log("give -fleet.kills to run it; it takes two minutes")
+		return
+	}
+	f := listenFleet(t, 6, time.Second)
+	dir := t.TempDir()
+	b, err := json.Marshal(childJob{f.hosts[0].url() + "/", crawler.Settings{
+		Grace: 2 * time.Second, GiveUp: 90 * time.Second, MaxAttempts: 100,
+		Scope: everywhere, Delay: f.delay, Workers: 64, AllowPrivate: true,
+		Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "job.json"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	healthy := make(chan struct{})
+	began, took := time.Now(), time.Duration(0)
+	go func() { f.left.Wait(); took = time.Since(began); close(healthy) }()
+	for range *fleetKills {
+		cmd, ended := startChild(t, dir)
+		select {
+		case err := <-ended:
+			t.Fatalf("the crawl ended before it was killed: %v", err)
+		case <-time.After(time.Second + rand.N(4*time.Second)):
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			<-ended
+		}
+	}
+	_, ended := startChild(t, dir)
+	select {
+	case <-healthy: // and the others still wait
+	case err := <-ended:
+		t.Fatalf("the crawl ended and healthy hosts had not been crawled: %v", err)
+	}
+	t.Logf("%d kills; the healthy hosts took %v, at a page a second %v without kills", *fleetKills, took.Round(time.Second), time.Duration(f.depth+1)*f.delay)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	store, err := badgerqueue.Open(filepath.Join(dir, "store"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pages, failures := records[crawler.Page](t, store, "pages"), records[crawler.Failure](t, store, "failures")
+	for _, h := range f.hosts {
+		if h.kind == "dead" {
+			if _, ok := failures[h.url()+"/1"]; !ok {
+				t.Errorf("dead host %s is no failure", h.url())
+			}
+			continue
+		}
+		for n := 1; n <= f.depth; n++ {
+			if u := fmt.Sprintf("%s/%d", h.url(), n); pages[u].URL == "" {
+				t.Errorf("%s host: %s is no page: %+v", h.kind, u, failures[u])
+			}
+		}
+	}
+	// A request may be seen late, and the next one not.
+	if f.near < f.delay/2 {
+		t.Errorf("a server was asked twice within %v, want %v between", f.near, f.delay)
+	}
+	t.Logf("%d pages, %d failures, never two requests of a host within %v, %v in all", len(pages), len(failures), f.near.Round(time.Millisecond), time.Since(began).Round(time.Second))
+}
+
+// startChild begins or resumes the crawl of a folder in another process.
+func startChild(t *testing.T, dir string) (*exec.Cmd, <-chan error) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+dir)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return cmd, ended
+}

@@ -139,7 +139,7 @@ func TestFleetForReal(t *testing.T) {
 	f := listenFleet(t, 6, time.Second)
 	dir := t.TempDir()
 	b, err := json.Marshal(childJob{f.hosts[0].url() + "/", crawler.Settings{
-		Grace: 2 * time.Second, GiveUp: 90 * time.Second, MaxAttempts: 100,
+		Grace: 2 * time.Second, GiveUp: 90 * time.Second, Retries: 100,
 		Scope: everywhere, Delay: f.delay, Workers: 64, AllowPrivate: true,
 		Stages: []crawler.Stage{{Name: crawler.StageCrawl}},
 	}})

@@ -109,7 +109,7 @@ func checkAuth(text string) (string, error) {
 func checkHost(host string) (string, error) {
 	name, below := strings.CutPrefix(strings.TrimSpace(host), "*.")
 	u, err := weburl.Parse("http://" + name)
-	if err != nil || u.Target() != "/" || strings.ContainsAny(name, "/?#@") {
+	if err != nil || u.Target() != "/" || strings.ContainsAny(name, "/?#@= ") {
 		return "", fmt.Errorf("%q is no host such as example.com, example.com:8080 or *.example.com", host)
 	}
 	if below {

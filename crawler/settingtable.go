@@ -526,6 +526,9 @@ func hostsAccess() access {
 					s.Hosts = nil
 					continue
 				}
+				if _, err := checkHost(words[0]); err != nil {
+					return fmt.Errorf("it begins with a host: %w", err)
+				}
 				given := make(map[string][]string)
 				var names []string
 				for _, w := range words[1:] {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -123,15 +124,17 @@ it at any time, run the same command again, and it goes on where it was.`,
   weir export pages -o pages.jsonl           # what it found`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		Args:              cobra.NoArgs,
+		Args:              a.noSuchCommand,
+		Version:           versionText(),
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error { a.parsed = true; return nil },
 	}
 	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = a.live != nil
 	root.AddCommand(a.statusCommand(), a.exportCommand(), a.deadCommand(), a.whyCommand(), a.changesCommand(), a.holdingCommand(), a.checkCommand(), a.configCommand())
 	if a.live == nil { // the others are for the process that was called
-		root.AddCommand(a.crawlCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand())
+		root.AddCommand(a.crawlCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand(), a.manCommand())
 	}
 	if a.name != "weir" {
 		rename(root, a.name)
@@ -154,6 +157,24 @@ var weirCommand = regexp.MustCompile(`(^|[\s'|])weir ([a-z])`)
 
 // dirDoc is the help of --dir.
 const dirDoc = "`place` of the crawl: a folder, or postgres://user@host/database?schema=name"
+
+// noSuchCommand is the error of an argument of the program itself.
+func (a *app) noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			known = append(known, c.Name())
+		}
+	}
+	hint := didYouMean(args[0], known, "")
+	if strings.Contains(args[0], ".") || strings.Contains(args[0], "://") {
+		hint = fmt.Sprintf("; to crawl that site: %s crawl %s", a.name, args[0])
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], root.Name(), hint)
+}
 
 // dirFlag adds --dir.
 func dirFlag(cmd *cobra.Command, dir *string) {

@@ -186,7 +186,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	}{
 		{"unknown command", []string{"crwl"}, 2, `unknown command "crwl"`},
 		{"unknown flag", []string{"crawl", "--dpth", "3"}, 2, "unknown flag"},
-		{"bad number", []string{"crawl", "--depth", "x", "a.example"}, 2, "invalid argument"},
+		{"bad number", []string{"crawl", "--depth", "x", "a.example"}, 2, "a whole number from 0"},
 		{"no URL", []string{"crawl", "--dir", missing}, 2, "name a URL"},
 		{"scheme", []string{"crawl", "--dir", missing, "ftp://a.example/"}, 2, "scheme is not http or https"},
 		{"unparsable URL", []string{"crawl", "--dir", missing, "http://[::1"}, 2, "no web address"},
@@ -206,7 +206,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"folder is a file", []string{"crawl", "--dir", file, "a.example"}, 1, "letter.txt"},
 		{"no crawl", []string{"status", "--dir", missing}, 1, "there is no crawl in"},
 		{"no crawl to explain", []string{"why", "--dir", missing, "a.example"}, 1, "there is no crawl in"},
-		{"kind of export", []string{"export", "--dir", missing, "images"}, 2, `invalid argument "images"`},
+		{"kind of export", []string{"export", "--dir", missing, "images"}, 2, `there are no "images" to export`},
 		{"format", []string{"export", "--dir", missing, "--format", "xml", "pages"}, 2, "jsonl, csv, parquet"},
 		{"conllu links", []string{"export", "--dir", missing, "--format", "conllu", "links"}, 2, "only pages"},
 		{"dead", []string{"dead"}, 2, "list, retry or drop"},

@@ -102,7 +102,10 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	for _, c := range changes {
 		r.con.printf("  %s", c)
 	}
-	if st.Done && !hasNewSeeds {
+	if st.Pages > 0 && r.options.Settings.Runs(crawler.StageWARC) && !before.Runs(crawler.StageWARC) {
+		r.con.printf("The archive (--warc) begins with what is fetched from now on; --recrawl fetches again what is there.")
+	}
+	if st.Done && !hasNewSeeds && !r.recrawls {
 		r.con.printf("They are kept for URLs that you add; what is done stays as it is.")
 	}
 	return nil

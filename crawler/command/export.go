@@ -2,10 +2,12 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -57,6 +60,9 @@ typed columns, and is written to a file.`,
 			}
 			return a.toFile(file, func(out io.Writer) error {
 				return a.withStore(cmd.Context(), dir, out, func(ctx context.Context, l *live, out io.Writer) error {
+					if err := l.canExport(ctx, args[0], format); err != nil {
+						return l.noCrawl(err)
+					}
 					if args[0] == "items" {
 						return l.noCrawl(exportItems(ctx, l.store, args[1], format, out))
 					}
@@ -72,6 +78,32 @@ typed columns, and is written to a file.`,
 	return cmd
 }
 
+// canExport says what a crawl lacks that an export needs.
+func (l *live) canExport(ctx context.Context, kind, format string) error {
+	stored, err := crawler.Load(ctx, l.store)
+	if err != nil {
+		return err
+	}
+	lacks := func(stage, table string) (bool, error) {
+		if stored.Settings.Runs(stage) {
+			return false, nil
+		}
+		left, err := l.store.Scan(ctx, table, "", "", 1) // of when the stage ran
+		return len(left) == 0, err
+	}
+	if kind == "captures" {
+		if lacks, err := lacks(crawler.StageWARC, tables.Captures); lacks || err != nil {
+			return cmp.Or(err, fmt.Errorf("the crawl in %s keeps no archive, so there are no captures; a crawl with --warc does", l.dir))
+		}
+	}
+	if format == "conllu" {
+		if lacks, err := lacks(crawler.StageTag, tables.Tags); lacks || err != nil {
+			return cmp.Or(err, fmt.Errorf("the crawl in %s has no stage tag, so there are no words to write; a crawl with --stages crawl,extract,tag has", l.dir))
+		}
+	}
+	return nil
+}
+
 // exportArgs takes what can be exported, and the name of items.
 func exportArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 && args[0] == "items" {
@@ -80,7 +112,13 @@ func exportArgs(cmd *cobra.Command, args []string) error {
 		}
 		return nil
 	}
-	return cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(cmd, args)
+	if len(args) != 1 {
+		return fmt.Errorf("say what to export: %s", strings.Join(exportKinds, ", "))
+	}
+	if !slices.Contains(exportKinds, args[0]) {
+		return fmt.Errorf("there are no %q to export, but %s%s", args[0], strings.Join(exportKinds, ", "), didYouMean(args[0], exportKinds, ""))
+	}
+	return nil
 }
 
 // toFile lets fn write to a file, which takes the place of an older one when fn
@@ -91,7 +129,7 @@ func (a *app) toFile(name string, fn func(io.Writer) error) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
-		return err
+		return aboutFile(name, err)
 	}
 	err = fn(f)
 	if err == nil {
@@ -105,9 +143,24 @@ func (a *app) toFile(name string, fn func(io.Writer) error) error {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return errors.Join(aboutFile(name, err), os.Remove(f.Name()))
 	}
 	return nil
+}
+
+// aboutFile is an error of a temporary file as one of the file that it was to
+// become.
+func aboutFile(name string, err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	temporary := func(p string) bool { return strings.HasPrefix(filepath.Base(p), "."+filepath.Base(name)+".") }
+	switch {
+	case errors.As(err, &path) && temporary(path.Path):
+		return fmt.Errorf("write %s: %w", name, path.Err)
+	case errors.As(err, &link) && temporary(link.Old):
+		return fmt.Errorf("write %s: %w", name, link.Err)
+	}
+	return err
 }
 
 // export writes one kind of record. The writer is flushed as it fills, so that

@@ -68,7 +68,7 @@ func TestExportsAreParquetFiles(t *testing.T) {
 		}
 		return r
 	}
-	if r := program(t, options, "crawl", "--dir", dir, "--allow-private", "--delay", "0", "--progress", "off", "--stages", "crawl", "--max-pages", "2"); r.code != 0 {
+	if r := program(t, options, "crawl", "--dir", dir, "--allow-private", "--delay", "0", "--progress", "off", "--stages", "crawl,warc", "--max-pages", "2"); r.code != 0 {
 		t.Fatalf("crawl: %s", r.err)
 	}
 	if r := export(2, "items", "offers"); !strings.Contains(r.err, "-o FILE") {

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -162,8 +164,20 @@ func didYouMean(typed string, known []string, prefix string) string {
 	return ""
 }
 
-// flagError says what an unknown flag may have been meant to be.
+// mayHoldSecrets are the flags whose values no message repeats.
+var mayHoldSecrets = []string{"header", "auth", "proxy", "host"}
+
+// flagError says what an unknown flag may have been meant to be, and what is wrong
+// with a value, without that where it may be a secret.
 func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		name := invalid.GetFlag().Name
+		if slices.Contains(mayHoldSecrets, name) {
+			return fmt.Errorf("--%s: %w", name, errors.Unwrap(invalid))
+		}
+		return fmt.Errorf("--%s %q: %w", name, invalid.GetValue(), errors.Unwrap(invalid))
+	}
 	const unknown = "unknown flag: --"
 	if typed, ok := strings.CutPrefix(err.Error(), unknown); ok {
 		var known []string

@@ -195,9 +195,9 @@ func hosts(q queue.QueueStats) (active, idle int) {
 
 // line is a report in one line.
 func (p *progressReport) line() string {
-	return fmt.Sprintf("%s  generation %d: %s, %s failed, %s waiting, %.1f pages/s, %d hosts active, %d waiting%s",
+	return fmt.Sprintf("%s  generation %d: %s, %s failed, %s waiting, %.1f pages/s, %d hosts active, %d waiting%s%s",
 		duration(time.Duration(p.Elapsed*float64(time.Second))), p.Generation, plural(p.Pages, "page"),
-		count(p.Failures), count(p.Waiting), p.Rate, p.HostsActive, p.HostsWaiting, p.backlogs(", ", ""))
+		count(p.Failures), count(p.Waiting), p.Rate, p.HostsActive, p.HostsWaiting, p.failing(", "), p.backlogs(", ", ""))
 }
 
 // lines is a report for a terminal.
@@ -205,12 +205,24 @@ func (p *progressReport) lines(dir string) []string {
 	lines := []string{
 		fmt.Sprintf("Crawling into %s   generation %d   %s", dir, p.Generation, duration(time.Duration(p.Elapsed*float64(time.Second)))),
 		fmt.Sprintf("  pages    %s done   %s failed   %s waiting   %.1f a second", count(p.Pages), count(p.Failures), count(p.Waiting), p.Rate),
-		fmt.Sprintf("  hosts    %d active   %d waiting for their turn", p.HostsActive, p.HostsWaiting),
+		fmt.Sprintf("  hosts    %d active   %d waiting for their turn%s", p.HostsActive, p.HostsWaiting, p.failing("   ")),
 	}
 	if s := p.backlogs("   ", "  behind   "); s != "" {
 		lines = append(lines, s)
 	}
 	return lines
+}
+
+// failing says of how many hosts the addresses wait until these are well again.
+func (p *progressReport) failing(separator string) string {
+	if len(p.Sick) == 0 {
+		return ""
+	}
+	more := ""
+	if len(p.Sick) == inspect.MaxSick {
+		more = " or more"
+	}
+	return fmt.Sprintf("%s%d%s failing", separator, len(p.Sick), more)
 }
 
 // backlogs says what waits for the stages behind crawl.

@@ -82,10 +82,10 @@ func TestRecrawlAndChanges(t *testing.T) {
 		t.Errorf("why:\n%s", out)
 	}
 	for args, want := range map[string]string{
-		"crawl --recrawl=some":                        `"--recrawl" flag: it must be all or due`,
-		"crawl --every=-1h":                           "\"--every\" flag: it must be a time",
+		"crawl --recrawl=some":                        `--recrawl "some": it must be all or due`,
+		"crawl --every=-1h":                           "--every \"-1h\": it must be a time",
 		"crawl --min-interval=48h --max-interval=24h": "MinInterval (min-interval) is 48h0m0s, longer than MaxInterval (max-interval), 24h0m0s",
-		"crawl --history=-1":                          "\"--history\" flag: it must be a whole number from 0",
+		"crawl --history=-1":                          "--history \"-1\": it must be a whole number from 0",
 		"changes --since=soon":                        `--since is "soon"; it must be a round (3)`,
 	} {
 		if r := weir(t, append(strings.Fields(args), "--dir", dir)...); r.code != 2 || !strings.Contains(r.err, want) {

@@ -57,6 +57,9 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 	switch e.State {
 	case inspect.StateUnknown:
 		verdict = "never met: no page that was fetched links to it"
+		if e.AssetKind != "" {
+			verdict = fmt.Sprintf("never met: it is an asset (%s), and what pages embed is fetched with --requisites alone", e.AssetKind)
+		}
 	case inspect.StateSkipped:
 		verdict = "skipped: a page links to it, and it was not followed"
 	case inspect.StateAsset:

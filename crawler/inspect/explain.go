@@ -32,6 +32,10 @@ type Explanation struct {
 	// Asset is set if the address was fetched as a part of a page.
 	Asset *crawler.Asset `json:"asset,omitempty"`
 
+	// AssetKind says what an address that was never met is by its name, if that is nothing
+	// that links lead to: an image, style, script, font, video or audio.
+	AssetKind string `json:"asset_kind,omitempty"`
+
 	// History is what earlier visits of a page found; see crawler.History.
 	History *crawler.History `json:"history,omitempty"`
 
@@ -217,6 +221,9 @@ func explain(ctx context.Context, store *queue.Store, u weburl.URL, o *crawler.O
 		e.State = StateDead
 	case e.Skip != nil:
 		e.State = StateSkipped
+	}
+	if e.State == StateUnknown {
+		e.AssetKind = assetKind(u)
 	}
 	return e, nil
 }

@@ -311,12 +311,12 @@ func readCounters(ctx context.Context, store *queue.Store, prefix string) (all [
 	return all, nil
 }
 
-// maxSick is how many hosts a Status names.
-const maxSick = 20
+// MaxSick is how many hosts a Status names at most.
+const MaxSick = 20
 
 func readSick(ctx context.Context, store *queue.Store) (all []crawler.SickHost, err error) {
 	err = WalkSickHosts(ctx, store, func(s *crawler.SickHost) error {
-		if all = append(all, *s); len(all) == maxSick {
+		if all = append(all, *s); len(all) == MaxSick {
 			return ErrStop
 		}
 		return nil

@@ -3,6 +3,7 @@ package crawler
 import (
 	"context"
 
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/stages"
@@ -112,6 +113,9 @@ func (o *offers) add(ctx context.Context, r Request, refused string) error {
 	}
 	if refused == "" {
 		if d := o.v.Scope.Decide(to, r.Depth); !d.Accepted {
+			if o.isSkipped(r.URL) {
+				return nil
+			}
 			refused = d.String()
 			if d.Rule.From == "trap" && !o.skipped[r.URL] {
 				countTrap(o.out, string(d.Rule.Kind))
@@ -119,7 +123,7 @@ func (o *offers) add(ctx context.Context, r Request, refused string) error {
 		}
 	}
 	if refused != "" {
-		if o.skipped[r.URL] {
+		if o.isSkipped(r.URL) {
 			return nil
 		}
 		o.skipped[r.URL] = true
@@ -142,6 +146,16 @@ func (o *offers) add(ctx context.Context, r Request, refused string) error {
 	o.v.Edges.Requests.Emit(o.out, r)
 	o.offered = append(o.offered, identity)
 	return nil
+}
+
+// isSkipped reports whether it need not be said again that an address is not
+// followed: why, takes longer to write down than to find out.
+func (o *offers) isSkipped(url string) bool {
+	if o.skipped[url] {
+		return true
+	}
+	records, ok := o.v.Recorder.(*Records)
+	return ok && records.skips.has(tables.Key(url))
 }
 
 // done lets what was offered be known once it is stored.

@@ -50,6 +50,8 @@ type parse struct {
 	encoding string // that the page had before it became UTF-8, if that is known
 	xhtml    bool
 
+	beforeTree func() // if one is needed for the links; set before the first use
+
 	once  sync.Once
 	doc   *stages.Document
 	forms bool // those of the page are links
@@ -86,7 +88,7 @@ func (p *parse) page(body []byte, url string) *stages.Document {
 	p.once.Do(func() {
 		p.links.found = make(map[string]weburl.URL)
 		p.doc = stages.ParseDocument(body, url, &stages.DocumentOptions{
-			Resolve: p.links.resolve, Encoding: p.encoding, XHTML: p.xhtml, Forms: p.forms,
+			Resolve: p.links.resolve, Encoding: p.encoding, XHTML: p.xhtml, Forms: p.forms, BeforeTree: p.beforeTree,
 		})
 	})
 	return p.doc

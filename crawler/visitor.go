@@ -98,7 +98,7 @@ func (v *Visitor) init() {
 		}
 	}
 	if v.Recorder == nil {
-		v.Recorder = &Records{Store: v.Store}
+		v.Recorder = &Records{Store: v.Store, skips: keySet{max: 64 << 10}}
 	}
 	if v.Fetcher == nil {
 		v.Fetcher = v.fetchers(func(f *stages.Fetcher) { f.KeepWire, f.Budget = v.Archive != nil, v.memory })
@@ -584,12 +584,13 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 		return false, err
 	}
 	if visit.IsHTML() {
-		share, err := v.memory.Document(ctx, visit.Body)
+		var share *stages.Share
+		visit.parse.beforeTree = func() { share, err = v.memory.Document(ctx, visit.Body) }
+		d := visit.Page()
+		defer share.Release()
 		if err != nil {
 			return false, err
 		}
-		defer share.Release()
-		d := visit.Page()
 		page.Title, page.Canonical, page.Dropped = d.Meta.Title, d.Meta.Canonical, d.LinksDropped()
 		page.Soft404 = softMissing(d)
 	}

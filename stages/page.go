@@ -49,6 +49,10 @@ type DocumentOptions struct {
 	// Forms also takes what a form with the method GET asks for, as it is when
 	// the page is loaded, for a link.
 	Forms bool
+	// BeforeTree is called by [ParseDocument] if it needs a tree to find links and
+	// metadata, before it makes that, as for waiting until there is memory. It is
+	// not called for a tree that is made because it was asked for.
+	BeforeTree func()
 	// MaxNodes bounds the tree; [DefaultMaxNodes] if zero. A page that would
 	// grow beyond it is read flat: see [Document.Flat].
 	MaxNodes int
@@ -157,6 +161,10 @@ func (d *Document) elements() []scan.Element {
 		if elements, ok := scan.Read(d.body, d.opts.MaxLinkText); ok {
 			return elements
 		}
+	}
+	if d.opts.BeforeTree != nil {
+		d.opts.BeforeTree()
+		d.opts.BeforeTree = nil
 	}
 	return scan.FromTree(d.Root(), d.opts.MaxLinkText)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -91,6 +92,11 @@ type Fetcher struct {
 	MaxIdleConns    int
 	MaxIdlePerHost  int
 	IdleConnTimeout time.Duration
+
+	// Sessions are the TLS sessions that may be resumed, which spares a server and
+	// us the most of a handshake when a connection is made anew. Fetchers of one
+	// crawl may share them. Nil means the last 1,024 of this Fetcher.
+	Sessions tls.ClientSessionCache
 
 	// Proxy returns the proxy for a request, or nil for none; see
 	// [http.Transport]. Nil means that there is none. The address guard of

@@ -36,7 +36,10 @@ func (f *Fetcher) newTransport() *http.Transport {
 		proxy = g.choose
 	}
 	maxHeader := or(f.MaxHeader, 256<<10)
-	d := &dialing{guard: g, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second)}
+	d := &dialing{guard: g, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second), sessions: f.Sessions}
+	if d.sessions == nil {
+		d.sessions = tls.NewLRUClientSessionCache(maxSessions)
+	}
 	d.transport = &http.Transport{
 		Proxy:                  proxy,
 		DialContext:            d.plain,
@@ -65,7 +68,11 @@ type dialing struct {
 	maxHeader int
 	keep      bool
 	timeout   time.Duration // of a TLS handshake
+	sessions  tls.ClientSessionCache
 }
+
+// maxSessions bounds the TLS sessions that are kept, some 2 KiB each.
+const maxSessions = 1024
 
 func (d *dialing) plain(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := d.guard.dial(ctx, network, address)
@@ -84,6 +91,9 @@ func (d *dialing) tls(ctx context.Context, network, address string) (net.Conn, e
 	config := new(tls.Config)
 	if c := d.transport.TLSClientConfig; c != nil {
 		config = c.Clone()
+	}
+	if config.ClientSessionCache == nil {
+		config.ClientSessionCache = d.sessions
 	}
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(address)

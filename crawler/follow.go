@@ -22,6 +22,7 @@ type offers struct {
 	out      *pipeline.Out
 	from     *Visit
 	nofollow bool            // the page asks for it
+	near     string          // the page that this one is a near duplicate of, if that matters
 	queued   map[string]bool // addresses with their variants
 	skipped  map[string]bool // addresses
 	offered  []string        // identities
@@ -37,6 +38,10 @@ func (v *Visitor) follow(ctx context.Context, out *pipeline.Out, visit *Visit, d
 		return err
 	}
 	if links := visit.links(); len(links) > 0 {
+		var err error
+		if o.near, err = v.skipNear(ctx, visit); err != nil {
+			return err
+		}
 		if err := o.addLinks(ctx, links, page); err != nil {
 			return err
 		}
@@ -89,6 +94,8 @@ func (o *offers) addLinks(ctx context.Context, links []stages.Link, page *Page) 
 			refused = "the link filter says no"
 		case l.NoFollow && !o.v.Options.Settings.IgnoreRobots:
 			refused = "the link has rel=nofollow"
+		case o.near != "":
+			refused = "the page is a near duplicate of " + o.near
 		}
 		r := Request{URL: to.String(), Depth: o.from.Request.Depth + 1, Referrer: o.from.URL, parsed: to}
 		if err := o.add(ctx, r, refused); err != nil {

@@ -113,6 +113,11 @@ type Text struct {
 	Markdown  string `json:"markdown,omitempty"` // if Settings.Markdown asks for it
 	Method    string `json:"method,omitempty"`
 	Note      string `json:"note,omitempty"` // why the text is not all, or not there
+
+	// SimHash is the fingerprint of the text, as 16 hexadecimal digits, and
+	// NearDuplicateOf the first page with nearly the same, if there was one.
+	SimHash         string `json:"simhash,omitempty"`
+	NearDuplicateOf string `json:"near_duplicate_of,omitempty"`
 }
 
 // Tags is what the tag stage has found: the words of each sentence with their

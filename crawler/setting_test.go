@@ -56,7 +56,7 @@ func TestSettingsReadWhatTheyWrite(t *testing.T) {
 		"grace": {"none"}, "give-up": {"1h30m"}, "user-agent": {"me/1"}, "header": {"X-Test: a: b", "X-Token: env:T"}, "auth": {"a.example=bearer:env:T"},
 		"proxy": {"socks5://u:env:P@h:1080", "none"}, "timeout": {"5s"}, "types": {"application/pdf", "image/*"}, "ca-file": {"a"},
 		"client-cert": {"b"}, "client-key": {"c"}, "host": {"*.b.example timeout=1s", "a.example:8080 delay=5s 'header=X-A: b c' auth=basic:u:file:/p"},
-		"priority": {"depth", "/docs/=20"}, "max-pages-per-generation": {"100"}, "requisites": {"site"}, "warc-size": {"5MiB"}, "warc-prefix": {"shelf"}, "warc-info": {"operator: A. Librarian", "isPartOf: x"}, "stages": {"crawl", "tag"}, "every": {"36h"}, "min-interval": {"2h"}, "max-interval": {"480h"}, "history": {"0"}, "stage-attempts": {"3"}, "stage-backoff": {"3s"}, "stage": {"topics=python3 'my topics.py'"}, "mode": {"fast"},
+		"priority": {"depth", "/docs/=20"}, "max-pages-per-generation": {"100"}, "requisites": {"site"}, "near-duplicates": {"skip"}, "warc-size": {"5MiB"}, "warc-prefix": {"shelf"}, "warc-info": {"operator: A. Librarian", "isPartOf: x"}, "stages": {"crawl", "tag"}, "every": {"36h"}, "min-interval": {"2h"}, "max-interval": {"480h"}, "history": {"0"}, "stage-attempts": {"3"}, "stage-backoff": {"3s"}, "stage": {"topics=python3 'my topics.py'"}, "mode": {"fast"},
 	}
 	for _, st := range crawler.AllSettings() {
 		t.Run(st.Name, func(t *testing.T) {

@@ -118,6 +118,12 @@ type Settings struct {
 	// them. Default: any number.
 	MaxGenerationPages int `json:"max_generation_pages,omitempty"`
 
+	// NearDuplicates says what is done about pages whose main text is nearly that of
+	// another: NearOff, NearReport or NearSkip, which also costs a second extraction
+	// where the stage extract does not run in the same breath. Default NearReport,
+	// where the stage extract runs.
+	NearDuplicates string `json:"near_duplicates,omitempty"`
+
 	// Archive is how the stage warc writes its files.
 	Archive ArchiveSettings `json:"archive,omitzero"`
 
@@ -307,6 +313,7 @@ func (s Settings) WithDefaults() (Settings, error) {
 	s.Links = cmp.Or(s.Links, LinksAll)
 	s.MaxInterval = cmp.Or(s.MaxInterval, max(DefaultMaxInterval, s.MinInterval))
 	s.MinInterval = cmp.Or(s.MinInterval, min(DefaultMinInterval, s.MaxInterval))
+	s.NearDuplicates = cmp.Or(s.NearDuplicates, NearReport)
 	s.Requisites = cmp.Or(s.Requisites, RequisitesNone)
 	s.History = cmp.Or(s.History, DefaultHistory)
 	return s, s.check()
@@ -374,6 +381,9 @@ func (s *Settings) check() error {
 	}
 	if s.Auth != "" {
 		return bad("Auth belongs to a host in Hosts")
+	}
+	if s.NearDuplicates == NearSkip && !s.Runs(StageExtract) {
+		return bad("NearDuplicates (near-duplicates) is skip, which needs the stage extract")
 	}
 	if s.MinInterval > s.MaxInterval {
 		return bad("MinInterval (min-interval) is %s, longer than MaxInterval (max-interval), %s", s.MinInterval, s.MaxInterval)

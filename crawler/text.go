@@ -82,6 +82,9 @@ func (s *docStage) keepText(ctx context.Context, t Text, d *Doc, out *pipeline.O
 	if err := s.v.compareText(ctx, d, t, out); err != nil {
 		return err
 	}
+	if err := s.v.noteNear(ctx, out.Tx(), d, &t); err != nil {
+		return err
+	}
 	d.HTML, d.parse, d.ContentType, d.history = nil, nil, "", nil
 	return tables.Put(out.Tx(), tables.Texts, d.key(), t)
 }

@@ -25,7 +25,7 @@ type record interface{ cells() []string }
 // csvHeads are the columns of each kind.
 var csvHeads = map[string][]string{
 	"pages": {"url", "status", "generation", "depth", "referrer", "fetched_at", "content_type", "bytes", "digest",
-		"title", "language", "text", "links", "redirect", "duplicate_of", "noindex"},
+		"title", "language", "text", "links", "redirect", "duplicate_of", "noindex", "near_duplicate_of", "vanished_at"},
 	"links":       {"from", "to", "anchor", "generation"},
 	"failures":    {"url", "reason", "detail", "status", "generation", "depth", "referrer", "attempts", "at"},
 	"captures":    {"url", "time", "status", "mime", "digest", "file", "offset", "length"},
@@ -144,7 +144,7 @@ func (p pageRecord) cells() []string {
 	return []string{
 		p.URL, strconv.Itoa(p.Status), strconv.Itoa(p.Generation), strconv.Itoa(p.Depth), p.Referrer, stamp(p.FetchedAt),
 		p.ContentType, strconv.Itoa(p.Bytes), p.Digest, p.Title, p.Language, p.Text, strings.Join(p.Links, " "),
-		p.Redirect, p.DuplicateOf, strconv.FormatBool(p.NoIndex),
+		p.Redirect, p.DuplicateOf, strconv.FormatBool(p.NoIndex), p.NearDuplicateOf, stampOrNone(p.VanishedAt),
 	}
 }
 
@@ -183,6 +183,13 @@ func (a assetRecord) cells() []string {
 	return []string{
 		a.URL, a.Of, strconv.Itoa(a.Status), a.ContentType, strconv.Itoa(a.Bytes), a.Digest, a.Redirect, a.Reason, stamp(a.FetchedAt), stamp(a.Visited),
 	}
+}
+
+func stampOrNone(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return stamp(*t)
 }
 
 // writeCDXJ writes a line of the index that pywb and other replay tools read

@@ -50,7 +50,7 @@ func TestRecrawlAndChanges(t *testing.T) {
 	}
 	out := must(t, "changes", "--dir", dir)
 	for _, want := range []string{
-		"round 1\n", "  changed  " + s.URL + "/ (its text is the same; 1 link more)\n", "  changed  " + s.URL + "/news\n",
+		"round 1\n", "  changed  " + s.URL + "/ (", "1 link more)\n", "  changed  " + s.URL + "/news\n",
 		"    -Today we have version 0 of the news for everybody.\n", "    +Today we have version 1 of the news for everybody.\n",
 		"  new      " + s.URL + "/more\n", "  vanished " + s.URL + "/old (http_404)\n",
 	} {

@@ -93,6 +93,9 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	for _, t := range st.Types {
 		p.printf("pages of type %s: %s\n", printable.Line(t.Type), count(t.Pages))
 	}
+	if st.NearDuplicates > 0 {
+		p.printf("near duplicates: %s\n", count(st.NearDuplicates))
+	}
 	if st.Assets > 0 {
 		p.printf("parts of pages: %s", count(st.Assets))
 		if st.LostAssets > 0 {

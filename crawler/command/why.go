@@ -87,6 +87,9 @@ func writeExplanation(out io.Writer, e *inspect.Explanation, running bool) error
 		if pg.DuplicateOf != "" {
 			line("same as", "%s", pg.DuplicateOf)
 		}
+		if e.NearDuplicateOf != "" && e.NearDuplicateOf != pg.DuplicateOf {
+			line("like", "%s: its text is nearly the same", e.NearDuplicateOf)
+		}
 		if pg.NoIndex {
 			line("noindex", "the page asks not to be kept, so its text was not extracted")
 		}

@@ -29,6 +29,9 @@ type Explanation struct {
 	Skip    *crawler.Skip    `json:"skip,omitempty"`
 	Notices []crawler.Notice `json:"notices,omitempty"`
 
+	// NearDuplicateOf is the first page with nearly the same text.
+	NearDuplicateOf string `json:"near_duplicate_of,omitempty"`
+
 	// Asset is set if the address was fetched as a part of a page.
 	Asset *crawler.Asset `json:"asset,omitempty"`
 
@@ -245,7 +248,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		{tables.Pages, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &page) }, func() { e.Page = &page }},
 		{tables.Failures, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &failure) }, func() { e.Failure = &failure }},
 		{tables.Skips, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &skip) }, func() { e.Skip = &skip }},
-		{tables.Texts, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &text) }, func() { e.Text = true }},
+		{tables.Texts, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &text) }, func() { e.Text, e.NearDuplicateOf = true, text.NearDuplicateOf }},
 		{tables.Tags, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &tags) }, func() { e.Tags = true }},
 		{tables.History, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &history) }, func() { e.History = &history }},
 		{tables.Assets, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &asset) }, func() { e.Asset = &asset }},

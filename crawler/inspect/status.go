@@ -15,21 +15,22 @@ import (
 
 // Status is how far a crawl has come. Its JSON form is stable.
 type Status struct {
-	Done       bool               `json:"done"`
-	Generation int                `json:"generation"` // that is being crawled, or the last one
-	Pages      int64              `json:"pages"`      // fetched, redirects among them
-	Redirects  int64              `json:"redirects"`  // of the pages
-	Failures   int64              `json:"failures"`
-	LeftOut    int64              `json:"left_out"`              // met and not fetched: for max_pages, or as a trap
-	MaxPages   int64              `json:"max_pages"`             // of those, because so many pages had been fetched
-	Limits     []LimitStatus      `json:"limits,omitempty"`      // of those, because of other limits
-	Types      []TypeStatus       `json:"types,omitempty"`       // pages that are no HTML
-	Assets     int64              `json:"assets,omitempty"`      // parts of pages that were asked for
-	LostAssets int64              `json:"lost_assets,omitempty"` // of these, could not be had
-	Traps      []TrapStatus       `json:"traps,omitempty"`
-	Sick       []crawler.SickHost `json:"sick_hosts,omitempty"` // 20 at most
-	Queues     []QueueStatus      `json:"queues"`               // in the order of the stages
-	Items      []ItemStatus       `json:"items,omitempty"`
+	Done           bool               `json:"done"`
+	Generation     int                `json:"generation"` // that is being crawled, or the last one
+	Pages          int64              `json:"pages"`      // fetched, redirects among them
+	Redirects      int64              `json:"redirects"`  // of the pages
+	Failures       int64              `json:"failures"`
+	LeftOut        int64              `json:"left_out"`                  // met and not fetched: for max_pages, or as a trap
+	MaxPages       int64              `json:"max_pages"`                 // of those, because so many pages had been fetched
+	Limits         []LimitStatus      `json:"limits,omitempty"`          // of those, because of other limits
+	Types          []TypeStatus       `json:"types,omitempty"`           // pages that are no HTML
+	NearDuplicates int64              `json:"near_duplicates,omitempty"` // pages whose text is nearly that of another
+	Assets         int64              `json:"assets,omitempty"`          // parts of pages that were asked for
+	LostAssets     int64              `json:"lost_assets,omitempty"`     // of these, could not be had
+	Traps          []TrapStatus       `json:"traps,omitempty"`
+	Sick           []crawler.SickHost `json:"sick_hosts,omitempty"` // 20 at most
+	Queues         []QueueStatus      `json:"queues"`               // in the order of the stages
+	Items          []ItemStatus       `json:"items,omitempty"`
 
 	// Round is the present round, or the last one, and Rounds are the last 20, if
 	// there have been more than the first.
@@ -127,7 +128,7 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 	}
 	for name, n := range map[string]*int64{
 		tables.CounterFailures: &st.Failures, tables.CounterRedirects: &st.Redirects, tables.CounterLeftOut: &st.LeftOut, tables.CounterMaxPages: &st.MaxPages,
-		tables.CounterAssets: &st.Assets, tables.CounterLostAssets: &st.LostAssets,
+		tables.CounterNear: &st.NearDuplicates, tables.CounterAssets: &st.Assets, tables.CounterLostAssets: &st.LostAssets,
 	} {
 		if *n, err = tables.Counter(ctx, store, tables.Crawl, name); err != nil {
 			return st, frontier, err

@@ -75,24 +75,28 @@ func readResult(ctx context.Context, store *queue.Store, page *crawler.Page, oth
 
 // PageRow is the exported form of a Result. Its JSON form is stable.
 type PageRow struct {
-	URL         string                     `json:"url"`
-	Status      int                        `json:"status"`
-	Generation  int                        `json:"generation"`
-	Depth       int                        `json:"depth"`
-	Referrer    string                     `json:"referrer"`
-	FetchedAt   time.Time                  `json:"fetched_at"`
-	ContentType string                     `json:"content_type"`
-	Bytes       int                        `json:"bytes"`
-	Digest      string                     `json:"digest"`
-	Title       string                     `json:"title"`
-	Language    string                     `json:"language"`
-	Text        string                     `json:"text"`
-	Sentences   [][][2]string              `json:"sentences"` // of words with their tags
-	Links       []string                   `json:"links"`
-	Redirect    string                     `json:"redirect,omitempty"`
-	DuplicateOf string                     `json:"duplicate_of,omitempty"`
-	NoIndex     bool                       `json:"noindex,omitempty"`
-	Results     map[string]json.RawMessage `json:"results,omitempty"`
+	URL             string                     `json:"url"`
+	Status          int                        `json:"status"`
+	Generation      int                        `json:"generation"`
+	Depth           int                        `json:"depth"`
+	Referrer        string                     `json:"referrer"`
+	FetchedAt       time.Time                  `json:"fetched_at"`
+	ContentType     string                     `json:"content_type"`
+	Bytes           int                        `json:"bytes"`
+	Digest          string                     `json:"digest"`
+	Title           string                     `json:"title"`
+	Language        string                     `json:"language"`
+	Text            string                     `json:"text"`
+	Sentences       [][][2]string              `json:"sentences"` // of words with their tags
+	Links           []string                   `json:"links"`
+	Redirect        string                     `json:"redirect,omitempty"`
+	DuplicateOf     string                     `json:"duplicate_of,omitempty"`
+	NoIndex         bool                       `json:"noindex,omitempty"`
+	Soft404         bool                       `json:"soft_404,omitempty"`
+	VanishedAt      *time.Time                 `json:"vanished_at,omitempty"`
+	SimHash         string                     `json:"simhash,omitempty"` // of the text; see crawler.Text
+	NearDuplicateOf string                     `json:"near_duplicate_of,omitempty"`
+	Results         map[string]json.RawMessage `json:"results,omitempty"`
 }
 
 // Row returns the exported form. A page without a title of its own has that of
@@ -103,6 +107,7 @@ func (r *Result) Row() PageRow {
 		URL: p.URL, Status: p.Status, Generation: p.Generation, Depth: p.Depth, Referrer: p.Referrer,
 		FetchedAt: p.FetchedAt, ContentType: p.ContentType, Bytes: p.Bytes, Digest: p.Digest, Title: p.Title,
 		Redirect: p.Redirect, DuplicateOf: p.DuplicateOf, NoIndex: p.NoIndex, Results: r.Results,
+		Soft404: p.Soft404, VanishedAt: p.VanishedAt,
 		Sentences: [][][2]string{}, Links: make([]string, len(p.Links)),
 	}
 	for i, l := range p.Links {
@@ -110,6 +115,7 @@ func (r *Result) Row() PageRow {
 	}
 	if r.Text != nil {
 		row.Text, row.Language = r.Text.Text, r.Text.Language
+		row.SimHash, row.NearDuplicateOf = r.Text.SimHash, r.Text.NearDuplicateOf
 		if row.Title == "" {
 			row.Title = r.Text.Title
 		}

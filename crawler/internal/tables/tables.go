@@ -20,32 +20,33 @@ import (
 // The tables of a crawl. Keys are addresses, shortened if they are very long;
 // see [Key].
 const (
-	Crawl    = "crawl"    // settings and counters
-	Pages    = "pages"    // Page
-	Failures = "failures" // Failure
-	Skips    = "skips"    // Skip
-	Texts    = "texts"    // Text
-	Tags     = "tags"     // Tags
-	Results  = "results"  // of other stages: stage/address
-	Robots   = "robots"   // robots.Policy, by origin
-	Hosts    = "hosts"    // polite.HostState, by host
-	Deferred = "deferred" // Request, by host and key
-	Sick     = "sick"     // SickHost, by host
-	Notices  = "notices"  // Notice
-	Patterns = "patterns" // how many addresses of a scope.Pattern were fetched
-	Uses     = "uses"     // of budgets, by host
-	Digests  = "digests"  // address of the first page with a content
-	Captures = "captures" // Capture
-	Cookies  = "cookies"  // by registrable domain
-	Seeds    = "seeds"    // Request
-	Origins  = "origins"  // of the seeds; no content
-	Payloads = "payloads" // which response record of the archive has a body, by its digest
-	InLinks  = "inlinks"  // how many links lead to an address
-	Assets   = "assets"   // Asset
-	Rounds   = "rounds"   // Round, by number
-	History  = "history"  // History
-	Changes  = "changes"  // Change, by round and address; see [ChangeKey]
-	Versions = "versions" // Text that an address had before a change, as Changes
+	Crawl     = "crawl"     // settings and counters
+	Pages     = "pages"     // Page
+	Failures  = "failures"  // Failure
+	Skips     = "skips"     // Skip
+	Texts     = "texts"     // Text
+	Tags      = "tags"      // Tags
+	Results   = "results"   // of other stages: stage/address
+	Robots    = "robots"    // robots.Policy, by origin
+	Hosts     = "hosts"     // polite.HostState, by host
+	Deferred  = "deferred"  // Request, by host and key
+	Sick      = "sick"      // SickHost, by host
+	Notices   = "notices"   // Notice
+	Patterns  = "patterns"  // how many addresses of a scope.Pattern were fetched
+	Uses      = "uses"      // of budgets, by host
+	Digests   = "digests"   // address of the first page with a content
+	Captures  = "captures"  // Capture
+	Cookies   = "cookies"   // by registrable domain
+	Seeds     = "seeds"     // Request
+	Origins   = "origins"   // of the seeds; no content
+	Payloads  = "payloads"  // which response record of the archive has a body, by its digest
+	SimHashes = "simhashes" // address of the first page with a fingerprint, by its bands
+	InLinks   = "inlinks"   // how many links lead to an address
+	Assets    = "assets"    // Asset
+	Rounds    = "rounds"    // Round, by number
+	History   = "history"   // History
+	Changes   = "changes"   // Change, by round and address; see [ChangeKey]
+	Versions  = "versions"  // Text that an address had before a change, as Changes
 	// and those of Items, StoredItem
 )
 
@@ -63,6 +64,7 @@ const (
 	CounterType       = "type/"     // before a media type that is no HTML: its pages
 	CounterTrap       = "trap/"     // before the name of a rule: the addresses that it has refused
 	CounterAssets     = "assets"
+	CounterNear       = "near_duplicates"
 	CounterLostAssets = "lost_assets" // of the assets, those that could not be had
 )
 

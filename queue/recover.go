@@ -28,9 +28,9 @@ func (s *leader) recover(ctx context.Context) error {
 		if err := s.create(ctx); err != nil {
 			return err
 		}
-	} else if v, n := binary.Uvarint(value); n <= 0 || v == 0 || v > formatVersion {
-		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", ErrVersion, v, formatVersion)
-	} else if v < formatVersion {
+	} else if err := checkFormat(value); err != nil {
+		return err
+	} else if v, _ := binary.Uvarint(value); v < formatVersion {
 		// From now on an older program would not understand the store.
 		if err := s.db.Commit(ctx, []driver.Write{formatWrite()}); err != nil {
 			return err
@@ -87,6 +87,18 @@ func (s *leader) create(ctx context.Context) error {
 		formatWrite(),
 		{Key: metaKey("secret"), Value: key},
 	})
+}
+
+// checkFormat refuses a format that this program does not know.
+func checkFormat(value []byte) error {
+	v, n := binary.Uvarint(value)
+	switch {
+	case n > 0 && v == 0:
+		return ErrUnfinished // the mark of a copier
+	case n <= 0 || v > formatVersion:
+		return fmt.Errorf("%w: format %d, this program knows %d; use a newer program", ErrVersion, v, formatVersion)
+	}
+	return nil
 }
 
 func formatWrite() driver.Write {

@@ -134,7 +134,7 @@ it at any time, run the same command again, and it goes on where it was.`,
 	root.CompletionOptions.HiddenDefaultCmd = a.live != nil
 	root.AddCommand(a.statusCommand(), a.exportCommand(), a.deadCommand(), a.whyCommand(), a.changesCommand(), a.holdingCommand(), a.checkCommand(), a.configCommand())
 	if a.live == nil { // the others are for the process that was called
-		root.AddCommand(a.crawlCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand(), a.manCommand())
+		root.AddCommand(a.crawlCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand(), a.copyCommand(), a.manCommand())
 	}
 	if a.name != "weir" {
 		rename(root, a.name)

@@ -165,6 +165,46 @@ func TestServerGoesAndComes(t *testing.T) {
 	s.whole(t, place)
 }
 
+// A crawl moves from a folder to a database and back, half done each time, and ends as
+// one that never moved.
+func TestCopyOfAHalfDoneCrawl(t *testing.T) {
+	inDatabase := inSchema(t, "copied")
+	folder, back := filepath.Join(t.TempDir(), "crawl"), filepath.Join(t.TempDir(), "back")
+	s := newSite(t, "/b")
+	halfDone := func(place string, args ...string) {
+		t.Helper()
+		crawl, _, _ := start(t, args...)
+		<-s.reached
+		if r := weir(t, "copy", place, back); r.code != 1 || !strings.Contains(r.err, "stop it first") {
+			t.Errorf("copy of a store in use: exit code %d\n%s", r.code, r.err)
+		}
+		if err := crawl.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = crawl.Wait()
+	}
+	halfDone(folder, s.crawlArgs(folder)...)
+	if out := must(t, "copy", folder, inDatabase); !strings.Contains(out, "compared (SHA-256 ") {
+		t.Errorf("copy says\n%s", out)
+	}
+	if r := weir(t, "copy", folder, inDatabase); r.code != 1 || !strings.Contains(r.err, "the target holds a store") {
+		t.Errorf("copy to a store: exit code %d\n%s", r.code, r.err)
+	}
+	if a, b := must(t, "export", "--dir", folder, "pages"), must(t, "export", "--dir", inDatabase, "pages"); a != b {
+		t.Errorf("the folder has\n%s\nthe copy\n%s", a, b)
+	}
+	halfDone(inDatabase, "crawl", "--dir", inDatabase, "--progress", "off")
+	must(t, "copy", inDatabase, back)
+	close(s.gate["/b"])
+	if r := weir(t, "crawl", "--dir", back, "--progress", "off"); r.code != 0 || !strings.Contains(r.out, "Complete: 5 pages and 2 failures") {
+		t.Fatalf("the crawl goes on from the copy: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	s.whole(t, back)
+	if n := s.count("/a"); n != 1 {
+		t.Errorf("/a was asked for %d times, want once", n)
+	}
+}
+
 // What is said about databases that cannot be used, with the same words for crawl and
 // for those that look.
 func TestDatabasesThatCannotBe(t *testing.T) {

@@ -13,12 +13,16 @@ import (
 // dearer than time.
 const GCPercent = 50
 
+// MaxItem is the largest item in bytes, compressed, of a crawl's store: what one in a
+// folder takes, so that one in a database has none that it could not.
+const MaxItem = 1_200_000
+
 // StoreOptions returns the options of a crawl's store. A page may take a
 // thirteenth of a memtable, compressed, on its way to the next stage. And as pages
 // come from the network, nobody minds if one is stored some milliseconds later.
 func StoreOptions() *badgerqueue.Options {
 	return &badgerqueue.Options{
 		MemTable: 16 << 20,
-		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20},
+		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20, MaxItem: MaxItem},
 	}
 }

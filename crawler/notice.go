@@ -20,6 +20,7 @@ type Notice struct {
 const (
 	NoticeSeedMoved = "seed_moved"  // a seed redirects to where its links are not in the scope
 	NoticeSitemap   = "sitemap_cut" // a sitemap was read in part, or not at all
+	NoticeTags      = "tags_cut"    // a text has more words than fit into memory
 )
 
 // notice adds a notice to a stage's transaction, and logs it.

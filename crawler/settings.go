@@ -87,7 +87,7 @@ type Settings struct {
 	Forms bool `json:"forms,omitempty"`
 
 	// Memory bounds what large pages under way take together, in bytes: bodies
-	// and trees. What does not fit waits. Default 144 MiB.
+	// and trees. What does not fit waits. Default 128 MiB.
 	Memory int64 `json:"memory,omitempty"`
 
 	// Grace is how long a generation waits for a host that fails before it goes on
@@ -273,7 +273,7 @@ const (
 	DefaultRetries     = 4
 	DefaultMaxAttempts = DefaultRetries + 1
 	DefaultTimeout     = time.Minute
-	DefaultMemory      = 144 << 20
+	DefaultMemory      = 128 << 20
 	DefaultGrace       = 5 * time.Second
 	DefaultGiveUp      = 12 * time.Hour
 

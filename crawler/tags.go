@@ -3,6 +3,7 @@ package crawler
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -12,29 +13,48 @@ import (
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
-// tag tags the words of a page's text.
+// tokenSize is about what a token takes, with its stored form, in bytes.
+const tokenSize = 80
+
+// tag tags the words of a page's text. Of one with more words than the memory for
+// large pages holds the beginning is tagged, and a notice says so.
 func (s *docStage) tag(ctx context.Context, d *Doc, out *pipeline.Out) error {
-	share, err := s.v.memory.Tree(ctx, tagsSize(d.Text))
+	text, tokens := beginning(d.Text, s.v.Options.Settings.memory()/2/tokenSize)
+	share, err := s.v.memory.Tree(ctx, tokenSize*tokens)
 	if err != nil {
 		return err
 	}
 	defer share.Release()
-	return tables.Put(out.Tx(), tables.Tags, d.key(), TagText(d.Text, d.Language))
+	if len(text) < len(d.Text) {
+		err := s.v.notice(out, Notice{NoticeTags, d.URL, fmt.Sprintf("the text of %s has too many words: its first %d of %d bytes are tagged", d.URL, len(text), len(d.Text))})
+		if err != nil {
+			return err
+		}
+	}
+	return tables.Put(out.Tx(), tables.Tags, d.key(), TagText(text, d.Language))
 }
 
-// tagsSize is about how many bytes TagText takes: a token may be a single character.
-func tagsSize(text string) int64 {
-	const token = 80 // with its stored form
-	tokens, word := 0, false
+// beginning returns as much of a text as has at most so many tokens, and about how
+// many these are. A token may be a single character.
+func beginning(text string, most int64) (_ string, tokens int64) {
+	word, blank := false, 0
 	for i := range len(text) {
 		c := text[i]
 		isWord := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
-		if c > ' ' && (!isWord || !word) && (c < utf8.RuneSelf || utf8.RuneStart(c)) {
+		if c <= ' ' {
+			blank = i
+		} else if (!isWord || !word) && (c < utf8.RuneSelf || utf8.RuneStart(c)) {
+			if tokens == most {
+				if blank == 0 {
+					blank = i
+				}
+				return text[:blank], tokens
+			}
 			tokens++
 		}
 		word = isWord
 	}
-	return int64(len(text)) + token*int64(tokens)
+	return text, tokens
 }
 
 // tagAtOnce is the length of a text, in bytes, from which on it is tagged in pieces,

@@ -21,3 +21,19 @@ func TestLongTextIsTaggedInPieces(t *testing.T) {
 			len(whole.tags.Sentences), len(whole.tags.Phrases), len(whole.tags.Entities))
 	}
 }
+
+func TestBeginning(t *testing.T) {
+	for _, tc := range []struct {
+		text   string
+		most   int64
+		want   string
+		tokens int64
+	}{
+		{"", 1, "", 0}, {"one two", 2, "one two", 2}, {"one two three", 2, "one two", 2}, {"a.b.c", 3, "a.b", 3},
+		{"\u4e00\u4e01\u4e02", 2, "\u4e00\u4e01", 2}, {"x  y", 1, "x ", 1},
+	} {
+		if got, n := beginning(tc.text, tc.most); got != tc.want || n != tc.tokens {
+			t.Errorf("beginning(%q, %d) = %q, %d; want %q, %d", tc.text, tc.most, got, n, tc.want, tc.tokens)
+		}
+	}
+}

@@ -60,7 +60,11 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 		if isText(mediaType) {
 			mediaType += "; charset=utf-8" // the crawl has made it that
 		}
-		var err error
+		share, err := s.v.memory.Tree(ctx, 4*int64(len(d.HTML)))
+		if err != nil {
+			return err
+		}
+		defer share.Release()
 		kept, err = x.Document(ctx, d.HTML, d.URL, mediaType)
 		if ctx.Err() != nil {
 			return ctx.Err()

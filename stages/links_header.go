@@ -8,11 +8,11 @@ import (
 )
 
 // HeaderLinks returns the links in a response's header: those of Link fields
-// (RFC 8288) whose relation leads to a page, and that of Refresh, which browsers
-// treat as the <meta> of that name. pageURL is what they are resolved against.
+// (RFC 8288) whose relation leads to a page, that of Refresh, which browsers treat as
+// the <meta> of that name, and Content-Location. pageURL is what they are resolved against.
 // With them come the requisites, such as what is to be preloaded.
 func HeaderLinks(h http.Header, pageURL string) (links, requisites []Link) {
-	if len(h["Link"]) == 0 && len(h["Refresh"]) == 0 {
+	if len(h["Link"]) == 0 && len(h["Refresh"]) == 0 && len(h["Content-Location"]) == 0 {
 		return nil, nil
 	}
 	base, err := weburl.Parse(pageURL)
@@ -31,6 +31,9 @@ func HeaderLinks(h http.Header, pageURL string) (links, requisites []Link) {
 	}
 	for _, field := range h["Refresh"] {
 		add(&links, refreshTarget(field), Link{Kind: LinkRefresh})
+	}
+	for _, field := range h["Content-Location"] { // the page by a name of its own (RFC 9110 section 8.7)
+		add(&links, field, Link{Kind: LinkAlternate})
 	}
 	for _, field := range h["Link"] {
 		for field != "" {

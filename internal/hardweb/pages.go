@@ -76,6 +76,10 @@ func markup() (cases []Case) {
 	link("of a portal", "<iframe src='about:blank'></iframe><a href=/a>x</a>", "=a")
 	link("of an iframe that loads late", "<iframe loading=lazy src=/a></iframe>", "=a")
 
+	cases = append(cases, from("link/of Content-Location", map[string]answer{
+		"/": answerOf("201 Created", "text/html", "Content-Location: /a\r\n", "<title>t</title>"), "/a": page("a"),
+	}, "/ =t", "/a =a"))
+
 	robots := func(name, header, meta, want string) {
 		cases = append(cases, from("instructions/"+name, map[string]answer{
 			"/": answerOf("200 OK", "text/html", header, "<title>t</title>"+meta+"<a href=/a>x</a>"), "/a": page("a"),

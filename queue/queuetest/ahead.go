@@ -36,6 +36,7 @@ func (e *env) twoAtOnce(first, second func(tx *queue.Tx)) (queue.Result, queue.R
 // aheadPromises are about transactions that come while one is being written: a
 // store may plan them before that one is durable.
 var aheadPromises = []promise{
+	{name: "nothing of any change shows before it is durable", check: checkUnseen},
 	{name: "a transaction is seen when it is durable, and not before", check: func(e *env) {
 		e.put("q", "a")
 		c := e.subscribe("q", nil)

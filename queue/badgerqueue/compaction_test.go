@@ -59,7 +59,7 @@ func TestCompactionWaitsForVerification(t *testing.T) {
 		t.Fatalf("open returned %v, want ErrLocked", err)
 	}
 	// As another process would find it, with the bit put right.
-	image := queuetest.CopyLive(t, dir)
+	image := queuetest.CopyLive(t, dir, t.TempDir())
 	flip(t, filepath.Join(image, badgerDir, filepath.Base(path)))
 	d, err = open(image, smallOptions())
 	if err != nil {

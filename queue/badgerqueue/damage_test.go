@@ -150,7 +150,7 @@ func (want *content) compare(s *queue.Store) error {
 // process would leave.
 func copyFolder(tb testing.TB, from string) string {
 	tb.Helper()
-	to := filepath.Join(tb.TempDir(), "copy")
+	to := filepath.Join(memoryDir(tb), "copy")
 	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -271,6 +271,9 @@ func TestDamage(t *testing.T) {
 		{"large values", &badgerqueue.Options{MemTable: 16 << 20, Queue: queue.Options{MinFree: -1}}, 7, 1100 << 10, false},
 		{"large values, closed", &badgerqueue.Options{MemTable: 16 << 20, Queue: queue.Options{MinFree: -1}}, 7, 1100 << 10, true},
 	} {
+		if *damageCount == 1 && c.name != "crashed" && c.name != "large values, closed" {
+			continue // the others have little of their own
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "store")

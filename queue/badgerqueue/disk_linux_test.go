@@ -11,6 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// memoryDir returns an empty folder that goes away with the test: in memory if there is
+// plenty, where nothing waits for a disk.
+func memoryDir(tb testing.TB) string {
+	const shm, plenty = "/dev/shm", 2 << 30
+	var st unix.Statfs_t
+	if unix.Statfs(shm, &st) != nil || st.Bavail*uint64(st.Bsize) < plenty {
+		return tb.TempDir()
+	}
+	dir, err := os.MkdirTemp(shm, "badgerqueue-test-")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // A disk is a small filesystem of its own.
 type disk struct {
 	dir   string

@@ -7,6 +7,8 @@ import (
 	"testing"
 )
 
+func memoryDir(tb testing.TB) string { return tb.TempDir() }
+
 // A disk is a small filesystem of its own. Tests mount one on Linux only.
 type disk struct{ dir string }
 

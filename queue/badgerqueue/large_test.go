@@ -108,7 +108,7 @@ func TestLargeValues(t *testing.T) {
 		case step%15 == 14:
 			dead := d
 			t.Cleanup(func() { dead.Close() })
-			dir = queuetest.CopyLive(t, dir)
+			dir = queuetest.CopyLive(t, dir, t.TempDir())
 		default:
 			continue
 		}

@@ -30,7 +30,7 @@ func format1(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	dir := tb.TempDir()
+	dir := memoryDir(tb)
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if err == io.EOF {

@@ -1,7 +1,9 @@
 package queuetest
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,17 +11,17 @@ import (
 	"testing"
 )
 
-// CopyLive copies a folder that a store has open to a new one, as the death of
-// the process at one moment would leave it, and returns the new one. It copies
+// CopyLive copies a folder that a store has open to a new one within another, as the
+// death of the process at one moment would leave it, and returns the new one. It copies
 // again until no file has come or gone meanwhile, and no small one has changed;
 // the caller sees to it that nothing is being committed.
-func CopyLive(tb testing.TB, from string) string {
+func CopyLive(tb testing.TB, from, within string) string {
 	tb.Helper()
-	for range 1000 {
-		to := filepath.Join(tb.TempDir(), "copy")
+	for i := range 1000 {
+		to := filepath.Join(within, fmt.Sprint("copy", i))
 		before, err := inventory(from)
 		if err == nil {
-			err = os.CopyFS(to, os.DirFS(from))
+			err = copyFolder(to, from)
 		}
 		if err == nil {
 			var after string
@@ -33,6 +35,55 @@ func CopyLive(tb testing.TB, from string) string {
 	}
 	tb.Fatalf("%s never stood still long enough to be copied", from)
 	return ""
+}
+
+// copyFolder copies a folder. Zeros become holes: logs begin as large files of them.
+func copyFolder(to, from string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		if e.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		return copySparse(target, path)
+	})
+}
+
+var zeros = make([]byte, 256<<10)
+
+func copySparse(to, from string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer dst.Close()
+	buf := make([]byte, len(zeros))
+	for at := int64(0); ; {
+		n, err := io.ReadFull(src, buf)
+		if b := buf[:n]; !bytes.Equal(b, zeros[:n]) {
+			if _, err := dst.WriteAt(b, at); err != nil {
+				return err
+			}
+		}
+		at += int64(n)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return dst.Truncate(at)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // inventory lists the files of a folder, with the content of the small ones.

@@ -152,6 +152,9 @@ func watched(t testing.TB, o *queue.Options) *queue.Options {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(boundHandler{t})
 	}
+	if opts.SeenMemory == 0 {
+		opts.SeenMemory = 256 << 10 // the default would be cleared at each of thousands of opens
+	}
 	return &opts
 }
 

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,10 @@ import (
 //   - What was said to be done is done, and is never delivered again.
 //   - The counter says how many are done.
 //   - When the barrier behind a number of roots is delivered, these are done.
+//   - A number of roots, with all below them, are a batch. Its completion comes once,
+//     when all of it is done.
+//   - Roots are planted in transactions that have ids, and each but the first is
+//     committed again.
 //
 // It says "D key" before it works on an item, "A key" when it is settled, and
 // "! …" when a promise is broken.
@@ -33,7 +38,8 @@ import (
 const (
 	queueName = "work"
 	doneTable = "done"
-	rootsEach = 20 // between two barriers
+	endedName = "ended" // completions of batches, and those that were received
+	rootsEach = 20      // between two barriers, and in a batch
 )
 
 type childOptions struct {
@@ -107,6 +113,7 @@ func child(dir string, o childOptions) error {
 	}
 	start(w.produce)
 	start(w.generations)
+	start(w.batches)
 	for i := range 4 {
 		start(func() error { return w.consume(rand.New(rand.NewPCG(o.seed, uint64(i)))) })
 	}
@@ -135,11 +142,15 @@ func (w *worker) produce() error {
 			return err
 		}
 		n, _ := queue.ParseCounter(value)
-		var tx queue.Tx
+		if err := w.repeat(n - rootsEach); err != nil {
+			return w.ended(err)
+		}
+		tx := queue.Tx{ID: plantID(n)}
 		for i := range int64(rootsEach) {
 			tx.Enqueue(queueName, itemOf(fmt.Sprint(n+i)))
 		}
 		tx.Barrier(queueName, fmt.Append(nil, n+rootsEach))
+		tx.CloseBatch(queueName, batchOf(fmt.Sprint(n)), endedName, queue.Item{})
 		tx.Add("counters", "roots", rootsEach)
 		if w.fill {
 			tx.Put("ballast", fmt.Sprint(n), make([]byte, 1<<20))
@@ -154,9 +165,95 @@ func (w *worker) produce() error {
 	return nil
 }
 
+func plantID(n int64) string { return fmt.Sprint("roots ", n) }
+
+// repeat commits the transaction that has planted roots from n on once more.
+func (w *worker) repeat(n int64) error {
+	if n < 0 {
+		return nil
+	}
+	tx := queue.Tx{ID: plantID(n)}
+	tx.Add("counters", "roots", 1<<40)
+	err := w.s.Commit(w.ctx, &tx)
+	if r := tx.Result(); err == nil && (r.Enqueued != rootsEach || len(r.Barriers) != 1) {
+		err = fmt.Errorf("the transaction %q, when repeated, has done %+v", tx.ID, r)
+	}
+	return err
+}
+
 func itemOf(key string) queue.Item {
 	root, _, _ := strings.Cut(key, "/")
-	return queue.Item{Key: key, Group: root[len(root)-1:], Body: bytes.Repeat([]byte(key), 20)}
+	return queue.Item{Key: key, Group: root[len(root)-1:], Batch: batchOf(key), Body: bytes.Repeat([]byte(key), 20)}
+}
+
+// batchOf returns the batch of an item: that of the roots that were planted with its own.
+func batchOf(key string) string {
+	root, _, _ := strings.Cut(key, "/")
+	n, _ := strconv.Atoi(root)
+	return fmt.Sprintf("%08d", n/rootsEach)
+}
+
+// batchRoots returns the roots of a batch.
+func batchRoots(batch string) (keys []string) {
+	n, _ := strconv.Atoi(batch)
+	for i := range rootsEach {
+		keys = append(keys, fmt.Sprint(n*rootsEach+i))
+	}
+	return keys
+}
+
+// batches receives the completions of batches.
+func (w *worker) batches() error {
+	c, err := w.s.Subscribe(w.ctx, endedName, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for {
+		ds, err := c.Receive(w.ctx, 1)
+		if err != nil {
+			return w.ended(err)
+		}
+		b, _, ok := queue.Complete(&ds[0].Item)
+		if !ok || b.Totals.Enqueued != b.Totals.Acked {
+			return fmt.Errorf("a batch has ended with %+v", ds[0].Item)
+		}
+		for _, root := range batchRoots(b.Name) {
+			if err := w.allDone(root); err != nil {
+				return w.ended(fmt.Errorf("batch %s has ended: %w", b.Name, err))
+			}
+		}
+		var tx queue.Tx
+		tx.Ack(ds...)
+		tx.Add(endedName, b.Name, 1)
+		if err := w.persist(&tx); err != nil {
+			return w.ended(err)
+		}
+	}
+}
+
+// allDone returns an error if an item, or one below it, is not done.
+func (w *worker) allDone(key string) error {
+	if _, err := w.s.Get(w.ctx, doneTable, key); err != nil {
+		return fmt.Errorf("%s is not done: %w", key, err)
+	}
+	for _, child := range childrenOf(key) {
+		if err := w.allDone(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// persist commits a transaction, when there is space for it.
+func (w *worker) persist(tx *queue.Tx) error {
+	for {
+		err := w.s.Commit(w.ctx, tx)
+		if !errors.Is(err, queue.ErrDiskFull) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // generations receives the barriers.
@@ -180,18 +277,11 @@ func (w *worker) generations() error {
 				return w.ended(fmt.Errorf("barrier behind %d roots: root %d is not done: %w", roots, i, err))
 			}
 		}
-		for {
-			var tx queue.Tx
-			tx.Ack(ds...)
-			tx.Put("generations", fmt.Sprintf("%08d", roots/rootsEach), nil)
-			err := w.s.Commit(w.ctx, &tx)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, queue.ErrDiskFull) {
-				return w.ended(err)
-			}
-			time.Sleep(20 * time.Millisecond)
+		var tx queue.Tx
+		tx.Ack(ds...)
+		tx.Put("generations", fmt.Sprintf("%08d", roots/rootsEach), nil)
+		if err := w.persist(&tx); err != nil {
+			return w.ended(err)
 		}
 	}
 }

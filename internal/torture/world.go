@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,6 +170,9 @@ func (w *world) verify(dir string) (opened bool, err error) {
 	if n, err := counter(ctx, s, "done"); err != nil || n != int64(len(done)) {
 		return true, fmt.Errorf("%d items are done, the counter says %d: %w", len(done), n, err)
 	}
+	if err := compareBatches(ctx, s, roots, done); err != nil {
+		return true, err
+	}
 	next := 1
 	return true, eachRecord(ctx, s, "generations", func(key string, _ []byte) error {
 		if key != fmt.Sprintf("%08d", next) {
@@ -177,6 +181,40 @@ func (w *world) verify(dir string) (opened bool, err error) {
 		next++
 		return nil
 	})
+}
+
+// compareBatches checks that there is one completion, received or waiting, for each
+// batch of which all is done, and none for others.
+func compareBatches(ctx context.Context, s *queue.Store, roots int64, done map[string]bool) error {
+	ended := make(map[string]int64)
+	if err := eachRecord(ctx, s, endedName, func(key string, value []byte) (err error) {
+		ended[key], err = queue.ParseCounter(value)
+		return err
+	}); err != nil {
+		return err
+	}
+	waiting, err := s.Browse(ctx, endedName, nil, 10_000)
+	if err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
+		return err
+	}
+	for _, w := range waiting {
+		b, _, _ := queue.Complete(&w.Item)
+		ended[b.Name]++
+	}
+	var all func(key string) bool
+	all = func(key string) bool {
+		return done[key] && !slices.ContainsFunc(childrenOf(key), func(child string) bool { return !all(child) })
+	}
+	for n := int64(0); n < roots; n += rootsEach {
+		batch, want := batchOf(fmt.Sprint(n)), int64(1)
+		if slices.ContainsFunc(batchRoots(batch), func(root string) bool { return !all(root) }) {
+			want = 0
+		}
+		if ended[batch] != want {
+			return fmt.Errorf("batch %s has ended %d times, want %d", batch, ended[batch], want)
+		}
+	}
+	return nil
 }
 
 // settleDown waits until no item is delayed: one that becomes ready between two

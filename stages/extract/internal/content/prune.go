@@ -1,6 +1,8 @@
 package content
 
 import (
+	"slices"
+
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
@@ -9,7 +11,7 @@ import (
 // kept, the elements around them, and the images that stand among them. The
 // page's tree is not changed.
 func (p *Page) Prune(keep []bool) *html.Node {
-	pr := &pruner{page: p, keep: keep, copies: make(map[*html.Node]*html.Node), out: &html.Node{Type: html.DocumentNode}}
+	pr := &pruner{page: p, keep: keep, copies: make(map[*html.Node]*html.Node), block: -1, out: &html.Node{Type: html.DocumentNode}}
 	pr.all, pr.kept = make([]int32, len(p.Blocks)+1), make([]int32, len(p.Blocks)+1)
 	for i := range p.Blocks {
 		pr.all[i+1], pr.kept[i+1] = pr.all[i]+p.Blocks[i].words, pr.kept[i]
@@ -30,16 +32,18 @@ type pruner struct {
 	keep      []bool
 	out       *html.Node
 	copies    map[*html.Node]*html.Node
-	text      int // the next of page.Texts
-	elem      int // the next of page.elements
+	text      int   // the next of page.Texts
+	elem      int   // the next of page.elements
+	block     int32 // of the last text that was copied, or -1
 	all, kept []int32
 }
 
 func (pr *pruner) enter(n *html.Node) bool {
 	p := pr.page
 	if pr.text < len(p.Texts) && p.Texts[pr.text].Node == n {
-		if pr.keep[p.Texts[pr.text].Block] {
-			pr.add(n, p.Texts[pr.text].Apart)
+		if t := &p.Texts[pr.text]; pr.keep[t.Block] {
+			pr.add(n, t.Apart, t.Block != pr.block)
+			pr.block = t.Block
 		}
 		pr.text++
 		return false
@@ -56,14 +60,12 @@ func (pr *pruner) enter(n *html.Node) bool {
 	}
 	switch n.DataAtom {
 	case atom.Br:
-		if c := pr.copies[n.Parent]; c != nil && c.LastChild != nil {
-			c.AppendChild(shallow(n))
-		}
+		pr.between(n, shallow(n))
 	case atom.Wbr, atom.Rt, atom.Rp:
 	case atom.Img:
 		pr.space(n)
 		if pr.amongKept(n, pr.elem-1) {
-			pr.add(n, false)
+			pr.add(n, false, false)
 			pr.space(n)
 		}
 	default:
@@ -74,8 +76,18 @@ func (pr *pruner) enter(n *html.Node) bool {
 
 // space keeps white space between what is copied.
 func (pr *pruner) space(n *html.Node) {
-	if c := pr.copies[n.Parent]; c != nil && c.LastChild != nil {
-		c.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
+	pr.between(n, &html.Node{Type: html.TextNode, Data: " "})
+}
+
+// between adds what stands between texts where n stands, behind what is copied;
+// also if the element that it stands in holds nothing else and is not copied.
+func (pr *pruner) between(n, what *html.Node) {
+	up := n.Parent
+	for up != nil && pr.copies[up] == nil && !breaks(up) {
+		up = up.Parent
+	}
+	if c := pr.copies[up]; c != nil && c.LastChild != nil {
+		c.AppendChild(what)
 	}
 }
 
@@ -107,14 +119,20 @@ func (pr *pruner) amongKept(img *html.Node, at int) bool {
 }
 
 // add copies a node, and of the elements around it those that are not copied,
-// with a space before them if they stand apart.
-func (pr *pruner) add(n *html.Node, apart bool) {
+// with a space before them if they stand apart. What begins a block is parted
+// from a line that the block between them, which is left out, has ended.
+func (pr *pruner) add(n *html.Node, apart, begins bool) {
 	var missing []*html.Node
 	up := n.Parent
 	for ; up != nil && pr.copies[up] == nil; up = up.Parent {
 		missing = append(missing, up)
 	}
 	at := pr.copies[up]
+	if begins && at.LastChild != nil && isInline(at.LastChild) && !slices.ContainsFunc(missing, breaks) {
+		for range 2 {
+			at.AppendChild(&html.Node{Type: html.ElementNode, DataAtom: atom.Br, Data: "br"})
+		}
+	}
 	if apart && at.LastChild != nil {
 		at.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
 	}
@@ -133,6 +151,14 @@ func (pr *pruner) add(n *html.Node, apart bool) {
 	}
 	at.AppendChild(shallow(n))
 }
+
+// breaks reports whether an element ends the line before it.
+func breaks(n *html.Node) bool {
+	return breaking[n.DataAtom] || isCell(n) || n.DataAtom == atom.Br
+}
+
+// isInline reports whether a node leaves a line open.
+func isInline(n *html.Node) bool { return n.Type == html.TextNode || !breaks(n) }
 
 func shallow(n *html.Node) *html.Node {
 	return &html.Node{Type: n.Type, DataAtom: n.DataAtom, Data: n.Data, Namespace: n.Namespace, Attr: append([]html.Attribute(nil), n.Attr...)}

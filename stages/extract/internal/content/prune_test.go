@@ -1,0 +1,37 @@
+package content
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+)
+
+// What is left out leaves what is kept apart.
+func TestPruneKeepsTextsApart(t *testing.T) {
+	for _, c := range []struct {
+		name, page string
+		drop       int // the block to leave out, or -1
+		want       string
+	}{
+		{"an element of white space", "<p>Collins<strong> </strong><span>in</span></p>", -1, "<p>Collins <span>in</span></p>"},
+		{"an element of a line break", "<p><b>Apps</b><b><br></b><span>shopping</span></p>", -1, "<p><b>Apps</b><br/><span>shopping</span></p>"},
+		{"a block between", "<div><span>44</span><div>save</div><span>compared</span></div>", 1, "<div><span>44</span><br/><br/><span>compared</span></div>"},
+		{"a name and a role", "<p><span class=a>Jacek</span><span class=b>student</span></p>", -1, `<p><span class="a">Jacek</span> <span class="b">student</span></p>`},
+	} {
+		p := read(t, "<title>x</title><body>"+c.page)
+		keep := make([]bool, len(p.Blocks))
+		for i := range keep {
+			keep[i] = i != c.drop
+		}
+		var b strings.Builder
+		if err := html.Render(&b, p.Prune(keep)); err != nil {
+			t.Fatal(err)
+		}
+		got := b.String()
+		got = strings.TrimSuffix(got[strings.Index(got, "<body>")+len("<body>"):], "</body></html>")
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}

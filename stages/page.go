@@ -49,6 +49,9 @@ type DocumentOptions struct {
 	// Forms also takes what a form with the method GET asks for, as it is when
 	// the page is loaded, for a link.
 	Forms bool
+	// Tree says that the tree will be asked for, so that links and metadata are
+	// read from it too: reading the page twice would take longer.
+	Tree bool
 	// BeforeTree is called by [ParseDocument] if it needs a tree to find links and
 	// metadata, before it makes that, as for waiting until there is memory. It is
 	// not called for a tree that is made because it was asked for.
@@ -154,10 +157,10 @@ func ParseDocument(body []byte, pageURL string, opts *DocumentOptions) *Document
 	return d
 }
 
-// elements returns what Read of package scan does, or the tree where that gives up.
-// Of forms only the tree knows enough.
+// elements returns what Read of package scan does, or the tree where that gives up
+// or there will be one. Of forms only the tree knows enough.
 func (d *Document) elements() []scan.Element {
-	if !d.opts.Forms {
+	if !d.opts.Forms && !d.opts.Tree {
 		if elements, ok := scan.Read(d.body, d.opts.MaxLinkText); ok {
 			return elements
 		}

@@ -1,7 +1,7 @@
 // Package extract takes the main text out of web pages: what a reader came for,
 // without what stands around it.
 //
-//	doc := stages.ParseDocument(page, url, nil)
+//	doc := stages.ParseDocument(page, url, &stages.DocumentOptions{Tree: true})
 //	var x extract.Extractor
 //	text := x.Extract(ctx, doc, "")
 //	fmt.Println(text.Title, text.Text)
@@ -179,7 +179,7 @@ type Image struct {
 // "".
 func (x *Extractor) HTML(ctx context.Context, page []byte, url, contentType string) *Text {
 	utf8, _ := stages.ToUTF8(page, contentType)
-	return x.Extract(ctx, stages.ParseDocument(utf8, url, nil), "")
+	return x.Extract(ctx, stages.ParseDocument(utf8, url, &stages.DocumentOptions{Tree: true}), "")
 }
 
 // HTML extracts the text of one page with the zero [Extractor] in the mode

@@ -137,8 +137,11 @@ func (m *markdownWriter) enter(n *html.Node) bool {
 		return n.Type == html.DocumentNode
 	}
 	if m.pre != nil {
-		if n.DataAtom == atom.Br {
+		switch {
+		case n.DataAtom == atom.Br:
 			m.code.WriteByte('\n')
+		case breaks(n.DataAtom):
+			m.endCodeLine()
 		}
 		return true
 	}
@@ -216,8 +219,11 @@ func (m *markdownWriter) leave(n *html.Node) {
 		return
 	}
 	if m.pre != nil {
-		if m.pre == n {
+		switch {
+		case m.pre == n:
 			m.fence(n)
+		case breaks(n.DataAtom):
+			m.endCodeLine()
 		}
 		return
 	}
@@ -304,6 +310,13 @@ func (m *markdownWriter) openItem() {
 }
 
 func (m *markdownWriter) closeBox() { m.boxes = m.boxes[:max(0, len(m.boxes)-1)] }
+
+// endCodeLine ends the line of a listing, if there is something in it.
+func (m *markdownWriter) endCodeLine() {
+	if s := m.code.String(); s != "" && s[len(s)-1] != '\n' {
+		m.code.WriteByte('\n')
+	}
+}
 
 // fence writes a listing.
 func (m *markdownWriter) fence(n *html.Node) {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/seed-301537d8/weir/stages/extract/internal/forest"
@@ -219,7 +221,7 @@ func (p *Page) over(probability []float32, threshold float32) []bool {
 		if enough && p.elements[b.elem].place&(inNav|inFooter|inDialog) != 0 {
 			floor = max(floor, frameFloor)
 		}
-		if probability[i] < floor {
+		if probability[i] < floor || b.Pre && isNumbering(b.Text) {
 			continue
 		}
 		if b.words >= leastRepeated && !b.Pre {
@@ -234,6 +236,26 @@ func (p *Page) over(probability []float32, threshold float32) []bool {
 	p.dropStructured(keep)
 	p.dropLastHeading(keep)
 	return keep
+}
+
+// isNumbering reports whether a listing is the numbers of the lines of the one
+// beside it.
+func isNumbering(s string) bool {
+	first, n := 0, 0
+	for l := range strings.SplitSeq(s, "\n") {
+		if l = strings.TrimSpace(l); l == "" {
+			continue
+		}
+		i, err := strconv.Atoi(l)
+		if n == 0 {
+			first = i
+		}
+		if err != nil || i != first+n {
+			return false
+		}
+		n++
+	}
+	return n > 1
 }
 
 // dropLastHeading leaves out a heading behind which nothing is kept: it heads

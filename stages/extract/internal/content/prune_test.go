@@ -35,3 +35,13 @@ func TestPruneKeepsTextsApart(t *testing.T) {
 		}
 	}
 }
+
+// The numbers of lines beside a listing are no content, and numbers that are a
+// listing are.
+func TestNumberings(t *testing.T) {
+	for s, want := range map[string]bool{"1\n2\n3": true, " 9\n10\n11\n": true, "1": false, "1\n3": false, "2\n1": false, "a\nb": false, "": false} {
+		if isNumbering(s) != want {
+			t.Errorf("isNumbering(%q) is %v", s, !want)
+		}
+	}
+}

@@ -187,7 +187,7 @@ func ended(ctx context.Context, err error) error {
 // runGenerations runs the pipeline until it is done and nothing is deferred.
 func (c *Crawler) runGenerations(ctx context.Context) error {
 	politeness := c.options.Settings.Politeness()
-	j := &rejoin{store: c.store, edge: c.visitor.Edges.Requests, polite: politeness, tries: c.options.Settings.maxAttempts()}
+	j := &rejoin{store: c.store, edge: c.visitor.Edges.Requests, polite: politeness, tries: c.options.Settings.maxAttempts(), giveUp: c.options.Settings.GiveUp}
 	if err := j.mend(ctx, "", ""); err != nil {
 		return err
 	}

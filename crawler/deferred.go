@@ -81,7 +81,8 @@ type rejoin struct {
 	store  *queue.Store
 	edge   *pipeline.Edge[Request]
 	polite polite.Options
-	tries  int // of a robots.txt
+	tries  int           // of a robots.txt
+	giveUp time.Duration // the same
 	moved  atomic.Int64
 }
 
@@ -165,7 +166,7 @@ func (j *rejoin) robotsDown(ctx context.Context, host string) (bool, error) {
 		if err := p.UnmarshalBinary(b); err != nil {
 			return false, fmt.Errorf("record %s/%s: %w", tables.Robots, scheme+host, err)
 		}
-		if p.Outcome == robots.Unreachable && p.Failures < j.tries {
+		if p.Outcome == robots.Unreachable && !robotsGivenUp(&p, j.tries, j.giveUp) {
 			return true, nil
 		}
 	}

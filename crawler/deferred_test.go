@@ -164,3 +164,30 @@ func TestOneAddressAsksForRobots(t *testing.T) {
 		}
 	})
 }
+
+// A host whose robots.txt cannot be reached is given up like any other, however often
+// a page may be tried.
+func TestGiveUpHoldsForRobots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := roundTrip(func(string) (int, string) { return http.StatusServiceUnavailable, "" })
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Retries: 1000, GiveUp: time.Hour},
+			Seeds:    crawler.Seeds("http://sick.example/"), Transport: always(down),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 30*time.Minute || took > 3*time.Hour {
+			t.Errorf("given up after %v, want about an hour", took)
+		}
+	})
+}

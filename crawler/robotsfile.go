@@ -42,6 +42,10 @@ type RobotsFiles struct {
 	// host's pages are given up. Default DefaultMaxAttempts.
 	Tries int
 
+	// GiveUp is how long such a file is waited for at the most. Default
+	// DefaultGiveUp.
+	GiveUp time.Duration
+
 	// Sitemaps is called with each sitemap that a file names when it has been
 	// fetched; if it names none, with the usual places, as guesses. Nil means that
 	// they are passed over.
@@ -70,19 +74,26 @@ func (f *RobotsFiles) Check(ctx context.Context, u weburl.URL, out *pipeline.Out
 	if err != nil {
 		return "", err
 	}
-	tries, grace := cmp.Or(f.Tries, DefaultMaxAttempts), cmp.Or(f.Grace, DefaultGrace)
+	grace := cmp.Or(f.Grace, DefaultGrace)
 	switch d := policy.Decide(u.String()); {
 	case d.Allowed:
 		return "", nil
-	case d.Temporary && policy.Failures < tries && grace > 0 && time.Until(policy.Expires) > grace:
+	case d.Temporary && !f.givenUp(policy) && grace > 0 && time.Until(policy.Expires) > grace:
 		return "", &deferral{policy.Expires, errors.New(d.Reason)}
-	case d.Temporary && policy.Failures < tries:
+	case d.Temporary && !f.givenUp(policy):
 		// No failure of the page: it waits with its host.
 		out.Tx().DelayGroup(StageCrawl, u.Host(), policy.Expires)
 		return "", pipeline.ErrAgain
 	default:
 		return d.Reason, nil
 	}
+}
+
+// givenUp reports whether a file that could not be reached is not asked for again.
+func (f *RobotsFiles) givenUp(p *robots.Policy) bool { return robotsGivenUp(p, f.Tries, f.GiveUp) }
+
+func robotsGivenUp(p *robots.Policy, tries int, giveUp time.Duration) bool {
+	return p.Failures >= cmp.Or(tries, DefaultMaxAttempts) || p.Waited() > cmp.Or(giveUp, DefaultGiveUp)
 }
 
 // Policy returns the rules of an address's origin, fetched if need be; see
@@ -133,7 +144,7 @@ func (f *RobotsFiles) reportUnreachable(ctx context.Context, origin string, p *r
 		level = slog.LevelWarn
 	}
 	next := "given up"
-	if p.Failures < f.Tries {
+	if !f.givenUp(p) {
 		next = "tried again in " + time.Until(p.Expires).Round(time.Second).String()
 	}
 	f.Logger.Log(ctx, level, p.Decide("/").Reason, "origin", origin, "next", next)

@@ -147,7 +147,7 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 		f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
 	})
 	files := &RobotsFiles{
-		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(),
+		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(), GiveUp: o.Settings.GiveUp,
 		Logger: o.Logger, Important: o.important,
 	}
 	if o.Settings.Sitemaps {

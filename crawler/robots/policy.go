@@ -144,6 +144,17 @@ func Decide(f Fetch, agent string, previous *Policy) *Policy {
 // Fresh reports whether the policy may still be used at the given time.
 func (p *Policy) Fresh(now time.Time) bool { return now.Before(p.Expires) }
 
+// Waited returns how long a file that cannot be reached will have been waited for
+// when the policy expires, without what servers have asked for.
+func (p *Policy) Waited() (total time.Duration) {
+	wait := firstRetry
+	for range min(p.Failures, 1000) {
+		total += wait
+		wait = min(retryGrowth*wait, Lifetime)
+	}
+	return total
+}
+
 // Decision is the answer of a [Policy] about one URL.
 type Decision struct {
 	Allowed bool

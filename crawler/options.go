@@ -104,7 +104,7 @@ type Options struct {
 
 // extractor is that of the stage extract.
 func (o *Options) extractor() *extract.Extractor {
-	return &extract.Extractor{Mode: o.Settings.Mode, Markdown: o.Settings.Markdown, PDF: o.PDF}
+	return &extract.Extractor{Mode: o.Settings.Mode, Markdown: o.Settings.Markdown, Comments: o.Settings.Comments, PDF: o.PDF}
 }
 
 func (o *Options) logger() *slog.Logger {

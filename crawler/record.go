@@ -103,16 +103,17 @@ type Skip struct {
 // Text is what the extract stage has found. It is that of extract.Extractor, or
 // of the program in its place.
 type Text struct {
-	Title     string `json:"title,omitempty"`
-	Byline    string `json:"byline,omitempty"`
-	Site      string `json:"site,omitempty"`
-	Published string `json:"published,omitempty"`
-	Language  string `json:"language,omitempty"`
-	Type      string `json:"type,omitempty"` // of the page, such as extract.TypeArticle
-	Text      string `json:"text"`
-	Markdown  string `json:"markdown,omitempty"` // if Settings.Markdown asks for it
-	Method    string `json:"method,omitempty"`
-	Note      string `json:"note,omitempty"` // why the text is not all, or not there
+	Title     string   `json:"title,omitempty"`
+	Byline    string   `json:"byline,omitempty"`
+	Site      string   `json:"site,omitempty"`
+	Published string   `json:"published,omitempty"`
+	Language  string   `json:"language,omitempty"`
+	Type      string   `json:"type,omitempty"` // of the page, such as extract.TypeArticle
+	Text      string   `json:"text"`
+	Markdown  string   `json:"markdown,omitempty"` // if Settings.Markdown asks for it
+	Comments  []string `json:"comments,omitempty"` // likewise
+	Method    string   `json:"method,omitempty"`
+	Note      string   `json:"note,omitempty"` // why the text is not all, or not there
 
 	// SimHash is the fingerprint of the text, as 16 hexadecimal digits, and
 	// NearDuplicateOf the first page with nearly the same, if there was one.
@@ -247,6 +248,6 @@ func (d *Doc) key() string {
 func textOf(t *extract.Text) Text {
 	return Text{
 		Title: t.Title, Byline: t.Byline, Site: t.Site, Published: t.Published,
-		Language: t.Language, Type: t.Type, Text: t.Text, Markdown: t.Markdown, Method: t.Method, Note: t.Note,
+		Language: t.Language, Type: t.Type, Text: t.Text, Markdown: t.Markdown, Comments: t.Comments, Method: t.Method, Note: t.Note,
 	}
 }

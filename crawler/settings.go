@@ -70,6 +70,8 @@ type Settings struct {
 	// Markdown has the extract stage keep the main text as GitHub Flavored
 	// Markdown too.
 	Markdown bool `json:"markdown,omitempty"`
+	// Comments has it keep the comments of readers, and the replies of a forum.
+	Comments bool `json:"comments,omitempty"`
 
 	// Stages are those that run. The first is crawl, whose pages go through the
 	// others in their order, but for warc, which writes them to an archive

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestTextOfOtherDocuments(t *testing.T) {
 		} {
 			text, ok := got[path]
 			text.Language = ""
-			if !ok || text != want {
+			if !ok || !reflect.DeepEqual(text, want) {
 				t.Errorf("%s: %+v, want %+v", path, text, want)
 			}
 		}

@@ -95,9 +95,9 @@ type Extractor struct {
 	// Markdown, Links and Images ask for these fields of the result. They do
 	// not change the text.
 	Markdown, Links, Images bool
-	// Comments asks for the comments of readers below an article; the posts of
-	// a forum are its main text. Items asks for what the page says in the terms
-	// of schema.org.
+	// Comments asks for the comments of readers, which are no part of the text,
+	// and for the replies of a forum, which are. Items asks for what the page
+	// says in the terms of schema.org.
 	Comments, Items bool
 	// Chunks asks for the text in chunks; not if nil.
 	Chunks *ChunkOptions
@@ -150,7 +150,8 @@ type Text struct {
 	ReadingTime int `json:"reading_time,omitempty"`
 	// Chunks are parts of Text for search and retrieval.
 	Chunks []Chunk `json:"chunks,omitempty"`
-	// Comments are the paragraphs of the comments of readers.
+	// Comments are the comments of readers; of a forum they begin with the
+	// posts behind the first, which stand in Text too.
 	Comments []string `json:"comments,omitempty"`
 	// Items are the objects that the page describes in JSON-LD or microdata,
 	// in the shape of JSON-LD: each has its "@type", such as "Product".
@@ -214,6 +215,11 @@ func (x *Extractor) Extract(ctx context.Context, d *stages.Document, contentLang
 	}
 	if x.Comments {
 		t.Comments = found.page.Comments(found.keep)
+		if t.Type == TypeForum {
+			if posts := found.page.Posts(found.keep); len(posts) > 1 {
+				t.Comments = append(posts[1:], t.Comments...)
+			}
+		}
 	}
 	if x.Items {
 		t.Items = append(found.page.Objects, found.page.Microdata()...)

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 )
@@ -79,5 +80,25 @@ func TestComments(t *testing.T) {
 	got := (&Extractor{Comments: true}).HTML(t.Context(), []byte(page), "https://rivers.example/a", "")
 	if len(got.Comments) != 1 || got.Comments[0] != comment || strings.Contains(got.Text, "cellar") {
 		t.Errorf("comments %q, text %q", got.Comments, got.Text)
+	}
+}
+
+// The replies of a forum are comments too, and stand in its text.
+func TestForumReplies(t *testing.T) {
+	page, err := os.ReadFile("testdata/pages/forum.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := (&Extractor{Comments: true}).HTML(t.Context(), page, "https://example.org/dir/forum", "")
+	if got.Type != TypeForum || len(got.Comments) == 0 {
+		t.Fatalf("%s with %d replies", got.Type, len(got.Comments))
+	}
+	for _, c := range got.Comments {
+		if !strings.Contains(got.Text, c) {
+			t.Errorf("the reply %q is not in the text %q", c, got.Text)
+		}
+	}
+	if strings.HasPrefix(got.Text, got.Comments[0]) {
+		t.Errorf("the first post is a reply: %q", got.Comments)
 	}
 }

@@ -178,20 +178,6 @@ const linears = 2 * bags
 // contextSize is how many features the second look adds.
 const contextSize = 31
 
-// Comments returns the blocks that are not kept, stand among what is called
-// comments and are no furniture of these.
-func (p *Page) Comments(keep []bool) []string {
-	var out []string
-	for i := range p.Blocks {
-		b := &p.Blocks[i]
-		e := &p.elements[b.elem]
-		if !keep[i] && e.place&inComments != 0 && e.place&(inForm|inButton|inNav|inHidden|inHeading) == 0 && b.words >= 4 && b.linkWords*2 < b.words {
-			out = append(out, b.Text)
-		}
-	}
-	return out
-}
-
 // Select returns which blocks to take: those whose probability is over a
 // threshold. On articles a forest chooses it; on others it is the one at which
 // the expected F1, by words, is the highest. A text that the page repeats is

@@ -106,14 +106,17 @@ func fill(ctx context.Context, s *queue.Store, n int) error {
 }
 
 // work runs workers for the length, each of which calls do again and again, and
-// returns how many items they did in a second.
-func work(ctx context.Context, s *queue.Store, workers int, d time.Duration, do func(ctx context.Context, c *queue.Consumer) (int, error)) (float64, error) {
+// returns what the items took that they did.
+func (b *bench) work(s *queue.Store, workers int, d time.Duration, do func(ctx context.Context, c *queue.Consumer) (int, error)) (cost, error) {
+	return b.measure(func() (int64, error) { return work(b.ctx, s, workers, d, do) })
+}
+
+func work(ctx context.Context, s *queue.Store, workers int, d time.Duration, do func(ctx context.Context, c *queue.Consumer) (int, error)) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	var n atomic.Int64
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
-	begin := time.Now()
 	for range workers {
 		wg.Go(func() {
 			c, err := s.Subscribe(ctx, "q", nil)
@@ -135,17 +138,17 @@ func work(ctx context.Context, s *queue.Store, workers int, d time.Duration, do 
 	if err := failed.Load(); err != nil {
 		return 0, *err
 	}
-	return float64(n.Load()) / time.Since(begin).Seconds(), nil
+	return n.Load(), nil
 }
 
 // steps compares takes with ten keyed enqueues and an ack each, and River's jobs.
 func (b *bench) steps() error {
-	measure := func(s *queue.Store) (float64, error) {
+	measure := func(s *queue.Store) (cost, error) {
 		defer s.Close()
 		if err := fill(b.ctx, s, 2000); err != nil {
-			return 0, err
+			return cost{}, err
 		}
-		return work(b.ctx, s, 128, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
+		return b.work(s, 128, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
 			ds, err := c.Receive(ctx, 1)
 			if err != nil {
 				return 0, err
@@ -158,7 +161,7 @@ func (b *bench) steps() error {
 			return 1, s.Commit(ctx, &tx)
 		})
 	}
-	var disk, postgres, river, riverSteps []float64
+	var disk, postgres, river, riverSteps []cost
 	for range *rounds {
 		s, remove, err := onDisk()
 		if err != nil {
@@ -186,43 +189,50 @@ func (b *bench) steps() error {
 		}
 		riverSteps = append(riverSteps, n)
 	}
+	rates := func(all []cost) (rates []float64) {
+		for _, c := range all {
+			rates = append(rates, c.rate())
+		}
+		return rates
+	}
 	fmt.Printf("steps/s: folder %.0f, PostgreSQL %.0f (%.2f of the folder), River %.0f (PostgreSQL has %.1f times as many); River's jobs/s alone %.0f\n",
-		median(disk), median(postgres), median(postgres)/median(disk), median(riverSteps), median(postgres)/median(riverSteps), median(river))
+		median(rates(disk)), median(rates(postgres)), median(rates(postgres))/median(rates(disk)), median(rates(riverSteps)), median(rates(postgres))/median(rates(riverSteps)), median(rates(river)))
+	d, p, r := medianCost(disk), medianCost(postgres), medianCost(riverSteps)
+	fmt.Printf("a step, self + server: folder %v; PostgreSQL %v (%.2f of the folder's work for each processor second); River %v (%.1f times less); a job of River alone %v\n",
+		d, p, d.cpu()/p.cpu(), r, r.cpu()/p.cpu(), medianCost(river))
 	return nil
 }
 
 // takeAck measures batches of 100.
 func (b *bench) takeAck() error {
-	var rates []float64
+	var all []cost
 	for range *rounds {
 		s, _, err := b.onPostgres()
 		if err != nil {
 			return err
 		}
-		n, err := b.takeAckOf(s, 1_000_000)
+		if err := fill(b.ctx, s, 1_000_000); err != nil {
+			return err
+		}
+		c, err := b.measure(func() (int64, error) { return b.takeAckOf(s, 1_000_000) })
 		if err != nil {
 			return err
 		}
 		if err := s.Close(); err != nil {
 			return err
 		}
-		rates = append(rates, n)
+		all = append(all, c)
 	}
-	fmt.Printf("take+ack of 100: %.0f items/s\n", median(rates))
+	fmt.Printf("take+ack of 100, an item: %v\n", medianCost(all))
 	return nil
 }
 
-// takeAckOf fills a store and empties it again, for the length at most.
-func (b *bench) takeAckOf(s *queue.Store, n int) (float64, error) {
-	if err := fill(b.ctx, s, n); err != nil {
-		return 0, err
-	}
+// takeAckOf empties a store, for the length at most, and returns of how many items.
+func (b *bench) takeAckOf(s *queue.Store, n int) (int64, error) {
 	var left atomic.Int64
 	left.Store(int64(n) - 3200) // nobody waits for what will not come
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
-	begin := time.Now()
-	took := time.Duration(0)
 	_, err := work(ctx, s, 16, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
 		ds, err := c.Receive(ctx, 100)
 		if err != nil {
@@ -238,8 +248,7 @@ func (b *bench) takeAckOf(s *queue.Store, n int) (float64, error) {
 		}
 		return len(ds), nil
 	})
-	took = time.Since(begin)
-	return float64(int64(n)-3200-left.Load()) / took.Seconds(), err
+	return int64(n) - 3200 - left.Load(), err
 }
 
 // depth measures steps that leave as many items as there were, with more and more
@@ -253,7 +262,7 @@ func (b *bench) depth() error {
 		if err := fill(b.ctx, s, n); err != nil {
 			return err
 		}
-		rate, err := work(b.ctx, s, 64, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
+		c, err := b.work(s, 64, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
 			ds, err := c.Receive(ctx, 1)
 			if err != nil {
 				return 0, err
@@ -266,7 +275,7 @@ func (b *bench) depth() error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("with %d items waiting: %.0f take+enqueue+ack/s\n", n, rate)
+		fmt.Printf("with %d items waiting, take+enqueue+ack: %v\n", n, c)
 		if err := s.Close(); err != nil {
 			return err
 		}
@@ -333,7 +342,7 @@ func (b *bench) vacuum() error {
 		return 1, s.Commit(ctx, &tx)
 	}
 	report := func(when string) error {
-		n, err := work(b.ctx, s, 64, *length, do)
+		n, err := b.work(s, 64, *length, do)
 		if err != nil {
 			return err
 		}
@@ -346,7 +355,7 @@ func (b *bench) vacuum() error {
 		if err := c.QueryRow(b.ctx, "SELECT pg_total_relation_size('"+schema+".kv')").Scan(&size); err != nil {
 			return err
 		}
-		fmt.Printf("10,000 items, %s: %.0f take+enqueue+ack/s, %d MiB on disk\n", when, n, size>>20)
+		fmt.Printf("10,000 items, %s, take+enqueue+ack: %v; %d MiB on disk\n", when, n, size>>20)
 		return nil
 	}
 	if err := report("at first"); err != nil {

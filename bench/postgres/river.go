@@ -46,22 +46,22 @@ func jobs(n int) []river.InsertManyParams {
 // river returns how many jobs River works a second, which have been inserted
 // before. With steps each inserts ten more and is completed in one transaction,
 // which is what a step of a Weir queue is, but for the identity of the items.
-func (b *bench) river(steps bool) (float64, error) {
+func (b *bench) river(steps bool) (cost, error) {
 	pool, err := pgxpool.New(b.ctx, b.server.DSN()+"&pool_max_conns=32")
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	defer pool.Close()
 	if _, err := pool.Exec(b.ctx, "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public"); err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	driver := riverpgxv5.New(pool)
 	migrator, err := rivermigrate.New(driver, nil)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	if _, err := migrator.Migrate(b.ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	var done atomic.Int64
 	workers := river.NewWorkers()
@@ -75,7 +75,7 @@ func (b *bench) river(steps bool) (float64, error) {
 		FetchPollInterval: 10 * time.Millisecond,
 	})
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	if steps {
 		w.step = func(ctx context.Context, j *river.Job[job]) error {
@@ -95,15 +95,18 @@ func (b *bench) river(steps bool) (float64, error) {
 	}
 	for range int(length.Seconds()*30_000) / 5000 {
 		if _, err := client.InsertManyFast(b.ctx, jobs(5000)); err != nil {
-			return 0, err
+			return cost{}, err
 		}
 	}
-	begin := time.Now()
-	if err := client.Start(b.ctx); err != nil {
-		return 0, err
+	c, err := b.measure(func() (int64, error) {
+		if err := client.Start(b.ctx); err != nil {
+			return 0, err
+		}
+		time.Sleep(*length)
+		return done.Load(), nil
+	})
+	if err != nil {
+		return c, err
 	}
-	time.Sleep(*length)
-	n := done.Load()
-	took := time.Since(begin)
-	return float64(n) / took.Seconds(), client.StopAndCancel(b.ctx)
+	return c, client.StopAndCancel(b.ctx)
 }

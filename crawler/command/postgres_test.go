@@ -205,6 +205,43 @@ func TestCopyOfAHalfDoneCrawl(t *testing.T) {
 	}
 }
 
+// A dump of the database that is made while a crawl runs is restored to another, and
+// the crawl goes on from there: what was fetched after the dump is fetched again.
+func TestRestoredDumpGoesOn(t *testing.T) {
+	place := inSchema(t, "dumped")
+	s := newSite(t, "/b")
+	crawl, _, _ := start(t, s.crawlArgs(place)...)
+	<-s.reached
+	file := filepath.Join(t.TempDir(), "dump")
+	run := func(name string, args ...string) {
+		t.Helper()
+		if out, err := database.Command(name, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	run("pg_dump", "--schema=dumped", "--format=custom", "--file="+file, "postgres")
+	close(s.gate["/b"])
+	if err := crawl.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	s.whole(t, place)
+	run("createdb", "restored")
+	run("pg_restore", "--dbname=restored", "--exit-on-error", file)
+	restored := strings.Replace(place, "/postgres?", "/restored?", 1)
+	if text := must(t, "status", "--dir", restored); !strings.Contains(text, "not running") {
+		t.Errorf("status of the backup says\n%s", text)
+	}
+	if r := weir(t, "crawl", "--dir", restored, "--progress", "off"); r.code != 0 || !strings.Contains(r.out, "Complete: 5 pages and 2 failures") {
+		t.Fatalf("the crawl goes on from the backup: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	s.whole(t, restored)
+	for path, want := range map[string]int{"/": 1, "/b": 2} {
+		if got := s.count(path); got != want {
+			t.Errorf("%s was asked for %d times, want %d", path, got, want)
+		}
+	}
+}
+
 // What is said about databases that cannot be used, with the same words for crawl and
 // for those that look.
 func TestDatabasesThatCannotBe(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -91,6 +92,22 @@ func (s *Server) Close() error {
 
 // DSN returns the connection string of a superuser.
 func (s *Server) DSN() string { return "postgres://weir@/postgres?host=" + s.dir }
+
+// PID returns the process id of the server, the parent of all its others.
+func (s *Server) PID() (int, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strconv.Atoi(line)
+}
+
+// Command returns a command that runs a client program of the server's version, such as
+// pg_dump or psql, with the arguments that connect it to the server.
+func (s *Server) Command(name string, args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(s.bin, name), append([]string{"-h", s.dir, "-U", "weir"}, args...)...)
+}
 
 // Log returns the end of the server's log.
 func (s *Server) Log() string {

@@ -34,6 +34,10 @@ type Capture struct {
 	Offset int64     `json:"offset"`           // of the response record, in bytes
 	Length int64     `json:"length"`           // of the response record, compressed
 
+	// Archive names the folder of File if several processes have one each; see
+	// Options.ArchiveName.
+	Archive string `json:"archive,omitempty"`
+
 	// Truncated says why the body is not whole, or is empty; see warc.Exchange.
 	Truncated string `json:"truncated,omitempty"`
 
@@ -60,6 +64,14 @@ type payload struct {
 // archiveKey is the key of the archive's position in tables.Crawl.
 const archiveKey = "archive"
 
+// key is that of this archive's position.
+func (a *Archive) key() string {
+	if a.name == "" {
+		return archiveKey
+	}
+	return archiveKey + "/" + a.name
+}
+
 // archiveBatch is how many answers are written and synced together at most.
 const archiveBatch = 64
 
@@ -77,6 +89,7 @@ type Captured struct {
 // Archive is the stage warc. Make one with [NewArchive].
 type Archive struct {
 	store *queue.Store
+	name  string // of this process's archive; "" for that of a crawl on one machine
 	files *warc.Archive
 	log   *slog.Logger
 }
@@ -99,7 +112,7 @@ func NewArchive(store *queue.Store, o *Options) *Archive {
 		name, value, _ := strings.Cut(line, ":")
 		info = append(info, warc.Field{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 	}
-	return &Archive{store: store, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, Prefix: s.Prefix, MaxSize: s.FileSize, Info: info}}
+	return &Archive{store: store, name: o.ArchiveName, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, Prefix: s.Prefix, MaxSize: s.FileSize, Info: info}}
 }
 
 // capture hands what a server has answered to the archive, in at most room bytes.
@@ -238,7 +251,7 @@ func (a *Archive) dedupe(ctx context.Context, tx *queue.Tx, c *Captured, had map
 // an answer up.
 func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) error {
 	var end warc.Position
-	if _, err := tables.Get(ctx, a.store, tables.Crawl, archiveKey, &end); err != nil {
+	if _, err := tables.Get(ctx, a.store, tables.Crawl, a.key(), &end); err != nil {
 		return err
 	}
 	in = slices.Clone(in) // a batch that fails is given again
@@ -258,10 +271,10 @@ func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) e
 	last := make(map[string]Capture)
 	for i, p := range places {
 		c := in[i].Capture
-		c.File, c.Offset = p.File, p.Offset
+		c.File, c.Offset, c.Archive = p.File, p.Offset, a.name
 		if err := a.index(ctx, out.Tx(), c, last); err != nil {
 			return err
 		}
 	}
-	return tables.Put(out.Tx(), tables.Crawl, archiveKey, end)
+	return tables.Put(out.Tx(), tables.Crawl, a.key(), end)
 }

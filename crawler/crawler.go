@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -103,11 +102,7 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 		if err := tables.Put(&tx, tables.Seeds, r.Key(), r); err != nil {
 			return err
 		}
-		if r.Area == nil {
-			tx.Put(tables.Origins, r.parsed.Origin(), nil)
-		} else if err := putArea(&tx, &r); err != nil {
-			return err
-		}
+		tx.Put(tables.Origins, r.parsed.Origin(), nil)
 		tx.Enqueue(StageCrawl, item)
 		if (i+1)%seedsAtOnce == 0 || i == len(seeds)-1 {
 			if err := c.store.Commit(ctx, &tx); err != nil {
@@ -118,14 +113,6 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 		}
 	}
 	return nil
-}
-
-// putArea adds the scope of a seed to a transaction.
-func putArea(tx *queue.Tx, r *Request) error {
-	if err := r.Area.Check(); err != nil {
-		return fmt.Errorf("%w: seed %s: %w", ErrSettings, r.URL, err)
-	}
-	return tables.Put(tx, tables.Areas, r.Key(), tables.Area{URL: r.URL, Within: r.Area.Within, MaxDepth: r.Area.MaxDepth})
 }
 
 // Run crawls until the crawl is complete, Settings.MaxTime is over or ctx ends; see pipeline.Run. Whether
@@ -139,10 +126,15 @@ func (c *Crawler) Run(ctx context.Context) error {
 }
 
 func (c *Crawler) run(ctx context.Context) error {
-	defer c.visitor.close()
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
+	return c.attend(ctx, c.runRounds)
+}
+
+// attend runs work with what the stages need.
+func (c *Crawler) attend(ctx context.Context, work func(context.Context) error) error {
+	defer c.visitor.close()
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
@@ -166,7 +158,7 @@ func (c *Crawler) run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		defer stop()
-		return c.runRounds(ctx)
+		return work(ctx)
 	})
 	return g.Wait()
 }
@@ -179,6 +171,11 @@ func (c *Crawler) runRounds(ctx context.Context) error {
 		}
 		if err := c.visitor.openStore(ctx, c.store); err != nil {
 			return ended(ctx, err)
+		}
+		if t := c.visitor.tokens; t != nil {
+			if err := t.fill(ctx); err != nil {
+				return ended(ctx, err)
+			}
 		}
 		if err := c.runGenerations(ctx); err != nil {
 			return err
@@ -212,33 +209,37 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 		t := time.NewTicker(rejoinEvery)
 		defer t.Stop()
 		for {
-			before := j.moved.Load()
 			if err := c.pipeline.Run(joining); err != nil {
 				return err
 			}
-			for before == j.moved.Load() {
-				if joining.Err() != nil {
-					return nil
-				}
-				left, err := c.store.Scan(joining, tables.Deferred, "", "", 1)
-				if err != nil && joining.Err() == nil {
-					return err
-				}
-				if len(left) == 0 {
-					if before == j.moved.Load() {
-						return nil
-					}
-					break
-				}
-				select {
-				case <-t.C:
-				case <-joining.Done():
-					return nil
-				}
+			more, err := c.waitDeferred(joining, t.C)
+			if err != nil || !more {
+				return ended(joining, err)
 			}
 		}
 	})
 	return g.Wait()
+}
+
+// waitDeferred waits until something deferred has come back, and reports whether it has:
+// otherwise nothing is left, or ctx has ended.
+func (c *Crawler) waitDeferred(ctx context.Context, tick <-chan time.Time) (more bool, err error) {
+	for ctx.Err() == nil {
+		left, err := c.store.Scan(ctx, tables.Deferred, "", "", 1)
+		if err != nil {
+			return false, err
+		}
+		// What is not deferred any more by now has come back to the pipeline.
+		done, err := pipeline.Done(ctx, c.store)
+		if err != nil || !done || len(left) == 0 {
+			return err == nil && !done, err
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+		}
+	}
+	return false, nil
 }
 
 // Begin stores the settings and adds the seeds, if the crawl can go on with them;
@@ -280,29 +281,20 @@ func (c *Crawler) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	areas, err := tables.SeedAreas(ctx, c.store)
-	if err != nil {
-		return err
-	}
-	if len(origins) == 0 && len(areas) == 0 {
+	if len(origins) == 0 {
 		return fmt.Errorf("%w: there is no seed", ErrSettings)
 	}
 	c.options.origins = make(map[string]bool, len(origins))
 	for _, u := range origins {
 		c.options.origins[u.Origin()] = true
 	}
-	all := slices.Clone(origins)
-	for _, a := range areas {
-		c.options.origins[a.Seed.Origin()] = true
-		all = append(all, a.Seed)
-	}
 	if c.options.Settings.Requisites != RequisitesNone {
-		if c.visitor.assetScope, err = c.options.assets(all); err != nil {
+		if c.visitor.assetScope, err = c.options.assets(origins); err != nil {
 			return fmt.Errorf("%w: %w", ErrSettings, err)
 		}
 	}
 	if c.options.Scope == nil {
-		sc, err := c.options.Settings.Scope.New(origins, areas...)
+		sc, err := c.options.Settings.Scope.New(origins)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrSettings, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -83,7 +82,6 @@ type rejoin struct {
 	polite polite.Options
 	tries  int           // of a robots.txt
 	giveUp time.Duration // the same
-	moved  atomic.Int64
 }
 
 // rejoinEvery is how often it is looked whose time has come.
@@ -182,21 +180,23 @@ func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int
 	}
 	for _, rec := range records {
 		var r Request
-		if _, err := tables.Get(ctx, j.store, tables.Deferred, rec.Key, &r); err != nil {
+		if ok, err := tables.Get(ctx, j.store, tables.Deferred, rec.Key, &r); err != nil {
 			return false, err
+		} else if !ok {
+			continue
 		}
 		item, err := j.edge.Item(r)
 		if err != nil {
 			return false, err
 		}
+		tx.Require(tables.Deferred, rec.Key, rec.Value)
 		tx.Enqueue(StageCrawl, item)
 		tx.Delete(tables.Deferred, rec.Key)
 	}
-	if err := j.store.Commit(ctx, tx); err != nil {
+	if err := j.store.Commit(ctx, tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 		return false, err
 	}
-	tx.Reset()
-	j.moved.Add(int64(len(records)))
+	tx.Reset() // after a conflict another process has brought them, or is about to
 	return len(records) == limit, nil
 }
 
@@ -220,7 +220,8 @@ func (j *rejoin) mend(ctx context.Context, from, to string) error {
 			if err := tables.Put(&tx, tables.Sick, host, SickHost{Host: host, Since: now, Until: now}); err != nil {
 				return err
 			}
-			if err := j.store.Commit(ctx, &tx); err != nil {
+			tx.Require(tables.Sick, host, nil)
+			if err := j.store.Commit(ctx, &tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 				return err
 			}
 		}

@@ -194,13 +194,22 @@ func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error)
 	if err := v.budgets.load(ctx, st.Number); err != nil {
 		return err
 	}
-	if v.round = st.Number; v.round == 0 {
-		v.limit.fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
-		return err
-	}
-	round, err := ReadRound(ctx, store, v.round)
-	if err == nil {
-		v.limit.fetched = round.visited()
+	v.round = st.Number
+	n, err := v.counted(ctx, store)
+	if v.tokens == nil {
+		v.limit.fetched = n
 	}
 	return err
+}
+
+// counted returns how many pages of the round have been kept.
+func (v *Visitor) counted(ctx context.Context, store *queue.Store) (int64, error) {
+	if v.round == 0 {
+		return tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
+	}
+	round, err := ReadRound(ctx, store, v.round)
+	if err != nil {
+		return 0, err
+	}
+	return round.visited(), nil
 }

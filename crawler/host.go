@@ -21,6 +21,10 @@ type Hosts struct {
 	// Store is where the hosts' states are. It is required.
 	Store *queue.Store
 
+	// Shared says that other processes ask the same hosts: then the store is read each
+	// time. A host whose group has one request in flight has one writer at a time.
+	Shared bool
+
 	// Options are the rules. OptionsOf returns those of a host that may have its own;
 	// nil means that none has.
 	Options   polite.Options
@@ -152,7 +156,7 @@ func (h *Hosts) optionsOf(host string) polite.Options {
 
 // stateLocked returns what is known of a host.
 func (h *Hosts) stateLocked(ctx context.Context, host string) (polite.HostState, error) {
-	if st, ok := h.recent.get(host); ok {
+	if st, ok := h.recent.get(host); ok && !h.Shared {
 		return st, nil
 	}
 	var st polite.HostState

@@ -87,9 +87,18 @@ type Options struct {
 	// crawl, which parse it anew; see pipeline.Options.
 	NoChaining bool
 
+	// Shared says that other processes work on the crawl too: what is known of hosts is
+	// then read from the store each time, and the limit of pages kept there.
+	Shared bool
+
 	// ArchiveDir is the folder for the files of the stage warc, which needs one.
 	// It belongs to the store: only both together are a whole.
 	ArchiveDir string
+
+	// ArchiveName tells ArchiveDir from those of other processes that work on the crawl,
+	// each of which has its own. It belongs to the folder for good. Default: none, for a
+	// crawl with one.
+	ArchiveName string
 
 	// Program is stored with the settings as what they were before anybody chose
 	// others, for a command that goes on with a crawl by flags. Default: nothing.

@@ -27,6 +27,9 @@ type RobotsFiles struct {
 	Store   *queue.Store
 	Fetcher Fetcher
 
+	// Shared says that other processes fetch them too, for the same store.
+	Shared bool
+
 	// Agent is the product token that the rules are read for.
 	Agent string
 
@@ -101,6 +104,9 @@ func robotsGivenUp(p *robots.Policy, tries int, giveUp time.Duration) bool {
 func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Out) (*robots.Policy, error) {
 	origin := u.Origin()
 	previous, ok := f.recent.get(origin)
+	if ok && f.Shared && !previous.Fresh(time.Now()) {
+		ok = false // another process may have asked meanwhile
+	}
 	if !ok {
 		if b, err := f.Store.Get(ctx, tables.Robots, origin); err == nil {
 			p := new(robots.Policy)

@@ -51,6 +51,7 @@ type Visitor struct {
 	router     router
 	caller     caller
 	limit      pageLimit
+	tokens     *pageTokens // in place of limit, if several processes crawl
 	traps      traps
 	sick       cache[SickHost]
 	hosts      hostSettingsCache
@@ -79,6 +80,10 @@ func (v *Visitor) init() {
 		v.router[o.Functions[i].Label] = &o.Functions[i]
 	}
 	v.limit.max = int64(s.MaxPages)
+	if o.Shared && s.MaxPages > 0 {
+		v.tokens = newPageTokens(v.Store, v.limit.max, func(ctx context.Context) (int64, error) { return v.counted(ctx, v.Store) })
+		v.closer = append(v.closer, v.tokens.close)
+	}
 	v.generation.max = int64(s.MaxGenerationPages)
 	v.priorities = newPriorities(s)
 	v.known.max = 128 << 10
@@ -105,7 +110,7 @@ func (v *Visitor) init() {
 	}
 	if v.Politeness == nil {
 		v.Politeness = &Hosts{
-			Store: v.Store, Options: s.Politeness(), Grace: s.Grace, Spacing: s.leastDelay(),
+			Store: v.Store, Shared: o.Shared, Options: s.Politeness(), Grace: s.Grace, Spacing: s.leastDelay(),
 			OptionsOf: func(host string) polite.Options { return v.hosts.get(host).Politeness() },
 		}
 	}
@@ -147,7 +152,7 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 		f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
 	})
 	files := &RobotsFiles{
-		Store: v.Store, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(), GiveUp: o.Settings.GiveUp,
+		Store: v.Store, Shared: o.Shared, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(), GiveUp: o.Settings.GiveUp,
 		Logger: o.Logger, Important: o.important,
 	}
 	if o.Settings.Sitemaps {
@@ -227,13 +232,24 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		}
 		return v.budgets.count(ctx, out, u.Host(), bytes)
 	}
-	if ok, err := v.limit.begin(ctx); err != nil {
-		return err
-	} else if !ok {
-		return v.refuseForLimit(out, r)
-	}
 	kept, bytes := false, int64(0)
-	defer func() { v.limit.end(kept) }()
+	if v.tokens != nil {
+		token, err := v.tokens.begin(ctx)
+		if err != nil {
+			return err
+		}
+		if token == nil {
+			return v.refuseForLimit(out, r)
+		}
+		defer func() { v.tokens.end(token, kept, out) }()
+	} else {
+		if ok, err := v.limit.begin(ctx); err != nil {
+			return err
+		} else if !ok {
+			return v.refuseForLimit(out, r)
+		}
+		defer func() { v.limit.end(kept) }()
+	}
 	if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
 		return err
 	} else if limit != nil {
@@ -265,7 +281,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 // leaveOutPage settles a page that the crawl's own rules leave out. It returns the
 // pattern that its address is counted by, if there is one.
 func (v *Visitor) leaveOutPage(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (pattern scope.Pattern, settled bool, err error) {
-	if v.limit.reached() {
+	if v.limit.reached() || v.tokens != nil && v.tokens.reached() {
 		return pattern, true, v.refuseForLimit(out, r)
 	}
 	if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {

@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/remote"
 )
 
 // Exit codes.
@@ -40,6 +42,8 @@ type app struct {
 	// live is set while a subcommand is run for another process: the open
 	// store that takes the place of the folder on the command line.
 	live *live
+
+	remote remoteFlags // for a store at a server
 
 	parsed bool // the command line is in order; errors are failures from now on
 }
@@ -88,6 +92,8 @@ func (a *app) exitCode(ctx context.Context, cmd *cobra.Command, err error) int {
 // hint says what to do about an error, if that is known.
 func (a *app) hint(err error) string {
 	switch {
+	case errors.Is(err, remote.ErrUnauthorized):
+		return "Give the server's token in a file (--token-file) or in the variable " + tokenVariable + "."
 	case errors.Is(err, queue.ErrDiskFull):
 		return "Free some space on the disk and run the same command again; nothing is lost."
 	case errors.Is(err, queue.ErrCorrupt):
@@ -134,7 +140,14 @@ it at any time, run the same command again, and it goes on where it was.`,
 	root.CompletionOptions.HiddenDefaultCmd = a.live != nil
 	root.AddCommand(a.statusCommand(), a.exportCommand(), a.deadCommand(), a.whyCommand(), a.changesCommand(), a.holdingCommand(), a.checkCommand(), a.configCommand())
 	if a.live == nil { // the others are for the process that was called
-		root.AddCommand(a.crawlCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand(), a.copyCommand(), a.manCommand())
+		root.AddCommand(a.crawlCommand(), a.serveCommand(), a.workCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand(), a.copyCommand(), a.manCommand())
+	}
+	for _, cmd := range root.Commands() {
+		for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
+			if flags.Lookup("server") != nil {
+				a.remote.add(flags)
+			}
+		}
 	}
 	if a.name != "weir" {
 		rename(root, a.name)
@@ -179,6 +192,7 @@ func (a *app) noSuchCommand(root *cobra.Command, args []string) error {
 // dirFlag adds --dir.
 func dirFlag(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "dir", defaultDir, dirDoc)
+	serverFlag(cmd.Flags(), dir)
 	if err := cmd.MarkFlagDirname("dir"); err != nil {
 		panic(err) // the flag is there
 	}
@@ -193,4 +207,10 @@ func oneArg(what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// serverFlag is --server: another way to say --dir.
+func serverFlag(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "server", defaultDir, "`URL` of the server that has the crawl, in place of --dir")
+	flags.Lookup("server").DefValue = ""
 }

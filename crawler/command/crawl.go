@@ -163,10 +163,16 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 	if err != nil {
 		return err
 	}
-	err = a.lead(ctx, p, con, logger, func(ctx context.Context, l *live, waited bool) error {
+	crawl := func(ctx context.Context, l *live, waited bool) error {
 		r := &crawlRun{app: a, live: l, con: con, progress: progress, options: a.options, logger: logger}
+		r.options.Shared = p.server != "" || f.listen.address != ""
 		return r.crawlOn(ctx, f, w, waited)
-	})
+	}
+	if f.listen.address == "" {
+		err = a.lead(ctx, p, con, logger, crawl)
+	} else {
+		err = a.leadOffering(ctx, p, &f.listen, con, logger, crawl)
+	}
 	return errors.Join(err, closeLog())
 }
 
@@ -175,6 +181,14 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 // a standby again when it has lost the store, to another process or because the server
 // has gone. waited says that another may have crawled since the command was given.
 func (a *app) lead(ctx context.Context, p place, con *console, logger *slog.Logger, crawl func(ctx context.Context, l *live, waited bool) error) error {
+	if p.server != "" {
+		l, err := a.openRemote(ctx, p, crawlPatience)
+		if err != nil {
+			return err
+		}
+		l.running = true
+		return errors.Join(crawl(ctx, l, false), l.store.Close())
+	}
 	if !p.isDatabase() {
 		l, err := a.openForCrawl(ctx, p, con, logger)
 		if err != nil {

@@ -119,6 +119,11 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	}
 	o.DrainTime = cmp.Or(o.DrainTime, drainTime)
 	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.place.files, archiveDir))
+	if r.live.place.server != "" && o.Settings.Runs(crawler.StageWARC) {
+		if o.ArchiveName, err = archiveName(o.ArchiveDir); err != nil {
+			return err
+		}
+	}
 	o.Program = &r.app.options.Settings
 	if o.PDF == nil {
 		o.PDF = r.pdf.Read

@@ -33,6 +33,7 @@ no dead letters but failures; see 'weir export failures'.`,
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&dir, "dir", defaultDir, dirDoc)
+	serverFlag(flags, &dir)
 	flags.StringVar(&stage, "queue", "", "only those of this stage's queue")
 
 	var asJSON bool

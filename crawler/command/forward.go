@@ -21,6 +21,7 @@ import (
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/queue/pgqueue"
+	"github.com/seed-301537d8/weir/queue/remote"
 )
 
 // One process at a time has a folder open. It listens on a unix socket for the
@@ -68,9 +69,10 @@ type live struct {
 	place    place
 	dir      string // the place's name
 	store    *queue.Store
-	running  bool         // a crawl is at work on it
-	who      string       // the process that is, in words
-	lost     func() error // why another may lead the store now, nil as long as this process does
+	running  bool                                           // a crawl is at work on it
+	workers  func(context.Context) ([]remote.Client, error) // over the network, or nil
+	who      string                                         // the process that is, in words
+	lost     func() error                                   // why another may lead the store now, nil as long as this process does
 	secret   string
 	listener net.Listener
 	tempDir  string // that holds the socket, if the folder cannot
@@ -161,7 +163,9 @@ func readControl(dir string) (control, error) {
 
 // close ends the calls under way and closes the store.
 func (l *live) close() error {
-	l.cancel()
+	if l.cancel != nil {
+		l.cancel()
+	}
 	if l.listener != nil {
 		l.listener.Close()
 	}
@@ -343,6 +347,9 @@ func (a *app) withStore(ctx context.Context, dir string, out io.Writer, fn func(
 	if err != nil {
 		return err
 	}
+	if p.server != "" && a.live == nil {
+		return a.withServer(ctx, p, out, fn)
+	}
 	if !p.isDatabase() {
 		return a.withFolder(ctx, p, out, fn)
 	}
@@ -364,6 +371,9 @@ func (a *app) withChanges(ctx context.Context, dir string, out io.Writer, fn fun
 	p, err := a.findStore(ctx, dir)
 	if err != nil {
 		return err
+	}
+	if p.server != "" && a.live == nil {
+		return a.withServer(ctx, p, out, fn)
 	}
 	if !p.isDatabase() {
 		return a.withFolder(ctx, p, out, fn)

@@ -24,6 +24,7 @@ type place struct {
 	folder string // "" for a database
 	dsn    string // of a database, for pgqueue
 	schema string
+	server string // the address of the server that has it, or ""
 	files  string // the folder for what is not in the store: WARC files
 }
 
@@ -33,6 +34,12 @@ const defaultSchema = "weir"
 // parsePlace reads what --dir and --files say. A database is a URL as libpq has it
 // (postgres://user@host/database), with the schema as a parameter of that name.
 func parsePlace(dir, files string) (place, error) {
+	if isServer(dir) {
+		if files == "" {
+			files = filepath.Join("weir-files", fileName(dir))
+		}
+		return place{name: dir, server: dir, files: files}, nil
+	}
 	if !strings.HasPrefix(dir, "postgres://") && !strings.HasPrefix(dir, "postgresql://") {
 		if files == "" {
 			files = dir
@@ -82,7 +89,7 @@ func fileName(s string) string {
 	}, s)
 }
 
-func (p place) isDatabase() bool { return p.folder == "" }
+func (p place) isDatabase() bool { return p.dsn != "" }
 
 // pgOptions are the options of a store in a database. It has the bounds of one in a
 // folder, so that either can be copied to the other.
@@ -98,12 +105,18 @@ func (p place) state(ctx context.Context) (pgqueue.State, error) {
 		st, err := pgqueue.ReadState(ctx, p.dsn, p.pgOptions(nil))
 		return st, p.explain(err)
 	}
+	if p.server != "" {
+		return pgqueue.State{Exists: true}, nil // it says so itself
+	}
 	ok, err := badgerqueue.Exists(p.folder)
 	return pgqueue.State{Exists: ok}, err
 }
 
 // openDriver opens the store for what must not change it on the way.
 func (p place) openDriver(ctx context.Context) (driver.Store, error) {
+	if p.server != "" {
+		return nil, usagef("%s is a server; give the folder or the database that it has open", p.name)
+	}
 	if p.isDatabase() {
 		db, err := pgqueue.OpenDriver(ctx, p.dsn, p.pgOptions(nil))
 		return db, p.explain(err)
@@ -113,6 +126,9 @@ func (p place) openDriver(ctx context.Context) (driver.Store, error) {
 
 // open opens the store, so that it may be changed.
 func (p place) open(ctx context.Context) (*queue.Store, error) {
+	if p.server != "" {
+		return nil, usagef("%s is a server; give the folder or the database that it has open", p.name)
+	}
 	if p.isDatabase() {
 		s, err := pgqueue.Open(ctx, p.dsn, p.pgOptions(nil))
 		return s, p.explain(err)

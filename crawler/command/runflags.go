@@ -24,6 +24,8 @@ type runFlags struct {
 	progress string
 	verbose  bool
 	log      logFlags
+
+	listen listenFlags // where workers may join
 }
 
 // runSetting is one of them: a flag, and a key in a file where that makes sense.
@@ -42,6 +44,12 @@ func (f *runFlags) settings() []runSetting {
 	f.log.format, f.log.level = logText, ""
 	return []runSetting{
 		{name: "dir", arg: "place", doc: strings.ReplaceAll(dirDoc, "`", ""), text: &f.dir},
+		{name: "server", arg: "URL", doc: "keep the crawl at this server, in place of --dir", text: &f.dir, flagOnly: true},
+		{name: "listen", arg: "address", doc: "let workers join at this address, as 127.0.0.1:7420", text: &f.listen.address},
+		{name: "tokens", arg: "file", doc: "the tokens that let them; see 'serve --help'", text: &f.listen.tokens},
+		{name: "tls-cert", arg: "file", doc: "certificate for --listen, in PEM; read again when it changes", text: &f.listen.cert},
+		{name: "tls-key", arg: "file", doc: "its key", text: &f.listen.key},
+		{name: "listen-insecure", doc: "permit --listen on an address that others can reach, without TLS", on: &f.listen.insecure},
 		{name: "files", arg: "folder", doc: "folder for the WARC files (default --dir; of a database weir-files/DATABASE.SCHEMA)", text: &f.files},
 		{name: "config", short: "c", arg: "file", doc: "take settings from this YAML file, whose keys are the names of the flags; flags win", text: &f.config, flagOnly: true},
 		{name: "seeds", arg: "file", doc: "also begin with the URLs in this file, one a line; - is standard input", text: &f.seeds},

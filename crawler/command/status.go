@@ -13,6 +13,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/remote"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -32,10 +33,22 @@ each generation (the pages as many links away from the seeds).`,
 				if err != nil {
 					return l.noCrawl(err)
 				}
-				if asJSON {
-					return writeJSON(out, st)
+				var workers []remote.Client
+				if l.workers != nil {
+					if workers, err = l.workers(ctx); err != nil {
+						return err
+					}
 				}
-				return writeStatus(ctx, out, l, st)
+				if asJSON {
+					return writeJSON(out, struct {
+						inspect.Status
+						Workers []remote.Client `json:"workers,omitempty"`
+					}{st, workers})
+				}
+				if err := writeStatus(ctx, out, l, st); err != nil {
+					return err
+				}
+				return writeWorkers(out, workers)
 			})
 		},
 	}
@@ -64,6 +77,8 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	switch {
 	case st.Done:
 		state = "complete"
+	case l.place.server != "":
+		state = fmt.Sprintf("%s waiting", count(waiting(st)))
 	case l.running:
 		state = fmt.Sprintf("running (%s), %s waiting", l.who, count(waiting(st)))
 	}
@@ -115,6 +130,21 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	writeRounds(p, st.Rounds)
 	p.printf("\n")
 	writeGenerations(p, st.Generations)
+	return p.err
+}
+
+// writeWorkers lists who works on the crawl over the network.
+func writeWorkers(out io.Writer, workers []remote.Client) error {
+	if len(workers) == 0 {
+		return nil
+	}
+	p := &printer{w: out}
+	p.printf("\n")
+	t := newTable("worker", "version", "address", "a second", "at work", "last heard")
+	for _, w := range workers {
+		t.row(printable.Line(w.Name), printable.Line(w.Program), w.Address, fmt.Sprintf("%.1f", w.Rate), count(int64(w.InFlight)), duration(time.Since(w.Heartbeat))+" ago")
+	}
+	t.write(p)
 	return p.err
 }
 

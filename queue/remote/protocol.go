@@ -307,7 +307,7 @@ type Client struct {
 	Program   string    `json:"program" cbor:"2,keyasint,omitempty"` // and its version
 	Address   string    `json:"address" cbor:"3,keyasint,omitempty"`
 	Opened    time.Time `json:"opened" cbor:"4,keyasint,omitempty"`
-	Heartbeat time.Time `json:"heartbeat" cbor:"5,keyasint,omitempty"` // the last one
+	Heartbeat time.Time `json:"heartbeat" cbor:"5,keyasint,omitempty"` // the last sign of life
 	Sessions  int       `json:"sessions" cbor:"6,keyasint,omitempty"`
 	InFlight  int       `json:"in_flight" cbor:"7,keyasint,omitempty"` // deliveries that it holds
 	Settled   int64     `json:"settled" cbor:"8,keyasint,omitempty"`   // deliveries, since it opened

@@ -168,9 +168,6 @@ func (s *Server) heartbeat(_ context.Context, call *call, m *clientRequest) (any
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	c.about.Heartbeat = call.now
-	c.mu.Unlock()
 	if m.Session == "" {
 		return empty{}, nil
 	}
@@ -435,9 +432,7 @@ func (c *client) describe() Client {
 	}
 	about := c.about
 	about.Sessions, about.InFlight = len(c.sessions), len(c.held)
-	if about.Heartbeat.IsZero() {
-		about.Heartbeat = about.Opened
-	}
+	about.Heartbeat = c.seen
 	return about
 }
 

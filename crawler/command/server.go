@@ -1,0 +1,379 @@
+package command
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/seed-301537d8/weir/queue/remote"
+)
+
+// What the commands share that offer a store, or use one that is offered.
+
+const (
+	// tokenVariable is the environment variable of a token.
+	tokenVariable = "WEIR_TOKEN"
+
+	// tokensFile is the file of a server's tokens, in its folder.
+	tokensFile = "TOKENS"
+
+	defaultListen = "127.0.0.1:7420"
+)
+
+// isServer reports whether the place of a crawl is at a server.
+func isServer(dir string) bool {
+	return strings.HasPrefix(dir, "http://") || strings.HasPrefix(dir, "https://")
+}
+
+// remoteFlags say how to reach a server.
+type remoteFlags struct{ tokenFile, ca string }
+
+func (f *remoteFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with the token of the server, or its "+tokensFile+"; default: the variable "+tokenVariable)
+	flags.StringVar(&f.ca, "ca", "", "`file` with the certificates that vouch for the server, in PEM; default: those of the system")
+}
+
+// options returns how a client is to reach its server.
+func (f *remoteFlags) options(name string) (*remote.Options, error) {
+	o := &remote.Options{Name: name, Token: os.Getenv(tokenVariable), Program: version()}
+	if f.tokenFile != "" {
+		tokens, err := readTokens(f.tokenFile)
+		if err != nil {
+			return nil, err
+		}
+		best := remote.RoleNone
+		for _, t := range tokens {
+			if t.Role > best {
+				best, o.Token = t.Role, t.Secret
+			}
+		}
+	}
+	if f.ca != "" {
+		pem, err := os.ReadFile(f.ca)
+		if err != nil {
+			return nil, err
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM", f.ca)
+		}
+		o.TLS = &tls.Config{RootCAs: pool}
+	}
+	return o, nil
+}
+
+// openRemote opens the store of a server.
+func (a *app) openRemote(ctx context.Context, p place, patience time.Duration) (*live, error) {
+	o, err := a.remote.options(workerName())
+	if err != nil {
+		return nil, err
+	}
+	o.Patience = patience
+	store, err := remote.Open(ctx, p.server, o)
+	if err != nil {
+		return nil, err
+	}
+	l := a.newLive(p, store)
+	l.workers = func(ctx context.Context) ([]remote.Client, error) { return remote.Workers(ctx, p.server, o) }
+	return l, nil
+}
+
+// withServer runs fn on the store of a server.
+func (a *app) withServer(ctx context.Context, p place, out io.Writer, fn func(ctx context.Context, l *live, out io.Writer) error) error {
+	l, err := a.openRemote(ctx, p, lookPatience)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(ctx, l, out), l.store.Close())
+}
+
+// readTokens reads a file of tokens: a line for each, with a role (read, work or admin)
+// and the secret, or the secret alone, which is then an admin's.
+func readTokens(name string) ([]remote.Token, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var tokens []remote.Token
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Fields(lines.Text())
+		switch {
+		case len(fields) == 0 || strings.HasPrefix(fields[0], "#"):
+		case len(fields) == 1:
+			tokens = append(tokens, remote.Token{Secret: fields[0], Role: remote.RoleAdmin})
+		case len(fields) == 2:
+			role, err := remote.ParseRole(fields[0])
+			if err != nil {
+				return nil, fmt.Errorf("%s, line %d: %w", name, n, err)
+			}
+			tokens = append(tokens, remote.Token{Secret: fields[1], Role: role})
+		default:
+			return nil, fmt.Errorf("%s, line %d: want a role and a token", name, n)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("%s holds no token", name)
+	}
+	return tokens, nil
+}
+
+// makeTokens writes a file with a random token for each role, if there is none.
+func makeTokens(name string) error {
+	var b strings.Builder
+	b.WriteString("# Tokens of this crawl's server: a role and a secret on each line.\n")
+	for role := remote.RoleRead; role <= remote.RoleAdmin; role++ {
+		fmt.Fprintf(&b, "%s %s\n", role, rand.Text())
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(b.String())
+	return errors.Join(err, f.Close())
+}
+
+// listenFlags say where and how a store is offered.
+type listenFlags struct {
+	address   string
+	tokens    string
+	cert, key string
+	insecure  bool
+}
+
+func (f *listenFlags) add(flags *pflag.FlagSet, address string) {
+	flags.StringVar(&f.address, "listen", address, "offer the store to workers at this `address`, as 127.0.0.1:7420")
+	flags.StringVar(&f.tokens, "tokens", "", "`file` of the tokens that open it: a role (read, work, admin) and a secret on each line; default: the variable "+tokenVariable+", or "+tokensFile+" in the folder, which is made")
+	flags.StringVar(&f.cert, "tls-cert", "", "`file` with the server's certificate, in PEM; read again when it changes")
+	flags.StringVar(&f.key, "tls-key", "", "`file` with its key")
+	flags.BoolVar(&f.insecure, "listen-insecure", false, "permit an address that others can reach without TLS, as behind a proxy that has it")
+}
+
+// offer is a store that is offered.
+type offer struct {
+	server *remote.Server
+	web    *http.Server
+	url    string
+	hint   string // what a worker is to be called with beside the URL
+	failed chan error
+}
+
+// offer begins to listen. Until Lead is called it is a standby. dir is where its tokens
+// are, if flags do not say.
+func (a *app) offer(f *listenFlags, dir string, logger *slog.Logger) (*offer, error) {
+	host, _, err := net.SplitHostPort(f.address)
+	if err != nil {
+		return nil, usagef("--listen is %q; it must be an address and a port, as %s", f.address, defaultListen)
+	}
+	if (f.cert == "") != (f.key == "") {
+		return nil, usagef("--tls-cert and --tls-key go together")
+	}
+	if ip := net.ParseIP(host); f.cert == "" && !f.insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, usagef("--listen %s can be reached from elsewhere: give --tls-cert and --tls-key, or --listen-insecure if something before it has TLS", f.address)
+	}
+	o := &offer{failed: make(chan error, 1)}
+	tokens, err := f.readTokens(dir, &o.hint)
+	if err != nil {
+		return nil, err
+	}
+	if o.server, err = remote.NewServer(remote.ServerOptions{Tokens: tokens, Program: version(), Logger: logger}); err != nil {
+		return nil, err
+	}
+	o.web = remote.NewHTTPServer(o.server)
+	o.web.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelInfo)
+	scheme := "http"
+	if f.cert != "" {
+		files := &certificate{cert: f.cert, key: f.key}
+		if _, err := files.get(nil); err != nil {
+			return nil, err
+		}
+		o.web.TLSConfig = &tls.Config{GetCertificate: files.get, MinVersion: tls.VersionTLS12}
+		scheme = "https"
+	}
+	listener, err := net.Listen("tcp", f.address)
+	if err != nil {
+		return nil, err
+	}
+	o.url = scheme + "://" + listener.Addr().String()
+	go func() {
+		var err error
+		if scheme == "https" {
+			err = o.web.ServeTLS(listener, "", "")
+		} else {
+			err = o.web.Serve(listener)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			o.failed <- err
+		}
+	}()
+	return o, nil
+}
+
+// readTokens returns the tokens of a server, and says how a worker gets at one.
+func (f *listenFlags) readTokens(dir string, hint *string) ([]remote.Token, error) {
+	name := f.tokens
+	if secret := os.Getenv(tokenVariable); name == "" && secret != "" {
+		return []remote.Token{{Secret: secret, Role: remote.RoleAdmin}}, nil
+	}
+	if name == "" {
+		name = filepath.Join(dir, tokensFile)
+		if err := errors.Join(os.MkdirAll(dir, 0o777), makeTokens(name)); err != nil {
+			return nil, err
+		}
+	}
+	*hint = " --token-file " + name
+	return readTokens(name)
+}
+
+// How long to wait for a server that does not answer: to look, and to crawl.
+const (
+	lookPatience  = 10 * time.Second
+	crawlPatience = 2 * time.Minute
+)
+
+// lingerTime is for how long a server goes on, when all is done, for its workers to
+// hear of it.
+const lingerTime = 5 * time.Second
+
+// end stops offering a store, when its clients have left if they do so soon.
+func (o *offer) end(linger bool) {
+	for end := time.Now().Add(lingerTime); linger && time.Now().Before(end) && len(o.server.Clients()) > 0; {
+		time.Sleep(workersPause)
+	}
+	o.server.Lead(nil)
+}
+
+// close stops listening.
+func (o *offer) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if o.web.Shutdown(ctx) != nil {
+		_ = o.web.Close()
+	}
+}
+
+const workersPause = 20 * time.Millisecond
+
+// certificate is one that is read again when its file changes.
+type certificate struct {
+	cert, key string
+
+	mu      sync.Mutex
+	at      [2]time.Time // of the files that were read
+	checked time.Time
+	current *tls.Certificate
+}
+
+// certificateCheck is how often it is looked whether the files have changed.
+const certificateCheck = time.Second
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != nil && time.Since(c.checked) < certificateCheck {
+		return c.current, nil
+	}
+	c.checked = time.Now()
+	var at [2]time.Time
+	for i, name := range []string{c.cert, c.key} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return c.current, c.unless(err)
+		}
+		at[i] = info.ModTime()
+	}
+	if c.current != nil && at == c.at {
+		return c.current, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	if err != nil { // they may be in the middle of a change
+		return c.current, c.unless(fmt.Errorf("certificate %s: %w", c.cert, err))
+	}
+	c.current, c.at = &pair, at
+	return c.current, nil
+}
+
+// unless returns an error if there is no certificate to go on with.
+func (c *certificate) unless(err error) error {
+	if c.current != nil {
+		return nil
+	}
+	return err
+}
+
+// workerName is what a worker is called that is not told.
+func workerName() string {
+	host, err := os.Hostname()
+	return fmt.Sprintf("%s/%d", cmp.Or(host, fmt.Sprint(err)), os.Getpid())
+}
+
+// lead offers a store.
+func (o *offer) lead(l *live) {
+	l.workers = func(context.Context) ([]remote.Client, error) { return o.server.Clients(), nil }
+	o.server.Lead(l.store)
+}
+
+// leadOffering is lead for a store that others may use meanwhile. As long as this process
+// is a standby they are told so.
+func (a *app) leadOffering(ctx context.Context, p place, f *listenFlags, con *console, logger *slog.Logger, crawl func(ctx context.Context, l *live, waited bool) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var o *offer
+	begin := func() (err error) {
+		if o, err = a.offer(f, p.files, logger); err != nil {
+			return err
+		}
+		con.printf("Workers: %s work %s%s", a.name, o.url, o.hint)
+		go func() {
+			if err := <-o.failed; err != nil {
+				cancel(err)
+			}
+		}()
+		return nil
+	}
+	if p.isDatabase() {
+		if err := begin(); err != nil {
+			return err
+		}
+	}
+	err := a.lead(ctx, p, con, logger, func(ctx context.Context, l *live, waited bool) error {
+		if o == nil { // a folder: what is made in it is made when it is a store
+			if err := begin(); err != nil {
+				return err
+			}
+		}
+		o.lead(l)
+		err := crawl(ctx, l, waited)
+		o.end(err == nil && ctx.Err() == nil)
+		return err
+	})
+	if o != nil {
+		o.close()
+		close(o.failed)
+	}
+	return err
+}

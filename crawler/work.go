@@ -1,0 +1,78 @@
+package crawler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
+	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
+)
+
+// workPause is how often a worker that has nothing to do looks whether it has.
+const workPause = time.Second
+
+// AwaitCrawl returns what is stored of the crawl in a store, as [Load] does, and waits
+// until one has begun there.
+func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
+	for {
+		stored, err := Load(ctx, store)
+		if !errors.Is(err, queue.ErrNotFound) {
+			return stored, err
+		}
+		select {
+		case <-time.After(workPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Work works on the crawl that the store holds, beside the process that runs it and any
+// number of others, until it is complete or ctx ends. It stores no settings and adds no
+// seeds: the options must be those of the crawl; see [AwaitCrawl] and [Stored]. Rounds of
+// Settings.Every are begun by Run alone; Work then waits for the next.
+func (c *Crawler) Work(ctx context.Context) error {
+	err := c.check(ctx)
+	if err == nil {
+		err = c.attend(ctx, c.workRounds)
+	}
+	if err != nil {
+		return fmt.Errorf("crawl: %w", err)
+	}
+	return nil
+}
+
+func (c *Crawler) workRounds(ctx context.Context) error {
+	for {
+		if err := c.visitor.openStore(ctx, c.store); err != nil {
+			return ended(ctx, err)
+		}
+		if err := c.runGenerations(ctx); err != nil {
+			return err
+		}
+		if c.options.Settings.Every <= 0 || ctx.Err() != nil {
+			return nil
+		}
+		for {
+			done, err := pipeline.Done(ctx, c.store)
+			if err != nil {
+				return ended(ctx, err)
+			}
+			if !done {
+				break
+			}
+			select {
+			case <-time.After(workPause):
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// Complete reports whether the crawl in a store is: nothing waits, and nothing is
+// deferred.
+func Complete(ctx context.Context, store *queue.Store) (bool, error) { return tables.Done(ctx, store) }

@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -313,10 +314,40 @@ func TestLogins(t *testing.T) {
 			t.Errorf("%v shows a secret:\n%s", command, out)
 		}
 	}
+	for _, word := range []string{"Authorization", "bWU6cGFzczp3b3Jk", "tok3n"} {
+		if text := unzipped(t, filepath.Join(dir, "warc")); strings.Contains(text, word) || !strings.Contains(text, "GET /next HTTP/1.1") {
+			t.Errorf("the archive has %q, or not the requests", word)
+		}
+	}
 	r = weir(t, "crawl", "--dir", dir, "--auth", "basic.localhost=basic:me:hunter2")
 	if r.code != 2 || !strings.Contains(r.err, "--auth") || !strings.Contains(r.err, "env:NAME") || strings.Contains(r.err, "hunter2") {
 		t.Errorf("a password on the command line: exit code %d\n%s", r.code, r.err)
 	}
+}
+
+// unzipped returns what the files of a folder have, uncompressed.
+func unzipped(t *testing.T, dir string) string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.gz"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s has no archive: %v", dir, err)
+	}
+	var all strings.Builder
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(&all, z); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
 }
 
 // forwardProxyKeeping is a proxy that hands requests on as they are to one address.

@@ -5,6 +5,11 @@ package command_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +135,59 @@ func demoResult(t *testing.T, dir string) string {
 		b.WriteString("failed " + path(f.URL) + " " + f.Reason + "\n")
 	}
 	return sortLines(b.String())
+}
+
+// A crawl that is killed goes on with its login, headers, proxy and cookies, though
+// the second command line names none of them.
+func TestWhatRequestsBringSurvivesAKill(t *testing.T) {
+	var log requests
+	gate, reached := make(chan struct{}), make(chan struct{}, 100)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		cookie, _ := r.Cookie("session")
+		log.add("%s %s:%s %s %v %v", r.URL.Path, user, password, r.Header.Get("X-Client"), cookie != nil, r.Header.Get("Via") != "")
+		switch r.URL.Path {
+		case "/robots.txt":
+			http.NotFound(w, r)
+			return
+		case "/":
+			http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
+		case "/held":
+			reached <- struct{}{}
+			select {
+			case <-gate:
+			case <-r.Context().Done():
+			}
+		}
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<a href=/held>held</a>")
+	}))
+	defer site.Close()
+	target := strings.TrimPrefix(site.URL, "http://")
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Director: func(r *http.Request) {
+		r.URL.Scheme, r.URL.Host = "http", target
+		r.Header.Set("Via", "1.1 proxy")
+	}, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)})
+	defer proxy.Close()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "crawl")
+	cmd, _, _ := start(t, quick(dir, "--cookies", "--header", "X-Client: weir", "--proxy", proxy.URL, "--auth", "site.test=basic:me:file:"+password, "http://site.test/")...)
+	<-reached
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	close(gate)
+	if r := weir(t, "crawl", "--dir", dir, "--progress", "off"); r.code != 0 || !strings.Contains(r.out, "Complete: 2 pages and 0 failures") {
+		t.Fatalf("after the kill: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	all := strings.Split(log.String(), "\n")
+	if last := all[len(all)-1]; last != "/held me:s3cret weir true true" {
+		t.Errorf("the last request was %q of\n%s", last, log.String())
+	}
 }
 
 func TestDemoSurvivesAKill(t *testing.T) {

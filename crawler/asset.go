@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -159,8 +158,7 @@ func (v *Visitor) wasAsset(ctx context.Context, r *Request, types []string) (*As
 	if types == nil {
 		types = stages.DefaultTypes()
 	}
-	mediaType, _, _ := strings.Cut(a.ContentType, ";")
-	if stages.MatchType(strings.ToLower(strings.TrimSpace(mediaType)), types) {
+	if stages.MatchType(stages.MediaType(a.ContentType), types) {
 		return nil, nil
 	}
 	return a, nil

@@ -8,10 +8,12 @@ import (
 	"crypto/sha1"
 	"encoding/base32"
 	"encoding/base64"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -545,4 +547,109 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	_, _ = io.Copy(w, resp.Body)
+}
+
+// The archive of three rounds, with parts of pages, by a process that dies over and
+// over: each answer that was settled is in it once, whatever it refers to is there, and
+// no part was visited twice in a round.
+func TestArchiveOfRoundsSurvivesCrashes(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 4))
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		disk := memqueue.NewDisk()
+		web := &counted{handler: pictureSite}
+		crashes := 0
+		for round := range 3 {
+			for done := false; !done; {
+				done = crawlPicturesOnce(t, disk, web, dir, round, 5+rng.IntN(25), rng.IntN(2) == 0)
+				if !done {
+					crashes++
+				}
+				if crashes > 1000 {
+					t.Fatal("no end")
+				}
+			}
+			time.Sleep(24 * time.Hour)
+		}
+		store, err := disk.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		all := readArchive(t, dir)
+		checkReferences(t, all)
+		inFiles := make(map[string]int)
+		for _, rec := range all {
+			if rec.kind == "response" || rec.kind == "revisit" {
+				inFiles[rec.at()]++
+			}
+		}
+		inIndex := 0
+		err = inspect.WalkCaptures(t.Context(), store, func(c *crawler.Capture) error {
+			inIndex++
+			at := c.URL + " " + c.Time.Format(time.RFC3339Nano)
+			if inFiles[at] != 1 {
+				t.Errorf("%s is in the files %d times", at, inFiles[at])
+			}
+			return nil
+		})
+		// Two pages and their parts but for the one that robots.txt forbids, each round.
+		if want := 3 * (2 + len(wantParts)); err != nil || inIndex != want || len(inFiles) != want {
+			t.Errorf("%d answers in the index, %d in the files, want %d (%v)", inIndex, len(inFiles), want, err)
+		}
+		for key, a := range records[crawler.Asset](t, store, "assets") {
+			if a.Round != 2 {
+				t.Errorf("%s was last visited in round %d", key, a.Round)
+			}
+		}
+		if err := store.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		t.Logf("%d crashes", crashes)
+	})
+}
+
+func crawlPicturesOnce(t *testing.T, disk *memqueue.Disk, web *counted, dir string, round, commits int, after bool) bool {
+	ctx := t.Context()
+	db, err := disk.Driver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := queue.New(ctx, &crashing{Store: db, left: commits, after: after}, nil)
+	if err != nil {
+		db.Close()
+		if !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+		return false
+	}
+	defer store.Close()
+	err = func() error {
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{
+				Requisites: crawler.RequisitesAll, Delay: -1, Grace: -1,
+				Archive: crawler.ArchiveSettings{FileSize: 4 << 10},
+				Stages:  []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC}},
+			},
+			Seeds: crawler.Seeds("http://site.test/"), Transport: always(web), ArchiveDir: dir,
+		})
+		if err != nil {
+			return err
+		}
+		if round > 0 {
+			if r, err := crawler.ReadRound(ctx, store, round); err == nil && r.Finished != nil {
+				return nil
+			}
+			if _, err := c.Recrawl(ctx, crawler.RecrawlAll); err != nil {
+				return err
+			}
+		}
+		return c.Run(ctx)
+	}()
+	if err != nil && !errors.Is(err, errCrash) && !errors.Is(err, queue.ErrFailed) {
+		t.Fatal(err)
+	}
+	return err == nil
 }

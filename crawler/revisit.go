@@ -113,7 +113,7 @@ func (v *Visitor) condition(ctx context.Context, r *Request, fr *stages.FetchReq
 func (v *Visitor) hasResults(ctx context.Context, r *Request) (bool, error) {
 	s, p, key := &v.Options.Settings, r.known.page, r.Key()
 	need := []string{}
-	if mediaType, _, _ := strings.Cut(p.ContentType, ";"); isReadable(strings.ToLower(strings.TrimSpace(mediaType))) && !p.NoIndex && !p.TooLarge && !r.Sitemap {
+	if v.Options.extractor().Reads(stages.MediaType(p.ContentType)) && p.Status < 400 && !p.NoIndex && !p.TooLarge && !r.Sitemap {
 		for stage, table := range map[string]string{StageExtract: tables.Texts, StageTag: tables.Tags} {
 			if s.Runs(stage) {
 				need = append(need, table)
@@ -129,11 +129,6 @@ func (v *Visitor) hasResults(ctx context.Context, r *Request) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// isReadable reports whether pages of a media type go to the stages behind crawl.
-func isReadable(mediaType string) bool {
-	return mediaType == "text/html" || mediaType == "application/xhtml+xml" || mediaType == "text/plain"
 }
 
 // isSame reports whether an answer says that the page is as it was. (What has no

@@ -7,7 +7,8 @@
 // each in a process of its own, while the sites that they crawl are served by
 // another: the speed of a machine drifts. What is compared is pages for each second
 // of processor time of the whole process, with opening and closing, since it says
-// the same on a busy machine, and the peak of its resident memory.
+// the same on a busy machine, and the peak of its resident memory, with and without the tables of the store, which
+// are mapped files that the system takes back when it needs the memory.
 //
 //   - web: a synthetic web of 20,000 pages of 13 KB with 30 links each on 50
 //     loopback hosts, beside a loop that keeps nothing
@@ -32,6 +33,7 @@ import (
 	"os/exec"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -43,13 +45,14 @@ type result struct {
 	Unique  int           // different ones
 	Elapsed time.Duration // of the crawl, without opening and closing
 	Disk    int64         // bytes that it has kept
+	Anon    int64         // the most memory that was no mapped file, in KiB
 }
 
 // roles are what a process of this program may be, beside the server.
 var roles = map[string]func(sites) (result, error){
 	"fetch": fetchOnly, "loop": loop, "weir": weirRecords, "weir-warc": weirArchive, "colly": collyCrawl,
 	"weir-text": weirText, "bare": bare, "extract": extractAlone, "tag": tagAlone, "pipeline": weirPipeline,
-	"weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
+	"weir-scale": weirScale, "weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
 }
 
 // programs are other people's, which this one runs.
@@ -129,11 +132,41 @@ func play(name string) error {
 	if err := json.Unmarshal([]byte(*siteArg), &s); err != nil {
 		return err
 	}
+	anon := sampleMemory()
 	r, err := roles[name](s)
 	if err != nil {
 		return err
 	}
+	r.Anon = anon()
 	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// sampleMemory looks at the resident memory that is no mapped file, until the
+// function that it returns is called, which returns the most.
+func sampleMemory() (most func() int64) {
+	stop, done := make(chan struct{}), make(chan int64)
+	go func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		peak := int64(0)
+		for {
+			select {
+			case <-stop:
+				done <- peak
+				return
+			case <-tick.C:
+				status, err := os.ReadFile("/proc/self/status")
+				if err != nil {
+					continue // another system
+				}
+				_, after, _ := strings.Cut(string(status), "RssAnon:")
+				kb, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+				n, _ := strconv.ParseInt(kb, 10, 64)
+				peak = max(peak, n)
+			}
+		}
+	}()
+	return func() int64 { close(stop); return <-done }
 }
 
 // writeAllocations writes what has been allocated and what lives.
@@ -153,6 +186,7 @@ type measured struct {
 	cpu  float64 // µs a page
 	wall float64 // pages a second
 	mb   int64
+	anon int64 // MB that are no mapped files
 }
 
 func run(rounds int, names, only string) error {
@@ -187,8 +221,8 @@ func run(rounds int, names, only string) error {
 			}
 			used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 			n := float64(r.Unique)
-			all[name] = append(all[name], measured{n / used, used * 1e6 / n, n / r.Elapsed.Seconds(), usage.Maxrss >> 10})
-			fmt.Printf("round %d  %-10s %6d pages, %6d different, %6.2f s, %6.2f s of processor time, %4d MB", round+1, name, r.Pages, r.Unique, r.Elapsed.Seconds(), used, usage.Maxrss>>10)
+			all[name] = append(all[name], measured{n / used, used * 1e6 / n, n / r.Elapsed.Seconds(), usage.Maxrss >> 10, r.Anon >> 10})
+			fmt.Printf("round %d  %-10s %6d pages, %6d different, %6.2f s, %6.2f s of processor time, %4d MB, without mapped files %d MB", round+1, name, r.Pages, r.Unique, r.Elapsed.Seconds(), used, usage.Maxrss>>10, r.Anon>>10)
 			if r.Disk > 0 {
 				fmt.Printf(", %.0f bytes kept of each", float64(r.Disk)/n)
 			}
@@ -263,7 +297,7 @@ func printTable(table []row, all map[string][]measured) {
 	if len(table) == 0 {
 		return
 	}
-	fmt.Printf("\n| work | beside | ratio | in each round | target | peak MB | at most |\n|---|---|---|---|---|---|---|\n")
+	fmt.Printf("\n| work | beside | ratio | in each round | target | peak MB | without mapped files | at most |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range table {
 		var ratios []float64
 		var each []string
@@ -272,11 +306,12 @@ func printTable(table []row, all map[string][]measured) {
 			ratios, each = append(ratios, ratio), append(each, fmt.Sprintf("%.2f", ratio))
 		}
 		peak := slices.Max(pick(all[r.subject], func(m measured) float64 { return float64(m.mb) }))
+		anon := slices.Max(pick(all[r.subject], func(m measured) float64 { return float64(m.anon) }))
 		most := ""
 		if r.memory > 0 {
 			most = fmt.Sprint(r.memory)
 		}
-		fmt.Printf("| %s | %s | %.2f | %s | %.2f | %.0f | %s |\n", r.work, r.limit, median(ratios), strings.Join(each, ", "), r.target, peak, most)
+		fmt.Printf("| %s | %s | %.2f | %s | %.2f | %.0f | %.0f | %s |\n", r.work, r.limit, median(ratios), strings.Join(each, ", "), r.target, peak, anon, most)
 	}
 }
 

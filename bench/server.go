@@ -58,6 +58,7 @@ func serve(n int, docs string) error {
 	real := realSite{sync.OnceValues(realPages)}
 	mux := http.NewServeMux()
 	mux.Handle("/real/", real)
+	mux.HandleFunc("/gen/", generated)
 	mux.HandleFunc("/page/", func(w http.ResponseWriter, r *http.Request) {
 		i, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/page/"))
 		if err != nil || i < 0 || i >= n {

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/internal/memory"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
+)
+
+// generated serves page i of a web of any size, which is made when it is asked for:
+// 1 KB with links to its children in a tree of thirds and to seven others.
+func generated(w http.ResponseWriter, r *http.Request) {
+	n, page, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/gen/"), "/")
+	count, err := strconv.Atoi(n)
+	i, err2 := strconv.Atoi(page)
+	if !ok || err != nil || err2 != nil || i < 0 || i >= count {
+		http.NotFound(w, r)
+		return
+	}
+	_, port, _ := strings.Cut(r.Host, ":")
+	b := fmt.Appendf(nil, "<!doctype html><title>Page %d</title><p>Page %d of %d.\n", i, i, count)
+	link := func(to int) {
+		b = fmt.Appendf(b, "<a href=\"http://127.5.0.%d:%s/gen/%d/%d\">page %d</a>\n", to%hosts+1, port, count, to, to)
+	}
+	for child := 3*i + 1; child <= 3*i+3 && child < count; child++ {
+		link(child)
+	}
+	for k := range 7 {
+		link(int(uint64(i*7+k+1) * 0x9e3779b97f4a7c15 >> 20 % uint64(count)))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(b)
+}
+
+// weirScale crawls a generated web and prints what pages cost from tenth to tenth,
+// then what it takes to open the store and to ask it something.
+func weirScale(s sites) (result, error) {
+	dir := os.Getenv("WEIR_BENCH_DIR") // on the disk that is meant
+	dir, err := os.MkdirTemp(dir, "weir-bench-")
+	if err != nil {
+		return result{}, err
+	}
+	defer os.RemoveAll(dir)
+	debug.SetGCPercent(memory.GCPercent)
+	ctx := context.Background()
+	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
+	if err != nil {
+		return result{}, err
+	}
+	root, _, _ := strings.Cut(s.Seed, "/page/")
+	seed := fmt.Sprintf("%s/gen/%d/0", root, *pages)
+	settings := records(scope.WithinAny)
+	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
+	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(seed)})
+	if err != nil {
+		return result{}, err
+	}
+	start := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	if err := watch(ctx, store, done); err != nil {
+		return result{}, err
+	}
+	r := result{Elapsed: time.Since(start)}
+	st, err := inspect.ReadStatus(ctx, store)
+	if err != nil {
+		return r, err
+	}
+	r.Pages, r.Unique = int(st.Pages), int(st.Pages)
+	if err := kinds(ctx, store, r.Pages); err != nil {
+		return r, err
+	}
+	if err := store.Close(); err != nil {
+		return r, err
+	}
+	r.Disk = size(dir)
+	return r, reopen(ctx, filepath.Join(dir, "store"), seed)
+}
+
+// watch prints what a page costs in each tenth of a crawl, until it is over.
+func watch(ctx context.Context, store *queue.Store, done <-chan error) error {
+	tenth := max(int64(*pages)/10, 1)
+	var before time.Duration
+	last, next := int64(0), tenth
+	report := func(n int64) {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			return
+		}
+		used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		fmt.Fprintf(os.Stderr, "%9d pages: %4.0f us of processor time each since %d; %d MB at most\n",
+			n, float64((used-before).Microseconds())/float64(max(n-last, 1)), last, u.Maxrss>>10)
+		before, last, next = used, n, n+tenth
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err == nil {
+				if st, err := inspect.ReadStatus(ctx, store); err == nil {
+					report(int64(st.Pages))
+				}
+			}
+			return err
+		case <-tick.C:
+			st, err := inspect.ReadProgress(ctx, store)
+			if err != nil {
+				return err
+			}
+			if int64(st.Pages) >= next {
+				report(int64(st.Pages))
+			}
+		}
+	}
+}
+
+// kinds prints how many bytes the records of each table take, with their keys.
+func kinds(ctx context.Context, store *queue.Store, pages int) error {
+	for _, table := range []string{"pages", "digests", "skips", "texts", "tags", "captures"} {
+		n, bytes := 0, 0
+		for from := ""; ; {
+			records, err := store.Scan(ctx, table, from, "", 1000)
+			if err != nil {
+				return err
+			}
+			for _, r := range records {
+				n, bytes = n+1, bytes+len(r.Key)+len(r.Value)
+			}
+			if len(records) < 1000 {
+				break
+			}
+			from = records[len(records)-1].Key + "\x00"
+		}
+		if n > 0 {
+			fmt.Fprintf(os.Stderr, "%-8s %9d records, %6.0f bytes for each page\n", table, n, float64(bytes)/float64(pages))
+		}
+	}
+	return nil
+}
+
+// reopen prints what it takes to ask a store something after a start.
+func reopen(ctx context.Context, dir, url string) error {
+	start := time.Now()
+	store, err := badgerqueue.Open(dir, memory.StoreOptions())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	said := func(what string) {
+		fmt.Fprintf(os.Stderr, "%-18s %v\n", what, time.Since(start).Round(time.Millisecond))
+		start = time.Now()
+	}
+	said("open")
+	if _, err := inspect.ReadStatus(ctx, store); err != nil {
+		return err
+	}
+	said("status")
+	if _, err := inspect.Explain(ctx, store, url, nil); err != nil {
+		return err
+	}
+	said("why")
+	first := errors.New("the first is enough")
+	if err := inspect.WalkResults(ctx, store, func(*inspect.Result) error { return first }); !errors.Is(err, first) {
+		return err
+	}
+	said("first export line")
+	return nil
+}

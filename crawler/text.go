@@ -50,7 +50,7 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 	x := s.v.Options.extractor()
 	if mediaType := stages.MediaType(d.ContentType); isHTML(mediaType) {
 		// What parsed it for the crawl has given its share back by now.
-		share, err := s.v.memory.Extraction(ctx, d.HTML)
+		share, err := s.share(ctx, d)
 		if err != nil {
 			return err
 		}
@@ -78,6 +78,14 @@ func (s *docStage) extract(ctx context.Context, d *Doc, out *pipeline.Out) error
 		return ctx.Err()
 	}
 	return s.keepText(ctx, textOf(kept), d, out)
+}
+
+// share waits for the memory that the extraction of a page takes.
+func (s *docStage) share(ctx context.Context, d *Doc) (*stages.Share, error) {
+	if d.parse == nil { // it has come through the queue
+		return s.v.memory.Extraction(ctx, d.HTML)
+	}
+	return s.v.memory.ExtractionOf(ctx, d.Page())
 }
 
 // keepText stores a text, and leaves the page behind.

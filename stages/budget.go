@@ -56,8 +56,7 @@ func (b *Budget) Tree(ctx context.Context, n int64) (*Share, error) {
 
 // Document is Tree for what [ParseDocument] makes of a page.
 func (b *Budget) Document(ctx context.Context, body []byte) (*Share, error) {
-	const most = 30 // times its size: a tree of nothing but tags
-	if b == nil || int64(len(body))*most < smallTree {
+	if b == nil || int64(len(body))*mostTree < smallTree {
 		return nil, nil
 	}
 	return b.Tree(ctx, DocumentSize(body, nil))
@@ -66,12 +65,27 @@ func (b *Budget) Document(ctx context.Context, body []byte) (*Share, error) {
 // Extraction is Document for a page whose text is extracted as well: its blocks and
 // texts take several times what the page does.
 func (b *Budget) Extraction(ctx context.Context, body []byte) (*Share, error) {
-	const most = 35
-	if b == nil || int64(len(body))*most < smallTree {
+	if b == nil || int64(len(body))*mostExtraction < smallTree {
 		return nil, nil
 	}
 	return b.Tree(ctx, DocumentSize(body, nil)+5*int64(len(body)))
 }
+
+// ExtractionOf is Extraction for a page whose links have been read, of which it is
+// found out once what its tree takes.
+func (b *Budget) ExtractionOf(ctx context.Context, d *Document) (*Share, error) {
+	if b == nil || int64(len(d.body))*mostExtraction < smallTree {
+		return nil, nil
+	}
+	return b.Tree(ctx, treeSize(d.treeCost(), d.opts.MaxNodes, len(d.body))+5*int64(len(d.body)))
+}
+
+// How many times the size of a page its tree may take, one of nothing but tags, and
+// with that the blocks.
+const (
+	mostTree       = 30
+	mostExtraction = 35
+)
 
 // body is Tree for bodies.
 func (b *Budget) body(ctx context.Context, n int64) (*Share, error) {
@@ -129,5 +143,9 @@ func DocumentSize(body []byte, opts *DocumentOptions) int64 {
 	if opts != nil {
 		limit = or(opts.MaxNodes, limit)
 	}
-	return int64(min(treeCost(body, limit), limit))*nodeSize + int64(len(body))
+	return treeSize(treeCost(body, limit), limit, len(body))
+}
+
+func treeSize(cost, limit, body int) int64 {
+	return int64(min(cost, limit))*nodeSize + int64(body)
 }

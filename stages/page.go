@@ -87,6 +87,8 @@ type Document struct {
 	base     weburl.URL
 	encoding encoding.Encoding // nil for UTF-8
 
+	measure  sync.Once // by the first who asks what the tree takes
+	cost     int
 	makeTree sync.Once // by the first who asks for it
 	root     *html.Node
 	flat     bool
@@ -182,7 +184,9 @@ func (d *Document) Selection() *goquery.Document {
 // Root returns the tree. The caller must not change it.
 func (d *Document) Root() *html.Node {
 	d.makeTree.Do(func() {
-		d.root = parseTree(d.body, d.opts.MaxNodes)
+		if d.treeCost() <= d.opts.MaxNodes {
+			d.root = makeTree(d.body)
+		}
 		if d.root == nil {
 			d.root, d.flat = flatTree(d.body, d.opts.MaxNodes), true
 		} else {
@@ -193,6 +197,12 @@ func (d *Document) Root() *html.Node {
 		}
 	})
 	return d.root
+}
+
+// treeCost is that of the page, which is found out once.
+func (d *Document) treeCost() int {
+	d.measure.Do(func() { d.cost = treeCost(d.body, d.opts.MaxNodes) })
+	return d.cost
 }
 
 // Flat reports whether the page is nested too deep or has too many elements for an

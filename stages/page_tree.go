@@ -23,6 +23,11 @@ func parseTree(body []byte, maxNodes int) (root *html.Node) {
 	if treeCost(body, maxNodes) > maxNodes {
 		return nil
 	}
+	return makeTree(body)
+}
+
+// makeTree is parseTree for a page that is known to be small enough.
+func makeTree(body []byte) (root *html.Node) {
 	defer func() {
 		// A bug in the parser must not take the page with it.
 		if recover() != nil {

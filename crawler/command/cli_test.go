@@ -234,7 +234,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 }
 
 func TestHelpIsGolden(t *testing.T) {
-	for _, command := range []string{"", "crawl", "status", "export", "dead", "dead list", "dead retry", "dead drop", "why", "changes", "holding", "check", "version", "extract", "tag", "demo"} {
+	for _, command := range []string{"", "crawl", "serve", "work", "status", "export", "dead", "dead list", "dead retry", "dead drop", "why", "changes", "holding", "check", "version", "extract", "tag", "demo"} {
 		t.Run(command, func(t *testing.T) {
 			got := must(t, append(strings.Fields(command), "--help")...)
 			if command != "" && command != "version" && !strings.Contains(got, "Examples:") {

@@ -288,9 +288,9 @@ func TestWhatIsNotAllowedIsRefused(t *testing.T) {
 	if _, err := remote.Open(t.Context(), web.URL, &remote.Options{Token: "nonsense", Patience: -1}); !errors.Is(err, remote.ErrUnauthorized) {
 		t.Errorf("Open with a wrong token: %v", err)
 	}
-	other := httptest.NewServer(http.NotFoundHandler())
+	other := httptest.NewTLSServer(http.NotFoundHandler())
 	defer other.Close()
-	if _, err := remote.Open(t.Context(), other.URL, &remote.Options{Patience: -1}); !errors.Is(err, remote.ErrProtocol) || !strings.Contains(err.Error(), "no weir server") {
+	if _, err := remote.Open(t.Context(), other.URL, &remote.Options{Patience: -1, TLS: trusting(other)}); !errors.Is(err, remote.ErrProtocol) || !strings.Contains(err.Error(), "no weir server") {
 		t.Errorf("Open of something else: %v", err)
 	}
 	secure := httptest.NewTLSServer(http.NotFoundHandler())

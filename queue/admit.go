@@ -25,7 +25,7 @@ func (p *plan) add(r *request) error {
 		return err
 	}
 	r.result = Result{}
-	p.result = &r.result
+	p.result, p.mayCutShort = &r.result, r.sets
 	for i := range r.ops {
 		if err := p.apply(&r.ops[i], r); err != nil {
 			return p.s.fail(err)

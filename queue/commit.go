@@ -28,6 +28,7 @@ type request struct {
 	sweeping *doom       // set with errSweeping
 	conflict error       // ErrConflict, to be answered when the plan is published
 	alone    bool        // it deletes something, and has a batch of its own
+	sets     bool        // it has a SetGroup
 
 	abandoned bool // its caller waits no more; the caller's own
 
@@ -158,7 +159,7 @@ func (s *leader) admit(r *request) bool {
 		return true
 	}
 	p := s.plan
-	if p.sealed || r.alone && (len(p.requests) > 0 || p.durable()) {
+	if p.sealed || r.alone && (len(p.requests) > 0 || p.durable()) || r.sets && p.waits {
 		s.crowdedOut = len(p.requests) == 0
 		return false
 	}

@@ -115,11 +115,24 @@ func (p *plan) ensureLane(q *queueState, k laneKey) (fresh *pointer, err error) 
 			return nil, nil
 		}
 	}
-	fresh = &pointer{due: p.now.UnixNano()}
+	fresh = &pointer{due: max(p.now.UnixNano(), p.notBefore(q, k.group))}
 	p.lanes[id] = fresh
 	p.putLane(q, k, fresh)
 	p.know(q, k)
 	return fresh, nil
+}
+
+// notBefore returns until when a group waits, as far as the plan says so itself. Its lanes
+// are not looked at before. bringForward sees to those of a group whose wait is cut short,
+// but does not know of lanes that its own plan has made: so a transaction that may cut
+// one short makes no lane that waits, and joins no plan that has (see admit).
+func (p *plan) notBefore(q *queueState, group string) int64 {
+	rec := p.groups[groupID{q.id, group}]
+	if rec == nil || rec.settings.NotBefore.IsZero() || p.mayCutShort {
+		return 0
+	}
+	p.waits = true
+	return rec.settings.NotBefore.UnixNano()
 }
 
 // know remembers that a lane has a record, once the plan is written.

@@ -285,6 +285,7 @@ func (s *leader) prepare(ctx context.Context, r *request) error {
 			o.value = appendReason(o.value[:0], o.err)
 		}
 		r.grows = r.grows || o.grows()
+		r.sets = r.sets || o.kind == opSetGroup
 		r.alone = r.alone || o.kind == opDeleteQueue || o.kind == opDeleteTable
 	}
 	s.measure(r)

@@ -50,6 +50,8 @@ type plan struct {
 	completions map[batchID][]byte       // of those closed in this plan
 	ending      []batchID                // that nothing is unsettled of, perhaps
 	endingSize  Size                     // of their completions
+	waits       bool                     // it has made lanes that are due later
+	mayCutShort bool                     // the transaction being planned has a SetGroup
 	events      []Event
 	noted       noteTicket // the last note of what it gives back
 	result      *Result    // of the transaction being planned
@@ -158,6 +160,7 @@ func (p *plan) reset() {
 	p.gone, p.buried, p.movedBlocks = emptied(p.gone), emptied(p.buried), emptied(p.movedBlocks)
 	p.outcomes, p.batches, p.completions = emptied(p.outcomes), emptied(p.batches), emptied(p.completions)
 	p.ending, p.endingSize = p.ending[:0], Size{}
+	p.waits, p.mayCutShort = false, false
 }
 
 // emptied returns an empty map: the given one, unless it has grown so large that

@@ -17,6 +17,55 @@ func grouped(tx *queue.Tx, q, group string, bodies ...string) {
 
 // groupPromises are about limits, delays and turns of groups.
 var groupPromises = []promise{
+	{name: "a group whose wait is cut short at once is served, whatever priority it has first", check: func(e *env) {
+		drain := func() []string { // from the disk, where lanes are found by their pointers
+			e.crash()
+			c := e.subscribe("q", nil)
+			defer c.Close()
+			return e.drain(c)
+		}
+		far := time.Now().Add(time.Hour)
+		delay := func(prio int) func(tx *queue.Tx) {
+			return func(tx *queue.Tx) {
+				tx.DelayGroup("q", "g", far)
+				tx.Enqueue("q", queue.Item{Group: "g", Priority: prio, Body: fmt.Append(nil, prio)})
+			}
+		}
+		undelay := func(tx *queue.Tx) { tx.SetGroup("q", "g", queue.GroupSettings{}) }
+		e.commit(func(tx *queue.Tx) { delay(1)(tx); undelay(tx) })
+		e.wants("in one transaction", drain(), "1")
+		e.twoAtOnce(delay(2), undelay)
+		e.wants("one after the other", drain(), "2")
+		e.gate.shut()
+		e.submit(named("", func(tx *queue.Tx) { tx.Put("t", "k", nil) })) // the next two share a batch
+		var a, b queue.Tx
+		delay(3)(&a)
+		undelay(&b)
+		one, two := e.submit(&a), e.submit(&b)
+		e.gate.open()
+		e.must(<-one)
+		e.must(<-two)
+		e.wants("together", drain(), "3")
+		e.commit(delay(4))
+		e.wants("while it waits", drain())
+		e.commit(undelay)
+		e.wants("later", drain(), "4")
+		e.commit(delay(5))
+		e.pass(time.Hour)
+		e.wants("in its time", drain(), "5")
+	}},
+	{name: "many groups that wait hold up no other", check: func(e *env) {
+		far := time.Now().Add(time.Hour)
+		e.commit(func(tx *queue.Tx) {
+			for i := range 3000 {
+				group := fmt.Sprint("waits ", i)
+				tx.DelayGroup("q", group, far)
+				tx.Enqueue("q", queue.Item{Group: group})
+			}
+		})
+		e.commit(func(tx *queue.Tx) { tx.Enqueue("q", queue.Item{Group: "free", Body: []byte("free")}) })
+		e.wants("the free one", e.drain(e.subscribe("q", nil)), "free")
+	}, opts: &queue.Options{GroupMemory: 100}},
 	{name: "groups take turns", check: func(e *env) {
 		c := e.subscribe("q", nil)
 		e.commit(func(tx *queue.Tx) {

@@ -89,6 +89,9 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 	tx.WaitIfFull()
 	for i := range seeds {
 		r := seeds[i]
+		if err := CheckCredentials(r.URL); err != nil {
+			return fmt.Errorf("%w: seed: %w", ErrSettings, err)
+		}
 		if err := r.normalize(weburl.URL{}); err != nil {
 			return fmt.Errorf("%w: seed: %w", ErrSettings, err)
 		}

@@ -45,6 +45,9 @@ func (v *Visitor) follow(ctx context.Context, out *pipeline.Out, visit *Visit, d
 		if err := o.addLinks(ctx, links, page); err != nil {
 			return err
 		}
+		if err := v.noticeLogins(out, visit.URL, visit.parse.links.credentials...); err != nil {
+			return err
+		}
 	}
 	o.done()
 	return v.pageAssets(out, visit)

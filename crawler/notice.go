@@ -18,10 +18,22 @@ type Notice struct {
 
 // The kinds of notices.
 const (
-	NoticeSeedMoved = "seed_moved"  // a seed redirects to where its links are not in the scope
-	NoticeSitemap   = "sitemap_cut" // a sitemap was read in part, or not at all
-	NoticeTags      = "tags_cut"    // a text has more words than fit into memory
+	NoticeSeedMoved = "seed_moved"     // a seed redirects to where its links are not in the scope
+	NoticeLogin     = "login_left_out" // a link or redirect has a user name or password, which is not sent
+	NoticeSitemap   = "sitemap_cut"    // a sitemap was read in part, or not at all
+	NoticeTags      = "tags_cut"       // a text has more words than fit into memory
 )
+
+// noticeLogins tells of addresses with a user name or password.
+func (v *Visitor) noticeLogins(out *pipeline.Out, from string, targets ...string) error {
+	for _, to := range targets {
+		text := fmt.Sprintf("%s leads to %s with a user name or password in the address, which are not sent; --auth is for logins", from, to)
+		if err := v.notice(out, Notice{NoticeLogin, to, text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // notice adds a notice to a stage's transaction, and logs it.
 func (v *Visitor) notice(out *pipeline.Out, n Notice) error {

@@ -135,6 +135,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.Seeds = slices.Clone(o.Seeds)
 	var errs []error
 	for i := range o.Seeds {
+		if err := CheckCredentials(o.Seeds[i].URL); err != nil {
+			errs = append(errs, fmt.Errorf("seed: %w", err))
+		}
 		if err := o.Seeds[i].normalize(weburl.URL{}); err != nil {
 			errs = append(errs, fmt.Errorf("seed: %w", err))
 		}

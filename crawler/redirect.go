@@ -31,6 +31,11 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 		return false, v.giveUp(out, r, string(stages.ReasonRedirect), err.Error(), page.Status)
 	}
 	page.Redirect = to.String()
+	if CheckCredentials(resp.Header.Get("Location")) != nil {
+		if err := v.noticeLogins(out, r.URL, page.Redirect); err != nil {
+			return false, err
+		}
+	}
 	next := r
 	next.round, next.known = 0, nil
 	next.URL, next.parsed, next.Referrer, next.Redirects = to.String(), to, r.URL, r.Redirects+1

@@ -49,8 +49,8 @@ const howSecrets = "name it env:NAME, an environment variable, or file:PATH, a f
 // CheckCredentials returns an error if an address has a user name or password, which
 // weburl would leave out.
 func CheckCredentials(raw string) error {
-	_, rest, ok := strings.Cut(raw, "//")
-	if !ok {
+	scheme, rest, ok := strings.Cut(raw, "//")
+	if !ok || scheme != "" && !strings.HasSuffix(scheme, ":") {
 		return nil
 	}
 	authority := rest

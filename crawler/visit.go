@@ -135,7 +135,12 @@ type linkResolver struct {
 	base  weburl.URL
 	text  string // that base was parsed from
 	found map[string]weburl.URL
+
+	credentials []string // targets whose links have a user name or password, some
 }
+
+// maxCredentials is how many of these are told of.
+const maxCredentials = 10
 
 func (l *linkResolver) resolve(base, href string) (string, error) {
 	if l.text != base {
@@ -150,6 +155,9 @@ func (l *linkResolver) resolve(base, href string) (string, error) {
 		return "", err
 	}
 	l.found[to.String()] = to
+	if strings.IndexByte(href, '@') > 0 && len(l.credentials) < maxCredentials && CheckCredentials(href) != nil {
+		l.credentials = append(l.credentials, to.String())
+	}
 	return to.String(), nil
 }
 

@@ -755,3 +755,30 @@ func TestLogs(t *testing.T) {
 		t.Errorf("the log is\n%s", b)
 	}
 }
+
+// A user name in an address of a page is told of, and not sent.
+func TestLoginsInLinksAreSaid(t *testing.T) {
+	var log requests
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log.add("%s %s", r.URL.Path, r.Header.Get("Authorization"))
+		with := "http://me:s3cret@" + r.Host
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, `<a href="%s/a">a</a><a href=/b>b</a><a href="mailto:me@a.example">m</a><a href="/@me">m</a>`, with)
+		case "/b":
+			http.Redirect(w, r, with+"/c", http.StatusFound)
+		default:
+			plainSite(w, r)
+		}
+	}))
+	defer site.Close()
+	dir := filepath.Join(t.TempDir(), "crawl")
+	r := weir(t, quick(dir, site.URL)...)
+	if r.code != 0 || strings.Count(r.out, "with a user name or password in the address, which are not sent") != 2 || strings.Contains(r.out+r.err+log.String(), "s3cret") || strings.Contains(log.String(), "Basic") {
+		t.Errorf("exit code %d\n%s%s%s", r.code, r.out, r.err, log.String())
+	}
+	if out := must(t, "why", "--dir", dir, site.URL+"/a"); !strings.Contains(out, "user name or password") {
+		t.Errorf("why:\n%s", out)
+	}
+}

@@ -268,7 +268,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 		}
 		e.Deferred = err == nil
 	}
-	for _, kind := range []string{crawler.NoticeSeedMoved, crawler.NoticeSitemap, crawler.NoticeTags} {
+	for _, kind := range []string{crawler.NoticeSeedMoved, crawler.NoticeSitemap, crawler.NoticeTags, crawler.NoticeLogin} {
 		var n crawler.Notice
 		if ok, err := tables.Get(ctx, store, tables.Notices, kind+"/"+key, &n); err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
@@ -34,6 +35,7 @@ type realFleet struct {
 
 	mu   sync.Mutex
 	near time.Duration // the least time between two requests of one host
+	life int           // of the crawl
 }
 
 type realHost struct {
@@ -44,6 +46,8 @@ type realHost struct {
 
 	mu   sync.Mutex
 	last time.Time // when a request came
+	path string    // that it was for
+	life int       // in which it came
 	n    int       // requests
 	end  sync.Once
 }
@@ -81,23 +85,34 @@ func listenFleet(t *testing.T, depth int, delay time.Duration) *realFleet {
 
 func (h *realHost) url() string { return "http://" + h.listener.Addr().String() }
 
-// note keeps account of a request, and returns how many there were before.
-func (h *realHost) note() int {
+// note keeps account of a request, and returns how many there were before. What was
+// under way when the crawl was killed is asked for again, and no answer at all on a
+// connection that was used before has net/http ask again at once (RFC 9112 section
+// 9.3.1): neither counts.
+func (h *realHost) note(path string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
 	now := time.Now()
-	if !h.last.IsZero() {
-		h.fleet.mu.Lock()
+	if !h.last.IsZero() && (path != h.path || h.life == h.fleet.life) {
 		h.fleet.near = min(h.fleet.near, now.Sub(h.last))
-		h.fleet.mu.Unlock()
 	}
-	h.last = now
+	h.last, h.path, h.life = now, path, h.fleet.life
 	h.n++
 	return h.n - 1
 }
 
+// cut has the connection closed without an answer.
+func (h *realHost) cut() {
+	h.mu.Lock()
+	h.last = time.Time{}
+	h.mu.Unlock()
+	panic(http.ErrAbortHandler)
+}
+
 func (h *realHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	n := h.note()
+	n := h.note(r.URL.Path)
 	switch {
 	case h.kind == "slow":
 		select {
@@ -106,7 +121,7 @@ func (h *realHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	case h.kind == "flapping" && n%6 == 5:
-		panic(http.ErrAbortHandler)
+		h.cut()
 	case h.kind == "limiting" && n%6 > 3:
 		w.Header().Set("Retry-After", "5")
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -162,6 +177,9 @@ func TestFleetForReal(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-ended
+			f.mu.Lock()
+			f.life++
+			f.mu.Unlock()
 		}
 	}
 	_, ended := startChild(t, dir)
@@ -186,7 +204,11 @@ func TestFleetForReal(t *testing.T) {
 	for _, h := range f.hosts {
 		if h.kind == "dead" {
 			if _, ok := failures[h.url()+"/1"]; !ok {
-				t.Errorf("dead host %s is no failure", h.url())
+				e, err := inspect.Explain(t.Context(), store, h.url()+"/1", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Errorf("dead host %s is no failure, but %s: skip %+v, deferred %v, waiting %+v, host %+v, robots %+v", h.url(), e.State, e.Skip, e.Deferred, e.Waiting, e.Host, e.Robots)
 			}
 			continue
 		}

@@ -244,7 +244,7 @@ func (v *Visitor) noAsset(out *pipeline.Out, r Request, reason, detail string, s
 
 func (v *Visitor) keepAsset(out *pipeline.Out, r Request, a *Asset, outcome string) error {
 	s, tx := &v.Options.Settings, out.Tx()
-	a.Visited, a.Round = time.Now().UTC(), v.round
+	a.Visited, a.Round = time.Now().UTC(), v.round.number()
 	a.Interval = s.firstInterval()
 	if r.was != nil {
 		a.Of = r.was.Of

@@ -194,7 +194,7 @@ func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error)
 	if err := v.budgets.load(ctx, st.Number); err != nil {
 		return err
 	}
-	v.round = st.Number
+	v.round.set(st.Number)
 	n, err := v.counted(ctx, store)
 	if v.tokens == nil {
 		v.limit.fetched = n
@@ -204,10 +204,10 @@ func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error)
 
 // counted returns how many pages of the round have been kept.
 func (v *Visitor) counted(ctx context.Context, store *queue.Store) (int64, error) {
-	if v.round == 0 {
+	if v.round.number() == 0 {
 		return tables.Counter(ctx, store, tables.Crawl, tables.CounterPages)
 	}
-	round, err := ReadRound(ctx, store, v.round)
+	round, err := ReadRound(ctx, store, v.round.number())
 	if err != nil {
 		return 0, err
 	}

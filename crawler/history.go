@@ -168,20 +168,20 @@ func (k *known) redirects() bool {
 // returns it. A new address that is no change (a failure, a redirect) has its record
 // alone until it is visited again.
 func (v *Visitor) remember(out *pipeline.Out, r Request, m VisitMark, c *Change) (*History, error) {
-	if v.round == 0 {
+	if v.round.number() == 0 {
 		return nil, nil
 	}
 	s := &v.Options.Settings
 	tx, key := out.Tx(), r.Key()
-	m.Round, m.Generation = v.round, out.Generation()
-	tx.Add(tables.Crawl, tables.RoundCounter(v.round, m.Outcome), 1)
+	m.Round, m.Generation = v.round.number(), out.Generation()
+	tx.Add(tables.Crawl, tables.RoundCounter(v.round.number(), m.Outcome), 1)
 	var h History
 	if r.known != nil {
 		h = r.known.history
 		h.Visits, h.Changes = slices.Clone(h.Visits), slices.Clone(h.Changes)
 	}
 	if c != nil {
-		c.Round, c.Kind, c.URL, c.At, c.Status, c.Reason, c.Digest = v.round, m.Outcome, r.URL, m.At, m.Status, m.Reason, m.Digest
+		c.Round, c.Kind, c.URL, c.At, c.Status, c.Reason, c.Digest = v.round.number(), m.Outcome, r.URL, m.At, m.Status, m.Reason, m.Digest
 		if err := h.keepChange(tx, key, c, s); err != nil {
 			return nil, err
 		}

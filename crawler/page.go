@@ -27,7 +27,7 @@ func record(out *pipeline.Out, r Request, resp *stages.FetchResponse) *Page {
 
 // keep adds the record of a page.
 func (v *Visitor) keep(ctx context.Context, out *pipeline.Out, r Request, page *Page) (err error) {
-	page.Round, page.known = v.round, r.known
+	page.Round, page.known = v.round.number(), r.known
 	if page.Request, err = r.stored(); err != nil {
 		return err
 	}

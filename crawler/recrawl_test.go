@@ -589,3 +589,44 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Request = r
 	return resp, nil
 }
+
+// A round that one process begins is one for those that work beside it: whoever finds a
+// page that is new notes the round.
+func TestRoundsOfSeveralProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		site := &changingSite{every: 10 * time.Minute, start: time.Now()}
+		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Minute) // up to round 3
+		defer cancel()
+		every := func(s *crawler.Settings) {
+			s.Every, s.Delay = 10*time.Minute, time.Second
+			s.MinInterval, s.MaxInterval = time.Minute, 10*time.Minute
+		}
+		var workers sync.WaitGroup
+		for range 2 {
+			workers.Go(func() {
+				if _, err := crawler.AwaitCrawl(ctx, store); err != nil {
+					t.Error(err)
+					return
+				}
+				if err := recrawler(t, store, site, every).Work(ctx); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := recrawler(t, store, site, every).Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		workers.Wait()
+		for round := 1; round <= 3; round++ {
+			changes, _ := changesOf(t, store, round)
+			wantList(t, fmt.Sprintf("changes of round %d", round), changes, wantChanges[round]...)
+			checkRound(t, store, 3, 0)
+		}
+	})
+}

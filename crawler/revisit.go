@@ -230,7 +230,7 @@ func (v *Visitor) found(out *pipeline.Out, r Request, page *Page) (*History, err
 // lost notes a visit that gave no page.
 func (v *Visitor) lost(out *pipeline.Out, r Request, f *Failure) error {
 	k := r.known
-	f.Round, f.known = v.round, k
+	f.Round, f.known = v.round.number(), k
 	m := VisitMark{At: f.At, Status: f.Status, Reason: f.Reason, Outcome: VisitFailed}
 	var c *Change
 	gone := isGone(f.Status)
@@ -318,7 +318,7 @@ func goesHome(from, to string) bool {
 // of day means the whole day. That a sitemap says it has not is no reason to leave a
 // page alone.
 func (v *Visitor) visitAgain(ctx context.Context, out *pipeline.Out, to Request, modified time.Time) error {
-	if v.round == 0 || modified.IsZero() {
+	if v.round.number() == 0 || modified.IsZero() {
 		return nil
 	}
 	var page Page
@@ -332,7 +332,7 @@ func (v *Visitor) visitAgain(ctx context.Context, out *pipeline.Out, to Request,
 	last := page.FetchedAt
 	if n := len(h.Visits); n > 0 {
 		last = h.Visits[n-1].At
-		if h.Visits[n-1].Round == v.round {
+		if h.Visits[n-1].Round == v.round.number() {
 			return nil // it has had its visit
 		}
 	}
@@ -346,7 +346,7 @@ func (v *Visitor) visitAgain(ctx context.Context, out *pipeline.Out, to Request,
 	if err != nil {
 		return err
 	}
-	r.round, r.Priority = v.round, max(r.Priority, to.Priority)
+	r.round, r.Priority = v.round.number(), max(r.Priority, to.Priority)
 	v.Edges.Requests.Emit(out, r)
 	return nil
 }

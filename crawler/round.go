@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -217,6 +218,41 @@ const roundTaken = "taken"
 
 // visited is how many addresses have been fetched in the round.
 func (r *Round) visited() int64 { return r.New + r.Same + r.Changed + r.Moved }
+
+// presentRound is the round that a visitor is in. Another process may have begun it
+// meanwhile; as a round begins with a generation, it is looked up with each new one.
+type presentRound struct {
+	mu         sync.Mutex
+	round      int
+	generation int // that it was looked up with, and 1
+}
+
+func (p *presentRound) number() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.round
+}
+
+func (p *presentRound) set(round int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.round = round
+}
+
+// follow looks the round up if a generation is new.
+func (p *presentRound) follow(ctx context.Context, store *queue.Store, generation int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if generation < p.generation {
+		return nil
+	}
+	st, _, err := tables.ReadRound(ctx, store)
+	if err != nil {
+		return err
+	}
+	p.round, p.generation = st.Number, generation+1
+	return nil
+}
 
 // scan enqueues the known addresses whose time has come, from where the scan of the
 // present round is on, in transactions of bounded size.

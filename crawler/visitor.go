@@ -52,7 +52,7 @@ type Visitor struct {
 	hosts      hostSettingsCache
 	budgets    budgets
 	pace       *rate.Limiter // of all requests; nil for none
-	round      int           // the present one
+	round      presentRound
 	priorities priorities
 	underway   underway
 	generation generationLimit
@@ -189,6 +189,9 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if !first {
 		out.GroupUnused()
 		return nil
+	}
+	if err := v.round.follow(ctx, v.Store, out.Generation()); err != nil {
+		return err
 	}
 	var pattern scope.Pattern
 	if r.asset {

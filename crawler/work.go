@@ -19,8 +19,13 @@ const workPause = time.Second
 func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
 	for {
 		stored, err := Load(ctx, store)
-		if !errors.Is(err, queue.ErrNotFound) {
-			return stored, err
+		if err != nil && !errors.Is(err, queue.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil { // its seeds come after its settings
+			if seeds, err := store.Scan(ctx, tables.Origins, "", "", 1); err != nil || len(seeds) > 0 {
+				return stored, err
+			}
 		}
 		select {
 		case <-time.After(workPause):

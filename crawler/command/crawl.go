@@ -278,9 +278,14 @@ func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes, waited b
 	if err := r.prepare(ctx); err != nil {
 		return a.explainTopology(err, l.dir, before.Stages)
 	}
+	if f.seeds == "-" && f.partlyRead {
+		return errors.New("the store was lost while URLs were read from standard input, and those that were on their way may be missing; run this again with all of them")
+	}
+	f.partlyRead = true
 	if err := r.addSeeds(ctx, f.seeds); err != nil {
 		return err
 	}
+	f.partlyRead = false
 	if err := r.addCookies(ctx, f.cookieFile); err != nil {
 		return err
 	}

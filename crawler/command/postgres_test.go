@@ -4,7 +4,10 @@ package command_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -118,6 +121,15 @@ func TestLeaderThatWasPausedStandsBy(t *testing.T) {
 	<-s.reached
 	second, out, errs := start(t, s.crawlArgs(place)...)
 	waitFor(t, "the second stands by", func() bool { return strings.Contains(errs.String(), "Standing by: ") })
+	// One that is told to stop while it stands by has nothing to finish.
+	third, _, thirdErrs := start(t, s.crawlArgs(place)...)
+	waitFor(t, "the third stands by", func() bool { return strings.Contains(thirdErrs.String(), "Standing by: ") })
+	if err := third.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := third.Wait(); third.ProcessState.ExitCode() != 130 {
+		t.Errorf("the third, interrupted: %v\n%s", err, thirdErrs)
+	}
 	if err := first.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +175,44 @@ func TestServerGoesAndComes(t *testing.T) {
 		t.Fatalf("%v\n%s%s", err, out, errs)
 	}
 	s.whole(t, place)
+}
+
+// Seeds from standard input of which some were on their way when the store was lost are
+// not lost in silence.
+func TestLeaderIsLostWhileItReadsSeeds(t *testing.T) {
+	place := inSchema(t, "seeds")
+	name, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := new(output)
+	crawl := exec.Command(name, "crawl", "--dir", place, "--allow-private", "--progress", "off", "--seeds", "-")
+	crawl.Stderr = errs
+	in, err := crawl.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := crawl.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer crawl.Process.Kill()
+	seeds := func(from int) {
+		var b strings.Builder
+		for i := range 6000 {
+			fmt.Fprintf(&b, "http://127.0.0.1:1/%d\n", from+i)
+		}
+		_, _ = io.WriteString(in, b.String()) // which it may not read any more
+	}
+	seeds(0)
+	waitFor(t, "seeds are stored", func() bool {
+		return query(t, "SELECT coalesce((SELECT n_tup_ins FROM pg_stat_user_tables WHERE schemaname = 'seeds' AND relname = 'kv') > 1000, false)::text") == "true"
+	})
+	query(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'weir % seeds'")
+	seeds(6000)
+	_ = in.Close()
+	if err := crawl.Wait(); crawl.ProcessState.ExitCode() != 1 || !strings.Contains(errs.String(), "standard input") {
+		t.Errorf("the crawl: %v\n%s", err, errs)
+	}
 }
 
 // A crawl moves from a folder to a database and back, half done each time, and ends as

@@ -17,6 +17,7 @@ type runFlags struct {
 	files      string // a folder
 	config     string // a file
 	seeds      string // a file
+	partlyRead bool   // some of seeds may be neither there nor read again
 	cookieFile string
 	recrawl    string
 	dryRun     bool

@@ -73,7 +73,7 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 	if err != nil {
 		return err
 	}
-	if p.isDatabase() {
+	if p.folder == "" {
 		return usagef("the demo is in a folder: name one with --dir")
 	}
 	l, err := a.openForCrawl(ctx, p, con, logger)

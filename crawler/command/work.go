@@ -26,6 +26,7 @@ type workFlags struct {
 	workers       int
 	allowCommands bool
 	patience      time.Duration
+	lease         time.Duration
 	verbose       bool
 }
 
@@ -52,6 +53,7 @@ Several URLs, separated by commas, are those of a leader and its standbys.`,
 	fl.IntVar(&f.workers, "workers", 0, "pages being fetched at once here; default: as the crawl says")
 	fl.BoolVar(&f.allowCommands, "allow-commands", false, "run the programs that are stages of the crawl (--stage) on this machine")
 	fl.DurationVar(&f.patience, "patience", 2*time.Minute, "for how long to wait for a server that does not answer")
+	fl.DurationVar(&f.lease, "lease", 15*time.Second, "how long the server keeps what this worker holds when it is not heard of")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say more about what happens")
 	return cmd
 }
@@ -76,7 +78,7 @@ func (a *app) workFor(ctx context.Context, url string, f *workFlags, con *consol
 	if err != nil {
 		return err
 	}
-	o.Patience, o.Logger = f.patience, logger
+	o.Patience, o.Lease, o.Logger = f.patience, f.lease, logger
 	store, err := remote.Open(ctx, url, o)
 	if err != nil {
 		return err

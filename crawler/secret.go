@@ -139,9 +139,9 @@ func checkHeader(line string) (string, error) {
 	case !httpguts.ValidHeaderFieldValue(value):
 		return "", fmt.Errorf("the value of %s has characters that no header may have", name)
 	case name == "User-Agent":
-		return "", errors.New("User-Agent has a setting of its own, --user-agent")
+		return "", errors.New("the header User-Agent has a setting of its own, --user-agent")
 	case name == "Authorization":
-		return "", errors.New("Authorization has a setting of its own, --auth")
+		return "", errors.New("the header Authorization has a setting of its own, --auth")
 	case name == "Cookie":
 		return "", errors.New("cookies come from a file, --cookie-file")
 	case forbiddenHeaders[name]:

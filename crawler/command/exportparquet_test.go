@@ -25,7 +25,7 @@ type offer struct {
 	Seen   time.Time         `json:"seen"`
 	Note   *string           `json:"note,omitempty"`
 	Labels []string          `json:"labels"`
-	More   map[string]string `json:"a,b"` // a name with a comma is "a", with an option that is none
+	More   map[string]string `json:"a,omitempty"` // the option is no part of the name
 }
 
 // offerRow is a row of the file as another program reads it.

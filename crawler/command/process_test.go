@@ -164,9 +164,9 @@ func TestWhatRequestsBringSurvivesAKill(t *testing.T) {
 	}))
 	defer site.Close()
 	target := strings.TrimPrefix(site.URL, "http://")
-	proxy := httptest.NewServer(&httputil.ReverseProxy{Director: func(r *http.Request) {
-		r.URL.Scheme, r.URL.Host = "http", target
-		r.Header.Set("Via", "1.1 proxy")
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", target
+		r.Out.Header.Set("Via", "1.1 proxy")
 	}, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)})
 	defer proxy.Close()
 	password := filepath.Join(t.TempDir(), "password")

@@ -81,6 +81,9 @@ func TestWorkersCrawlTogether(t *testing.T) {
 				defer store.Close()
 			}
 			stored, err := crawler.AwaitCrawl(ctx, store)
+			if ctx.Err() != nil {
+				return // it was gone before it began
+			}
 			if err != nil {
 				t.Error(err)
 				return

@@ -70,7 +70,7 @@ func listenFleet(t *testing.T, depth int, delay time.Duration) *realFleet {
 		}
 		f.hosts = append(f.hosts, h)
 		if h.kind == "dead" {
-			h.listener.Close()
+			h.die(t)
 			continue
 		}
 		if h.kind == "healthy" {
@@ -81,6 +81,17 @@ func listenFleet(t *testing.T, depth int, delay time.Duration) *realFleet {
 		t.Cleanup(func() { h.server.Close() })
 	}
 	return f
+}
+
+// die makes connections to the host be refused. A connection of its own keeps the
+// port, which another server would get otherwise, of this fleet or of anybody.
+func (h *realHost) die(t *testing.T) {
+	h.listener.Close()
+	keep, err := (&net.Dialer{LocalAddr: h.listener.Addr()}).Dial("tcp", h.fleet.hosts[0].listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keep.Close() })
 }
 
 func (h *realHost) url() string { return "http://" + h.listener.Addr().String() }

@@ -1,6 +1,6 @@
 module github.com/seed-301537d8/weir/stages/tag/bench
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/jdkato/prose v1.2.1

@@ -28,6 +28,7 @@ import (
 //     transaction on. That record goes before the last address comes back, and is
 //     made anew from the deferred addresses when a crawl begins.
 //   - A crawl with deferred addresses is not complete.
+//   - A generation counts those that have left it, in the same transaction.
 
 // SickHost is a host that is left alone for a while, with the addresses that wait
 // for it. Its JSON form is stable.
@@ -64,6 +65,7 @@ func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until 
 	if err := tables.Put(tx, tables.Deferred, deferredKey(host, &r), r); err != nil {
 		return err
 	}
+	tx.Add(tables.Crawl, tables.GenerationCounter(out.Generation(), tables.CounterDeferred), 1)
 	now := time.Now()
 	sick := SickHost{Host: host, Since: now, Until: until, Error: why}
 	if was, ok := v.sick.get(host); ok {

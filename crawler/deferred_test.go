@@ -123,6 +123,14 @@ func TestSickHostsDoNotStopTheOthers(t *testing.T) {
 		if want := (hosts - dead) * (depth + 1); !st.Done || st.Pages != want || st.Failures != dead || len(st.Sick) != 0 {
 			t.Errorf("done %v, %d pages, %d failures, sick %v; want %d pages, %d failures", st.Done, st.Pages, st.Failures, st.Sick, want, dead)
 		}
+		if st.Generations[0].Deferred == 0 {
+			t.Error("generation 0 has deferred nothing")
+		}
+		for _, g := range st.Generations {
+			if g.URLs != g.Fetched+g.Failed+g.Deferred {
+				t.Errorf("generation %d: %d addresses, but %d fetched, %d failed, %d deferred", g.Number, g.URLs, g.Fetched, g.Failed, g.Deferred)
+			}
+		}
 	})
 }
 

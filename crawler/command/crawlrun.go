@@ -319,7 +319,7 @@ func deadLetters(st inspect.Status) (n int64) {
 // the last ones.
 func writeGenerations(out io.Writer, all []inspect.GenerationStatus) {
 	const most = 20
-	t := newTable("generation", "URLs", "fetched", "failed", "took", "")
+	t := newTable("generation", "URLs", "fetched", "failed", "deferred", "took", "")
 	for i, g := range all {
 		if len(all) > most && i == most/2 {
 			t.row("...")
@@ -334,7 +334,7 @@ func writeGenerations(out io.Writer, all []inspect.GenerationStatus) {
 		if g.Complete {
 			state = ""
 		}
-		t.row(fmt.Sprint(g.Number), count(g.URLs), count(g.Fetched), count(g.Failed), took, state)
+		t.row(fmt.Sprint(g.Number), count(g.URLs), count(g.Fetched), count(g.Failed), count(g.Deferred), took, state)
 	}
 	t.write(out)
 }

@@ -30,7 +30,7 @@ var csvHeads = map[string][]string{
 	"failures":    {"url", "reason", "detail", "status", "generation", "depth", "referrer", "attempts", "at"},
 	"captures":    {"url", "time", "status", "mime", "digest", "file", "offset", "length"},
 	"assets":      {"url", "of", "status", "content_type", "bytes", "digest", "redirect", "reason", "fetched_at", "visited"},
-	"generations": {"number", "urls", "fetched", "failed", "started", "finished", "complete"},
+	"generations": {"number", "urls", "fetched", "failed", "deferred", "started", "finished", "complete"},
 }
 
 // exportWriter returns a function that writes a record, and one that writes
@@ -173,7 +173,7 @@ func (g generationRecord) cells() []string {
 	}
 	return []string{
 		strconv.Itoa(g.Number), strconv.FormatInt(g.URLs, 10), strconv.FormatInt(g.Fetched, 10),
-		strconv.FormatInt(g.Failed, 10), stamp(g.Started), finished, strconv.FormatBool(g.Complete),
+		strconv.FormatInt(g.Failed, 10), strconv.FormatInt(g.Deferred, 10), stamp(g.Started), finished, strconv.FormatBool(g.Complete),
 	}
 }
 

@@ -90,6 +90,7 @@ type GenerationStatus struct {
 	URLs     int64      `json:"urls"`    // found
 	Fetched  int64      `json:"fetched"` // pages and redirects
 	Failed   int64      `json:"failed"`
+	Deferred int64      `json:"deferred"` // left for a later generation, since their host was sick
 	Started  time.Time  `json:"started"`
 	Finished *time.Time `json:"finished"` // null while it is under way
 	Complete bool       `json:"complete"` // by every stage
@@ -259,7 +260,10 @@ func readOutcomes(ctx context.Context, store *queue.Store, row *GenerationStatus
 	if row.Fetched, err = tables.Counter(ctx, store, tables.Crawl, tables.GenerationCounter(row.Number, tables.CounterPages)); err != nil {
 		return err
 	}
-	row.Failed, err = tables.Counter(ctx, store, tables.Crawl, tables.GenerationCounter(row.Number, tables.CounterFailures))
+	if row.Failed, err = tables.Counter(ctx, store, tables.Crawl, tables.GenerationCounter(row.Number, tables.CounterFailures)); err != nil {
+		return err
+	}
+	row.Deferred, err = tables.Counter(ctx, store, tables.Crawl, tables.GenerationCounter(row.Number, tables.CounterDeferred))
 	return err
 }
 

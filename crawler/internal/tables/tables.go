@@ -57,6 +57,7 @@ func Items(name string) string { return "items/" + name }
 const (
 	CounterPages      = "pages"
 	CounterFailures   = "failures"
+	CounterDeferred   = "deferred"  // of a generation alone
 	CounterRedirects  = "redirects" // of the pages
 	CounterLeftOut    = "left_out"  // addresses that were met and not fetched, by the crawl's own rules
 	CounterMaxPages   = "max_pages" // of those, for Settings.MaxPages

@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	crashKills = flag.Int("crash.kills", 40, "how often TestCrawlSurvivesKills kills the crawl")
+	crashKills = flag.Int("crash.kills", 20, "how often TestCrawlSurvivesKills kills the crawl")
 	crashSeed  = flag.Uint64("crash.seed", 0, "seed of TestCrawlSurvivesKills; 0 means by the clock")
 )
 
@@ -191,7 +191,7 @@ func TestDeferralSurvivesKills(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	kills := max(*crashKills/8, 4)
+	kills := max(*crashKills/8, 2)
 	t.Logf("to run this again: -run %s -crash.seed %d -crash.kills %d", t.Name(), seed, *crashKills)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	web, err := websim.Listen(websim.Options{Seed: seed, Pages: 30 * kills, Hosts: 12})

@@ -412,14 +412,15 @@ func (z *sizer) batch(queue, name string) {
 	}
 }
 
-// batch returns the batch that the op changes, or no name.
+// batch returns the batch that the op changes, or no name if there is none, or if only
+// the store knows it; see dependBatches.
 func (o *op) batch() (queue, name string) {
 	switch o.kind {
 	case opAck, opRetry, opRelease, opSnooze, opDefer, opBury:
 		return o.d.Queue, o.d.Item.Batch
 	case opEnqueue, opDirectAck, opDirectRetry, opDirectBury:
 		return o.name, o.item.Batch
-	case opRemove, opRejoin, opCloseBatch:
+	case opCloseBatch:
 		return o.name, o.key
 	}
 	return "", ""
@@ -453,6 +454,19 @@ func (p *plan) dependBatches(r *request, z *sizer) error {
 		switch {
 		case o.kind == opCloseBatch:
 			z.total = z.total.plus(p.s.limits.completion(len(completion{o.to, *o.item}.append(nil))))
+		case o.kind == opRemove || o.kind == opRejoin:
+			q := p.find(o.name)
+			if q == nil || !q.batches || o.at.queue != q.id {
+				continue
+			}
+			_, ref, found, err := p.locate(q, *o.at)
+			if err == nil && found && ref.batched {
+				z.batch(o.name, ref.batch())
+				err = may(o.name, ref.batch())
+			}
+			if err != nil {
+				return err
+			}
 		case o.kind == opEnqueue && o.item.Mode == ReplaceLive && o.item.Key != "":
 			q := p.find(queue)
 			if q == nil || !q.batches {

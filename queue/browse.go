@@ -50,8 +50,7 @@ type Waiting struct {
 	Deferred time.Time
 	Reason   string
 
-	at    loc
-	batch string // of Item
+	at loc
 }
 
 func (s *leader) Browse(ctx context.Context, queue string, after *Waiting, limit int) ([]Waiting, error) {
@@ -208,7 +207,7 @@ func (q *queueState) waiting(at loc, r ref) (Waiting, error) {
 	item, err := decodeItem(at, r.value)
 	w := Waiting{
 		Queue: q.name, ID: at.id, Epoch: at.epoch, Attempts: item.attempts, Deaths: item.deaths, Failure: item.failure,
-		Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: at, batch: item.Batch,
+		Enqueued: time.UnixMilli(item.enqueued), Item: item.Item, at: at,
 	}
 	if at.due != 0 {
 		w.State, w.Due = StateDelayed, time.UnixMilli(at.due).Add(-q.s.clock.behind())

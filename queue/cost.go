@@ -395,7 +395,7 @@ func (z *sizer) opening(b *Barrier) {
 // knows.
 func (o *op) dependent() bool {
 	switch o.kind {
-	case opEnqueue, opSetGroup, opPause, opRetryDead, opDropName:
+	case opEnqueue, opSetGroup, opPause, opRetryDead, opDropName, opRemove, opRejoin:
 		return true
 	}
 	_, batch := o.batch()

@@ -196,7 +196,7 @@ func (tx *Tx) RejoinGroup(queue, group string) {
 // is not deferred is left alone.
 func (tx *Tx) Rejoin(items ...Waiting) {
 	for _, w := range items {
-		tx.ops = append(tx.ops, op{kind: opRejoin, name: w.Queue, key: w.batch, at: &w.at, id: w.ID, item: &w.Item})
+		tx.ops = append(tx.ops, op{kind: opRejoin, name: w.Queue, at: &w.at, id: w.ID, item: &w.Item})
 	}
 }
 
@@ -283,7 +283,7 @@ func (tx *Tx) Resume(queue string) {
 // worked on, or gone, is left alone.
 func (tx *Tx) Remove(items ...Waiting) {
 	for _, w := range items {
-		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, key: w.batch, at: &w.at, id: w.ID})
+		tx.ops = append(tx.ops, op{kind: opRemove, name: w.Queue, at: &w.at, id: w.ID})
 	}
 }
 

@@ -79,6 +79,7 @@ func crawlChild(dir string) int {
 // and only what was in the dead process's hands is. In the end the crawl has
 // found what one that nobody disturbs finds, and its archive has each answer once.
 func TestCrawlSurvivesKills(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	seed := *crashSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -187,6 +188,7 @@ func (r *crashRun) once(requests int, within time.Duration) bool {
 // in the end each page is there. (Which generation it is in depends on when its host
 // was sick.)
 func TestDeferralSurvivesKills(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	seed := *crashSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())

@@ -70,6 +70,7 @@ func (s *site) whole(t *testing.T, place string) {
 // Of two processes one crawls. When it is killed the other goes on, and ends with what
 // one process alone would have.
 func TestStandbyTakesOver(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	place := inSchema(t, "takeover")
 	s := newSite(t, "/b")
 	first, _, firstErrs := start(t, s.crawlArgs(place, "--files", t.TempDir(), "--warc")...)
@@ -115,6 +116,7 @@ func TestStandbyTakesOver(t *testing.T) {
 // A leader that was stopped while another took the store over finds out when it
 // wakes, and is a standby.
 func TestLeaderThatWasPausedStandsBy(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	place := inSchema(t, "paused")
 	s := newSite(t, "/b")
 	first, firstOut, firstErrs := start(t, s.crawlArgs(place)...)
@@ -180,6 +182,7 @@ func TestServerGoesAndComes(t *testing.T) {
 // Seeds from standard input of which some were on their way when the store was lost are
 // not lost in silence.
 func TestLeaderIsLostWhileItReadsSeeds(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	place := inSchema(t, "seeds")
 	name, err := binary()
 	if err != nil {

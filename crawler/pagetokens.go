@@ -151,7 +151,13 @@ func (p *pageTokens) recover(ctx context.Context) {
 	for _, token := range lost {
 		var tx queue.Tx
 		tx.Release(token)
-		_ = p.store.Commit(ctx, &tx) // most were settled by a failure's transaction
+		err := p.store.Commit(ctx, &tx)
+		if err == nil || errors.Is(err, queue.ErrSettled) || errors.Is(err, queue.ErrLeaseLost) {
+			continue // most were settled by a failure's transaction
+		}
+		p.mu.Lock()
+		p.ended[token] = time.Now() // another time
+		p.mu.Unlock()
 	}
 }
 

@@ -1,6 +1,7 @@
 package crawler_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/driver"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -196,6 +199,45 @@ func TestGiveUpHoldsForRobots(t *testing.T) {
 		}
 		if took := time.Since(began); took < 30*time.Minute || took > 3*time.Hour {
 			t.Errorf("given up after %v, want about an hour", took)
+		}
+	})
+}
+
+// slowToSay is a driver whose batches can be read seconds before their commits return.
+type slowToSay struct{ driver.Store }
+
+func (s slowToSay) Commit(ctx context.Context, writes []driver.Write) error {
+	err := s.Store.Commit(ctx, writes)
+	time.Sleep(3 * time.Second)
+	return err
+}
+
+// A crawl is not over while an address comes back, which for a moment is no longer
+// deferred and not yet counted in the frontier.
+func TestComingBackIsNotOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := roundTrip(func(string) (int, string) { return http.StatusServiceUnavailable, "" })
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := queue.New(t.Context(), slowToSay{db}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second, GiveUp: 10 * time.Minute},
+			Seeds:    crawler.Seeds("http://sick.example/"), Transport: always(down),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := inspect.ReadStatus(t.Context(), store); err != nil || !st.Done || st.Failures != 1 {
+			t.Errorf("done %v, %d failures, %v; want done with 1 failure", st.Done, st.Failures, err)
 		}
 	})
 }

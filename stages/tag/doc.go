@@ -23,7 +23,8 @@
 // contractions like Portuguese "da", French "du", Spanish "del" and German
 // "zum" are two words, "de" and "a" for instance, which share the place of
 // the contraction in the text (see [Token]). White space is never part of a
-// token, but for numbers like French "80 000". A blank line ends a sentence
+// token, but for numbers like French "80 000". Chinese, Japanese and Thai are cut
+// into the words of a dictionary. A blank line ends a sentence
 // in any case; a single line break is white space like any other.
 //
 // # Models

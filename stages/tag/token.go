@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/clipperhouse/uax29/v2/words"
+
+	"github.com/seed-301537d8/weir/stages/tag/internal/segment"
 )
 
 // A span is a token as it stands in the text.
@@ -43,12 +45,16 @@ type tokenizer struct {
 	// it when a rule has taken its beginning is not read again, so that a
 	// long run without white space is read once.
 	wordEnd int
+
+	// cuts are the ends of the words of a run that a dictionary has cut, those
+	// that are still to come.
+	cuts, cutsBuf []int
 }
 
 // run cuts text[from:], before which there is the given gap.
 func (t *tokenizer) run(text string, from int, before gap) {
 	t.text, t.spans = text, t.spans[:0]
-	t.gap, t.wordEnd = before, 0
+	t.gap, t.wordEnd, t.cuts = before, 0, nil
 	for i := from; i < len(text); {
 		if n, breaks := spaces(text[i:]); n > 0 {
 			i += n
@@ -159,6 +165,10 @@ func (t *tokenizer) chunk(s, e int) {
 func (t *tokenizer) next(c string, at int) int {
 	b := c[0]
 	switch {
+	case b >= segment.FirstByte:
+		if n := t.segment(c, at); n > 0 {
+			return n
+		}
 	case isDigit(b):
 		if n := t.style.number(c); n > 0 {
 			if t.style.ordinals && n <= 2 && n+1 == len(c) && c[n] == '.' && t.ordinal(at+n+1) {
@@ -196,6 +206,25 @@ func (t *tokenizer) next(c string, at int) int {
 		return m
 	}
 	return t.dots(c, n)
+}
+
+// segment returns the length of the word of a dictionary that c, which stands at
+// the place at, begins with: of Chinese, Japanese and Thai. It is 0 for other text.
+func (t *tokenizer) segment(c string, at int) int {
+	if len(t.cuts) == 0 || t.cuts[0] <= at {
+		n := segment.Run(c)
+		if n == 0 {
+			return 0
+		}
+		t.cutsBuf = segment.Cut(c[:n], t.cutsBuf[:0])
+		t.cuts = t.cutsBuf
+		for i := range t.cuts {
+			t.cuts[i] += at
+		}
+	}
+	end := t.cuts[0]
+	t.cuts = t.cuts[1:]
+	return end - at
 }
 
 // wordLen returns the length of the word that c, which stands at the place at,

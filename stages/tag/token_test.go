@@ -74,6 +74,21 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// What is written without spaces is cut by a dictionary, in any language.
+func TestWordsOfDictionaries(t *testing.T) {
+	for _, tt := range []struct{ lang, text, want string }{
+		{"zh", "这座大坝建成于十九世纪，Weir 2 是新的。", "这 座 大坝 建成 于 十九 世纪 ， Weir 2 是 新的 。"},
+		{"ja", "水門は夜に開く。Weirのデータ、AKB48も", "水門 は 夜 に 開く 。 | Weir の データ 、 AKB48 も"},
+		{"th", "ฝายกั้นแม่น้ำและประตูเปิด 25%", "ฝาย กั้น แม่น้ำ และ ประตู เปิด 25 %"},
+		{"en", "The weir (大坝建成) is open.", "The weir ( 大坝 建成 ) is open ."},
+	} {
+		tg, _ := For(tt.lang)
+		if got := tokensOf(tg, tt.text); got != tt.want {
+			t.Errorf("%s: got  %q\nwant %q", tt.lang, got, tt.want)
+		}
+	}
+}
+
 func TestSentences(t *testing.T) {
 	tests := []struct {
 		name, lang, text string

@@ -237,7 +237,7 @@ var hostileUnits = map[string]string{
 	"letters and colons": "a:b:", "letters and hyphens": "a-b-", "capitals after stops": "abc.Def", "plus signs": "a+b+", "dots": "a.b.", "at signs": "a@b@",
 	"digits and colons": "1:1a", "digits and hyphens": "1-1a-", "digits": "1.1,1:", "entities": "&a", "closing brackets": "a://)", "quotes": "”", "exclamation marks": "!",
 	"question marks": "?!", "apostrophes": "l'", "english clitics": "a's", "underscores": "_a", "ideographs": "的", "ideographs and colons": "的:",
-	"one letter": "é", "joiners": "a\u200d", "emoji": "👩‍👩‍👧", "emoticons": ":))))a",
+	"Katakana": "ー", "Thai": "ฝาย", "Thai vowels": "เ", "Han and Thai": "水ฝ", "one letter": "é", "joiners": "a\u200d", "emoji": "👩‍👩‍👧", "emoticons": ":))))a",
 	"nouns": "house ", "adjectives": "big ", "possessives": "dog 's ", "adverbs": "very - ", "determiners": "the ", "numbers": "1 000 ", "names": "Ann ",
 	"adjectives and possessives": "big 's ", "joined adverbs": "very-",
 }

@@ -4,6 +4,7 @@
 //	train -lang en -xpos -dev dev.conllu.gz train.conllu.gz
 //	train -lang fr -folds 5 dev.conllu.gz
 //	train -eval en.model -dev dev.conllu.gz
+//	train -lang zh -dev dev.conllu.gz
 //	train -split en.model -out en.model train.conllu.gz
 //	train -cluster 512 -limit 60000 vectors.txt > clusters.tsv
 //	train -wordnet dict > words.tsv
@@ -66,7 +67,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	fs.Float64Var(&s.opts.Unit, "unit", 0, "one step of the stored weights (0: the default)")
 	fs.StringVar(&s.words, "words", "", "up to two word `lists`, with a comma between them: lines of word, tab, class")
 	fs.StringVar(&s.out, "out", "", "write the model to this `file`")
-	fs.StringVar(&s.dev, "dev", "", "measure on this CoNLL-U `file`")
+	fs.StringVar(&s.dev, "dev", "", "measure on this CoNLL-U `file`; without treebanks the tagger that there is for -lang")
 	fs.StringVar(&s.eval, "eval", "", "measure this model `file` instead of training one")
 	fs.StringVar(&s.split, "split", "", "keep this model `file`, and train only what ends its sentences")
 	fs.IntVar(&s.folds, "folds", 0, "measure by cross-validation with this many parts")
@@ -90,7 +91,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return writeHunspell(stdout, s.hunspell, s.drop)
 	case s.clusters > 0:
 		return s.cluster(stdout)
-	case s.eval != "":
+	case s.eval != "" || len(s.files) == 0 && s.opts.Language != "" && s.dev != "":
 		return s.evaluate(stdout)
 	}
 	return s.train(stdout)
@@ -119,6 +120,10 @@ func (s *settings) evaluate(stdout io.Writer) error {
 	dev, err := readTreebanks([]string{s.dev})
 	if err != nil {
 		return err
+	}
+	if s.eval == "" { // the tagger as it is
+		t, _ := tag.For(s.opts.Language)
+		return report(stdout, t, dev)
 	}
 	f, err := os.Open(s.eval)
 	if err != nil {

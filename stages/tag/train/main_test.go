@@ -64,6 +64,9 @@ func TestTrainAndMeasure(t *testing.T) {
 	if len(models[0]) == 0 || !bytes.Equal(models[0], models[1]) {
 		t.Errorf("the same treebank gives models of %d and %d bytes that differ", len(models[0]), len(models[1]))
 	}
+	if got := train(t, "-lang", "zh", "-dev", treebank); !strings.Contains(got, "raw text: token F1") {
+		t.Errorf("measuring the tagger that there is prints %q", got)
+	}
 	if got := train(t, "-lang", "en", "-folds", "2", "-min", "1", treebank); !strings.HasPrefix(got, "2 parts:") {
 		t.Errorf("cross-validation prints %q", got)
 	}

@@ -84,11 +84,6 @@ type rejoin struct {
 	polite polite.Options
 	tries  int           // of a robots.txt
 	giveUp time.Duration // the same
-
-	// moving, of one place, is taken while addresses come back. A record can be read a moment before
-	// the queue counts what the same commit has enqueued, so who looks in both places
-	// without it may find an address in neither.
-	moving chan struct{}
 }
 
 // rejoinEvery is how often it is looked whose time has come.
@@ -98,10 +93,7 @@ func (j *rejoin) run(ctx context.Context) error {
 	t := time.NewTicker(rejoinEvery)
 	defer t.Stop()
 	for {
-		j.moving <- struct{}{}
-		_, err := j.due(ctx, time.Now())
-		<-j.moving
-		if err != nil && ctx.Err() == nil {
+		if _, err := j.due(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("bring deferred addresses back: %w", err)
 		}
 		select {
@@ -110,35 +102,6 @@ func (j *rejoin) run(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// wait waits until something deferred has come back, and reports whether it has:
-// otherwise nothing is left, or ctx has ended.
-func (j *rejoin) wait(ctx context.Context, tick <-chan time.Time) (more bool, err error) {
-	for ctx.Err() == nil {
-		over, more, err := j.over(ctx)
-		if err != nil || over || more {
-			return more, err
-		}
-		select {
-		case <-tick:
-		case <-ctx.Done():
-		}
-	}
-	return false, nil
-}
-
-// over reports whether the pipeline is done and nothing is deferred, and more whether
-// something has come back to it.
-func (j *rejoin) over(ctx context.Context) (over, more bool, err error) {
-	j.moving <- struct{}{}
-	defer func() { <-j.moving }()
-	left, err := j.store.Scan(ctx, tables.Deferred, "", "", 1)
-	if err != nil {
-		return false, false, err
-	}
-	done, err := pipeline.Done(ctx, j.store)
-	return done && len(left) == 0, !done, err
 }
 
 // due brings back what belongs to hosts whose time has come, and returns how many

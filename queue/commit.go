@@ -215,10 +215,22 @@ func (s *leader) launch() {
 	s.takeOff()
 }
 
+// flight is the way of a batch from the writer to its publication. Somewhere on it what
+// the batch has written can be read, and is not yet counted in memory.
+type flight struct{ over chan struct{} }
+
+// settle waits until all that could be read when it was called is counted.
+func (s *leader) settle() {
+	if f := s.flight.Load(); f != nil {
+		<-f.over
+	}
+}
+
 // takeOff hands the plan to the writer.
 func (s *leader) takeOff() {
 	p := s.plan
 	p.finish()
+	s.flight.Store(&flight{make(chan struct{})})
 	s.departed, s.passengers = time.Now(), len(p.requests)
 	s.flying, s.plan = p, s.spare
 	s.launched <- p
@@ -269,8 +281,12 @@ func (s *leader) mayPlanAhead() bool {
 // first, and is written while the effects of this one are published; unless it
 // has yet to wait, or to take on the request that is held.
 func (s *leader) land(err error, held *request) {
-	p := s.flying
+	p, over := s.flying, s.flight.Load()
 	s.flying, s.spare = nil, p
+	defer func() {
+		s.flight.CompareAndSwap(over, nil)
+		close(over.over)
+	}()
 	if errors.Is(err, driver.ErrTooLarge) {
 		s.refused(p, s.plan, err)
 		return

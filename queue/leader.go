@@ -42,8 +42,9 @@ type leader struct {
 	flagged map[*queueState]bool // queues that want housekeeping
 	closing bool
 
-	failure  atomic.Pointer[error] // set once; makes the store refuse everything
-	sequence atomic.Uint64         // number of the last published batch
+	failure  atomic.Pointer[error]  // set once; makes the store refuse everything
+	sequence atomic.Uint64          // number of the last published batch
+	flight   atomic.Pointer[flight] // of the batch that is being written, or nil
 	clock    clock
 	filter   *markFilter // nil if there is none
 

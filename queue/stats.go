@@ -73,6 +73,7 @@ func (s *leader) Stats() []QueueStats {
 }
 
 func (s *leader) QueueStats(name string) (QueueStats, error) {
+	s.settle()
 	q, err := s.existing("stats", name)
 	if err != nil {
 		return QueueStats{}, err

@@ -160,7 +160,9 @@ func (s *Store) Deferrals(ctx context.Context, queue, after string, limit int) (
 // Stats returns the numbers of all queues, ordered by name.
 func (s *Store) Stats() []QueueStats { return s.engine.Stats() }
 
-// QueueStats returns the numbers of one queue.
+// QueueStats returns the numbers of one queue. They hold all that Get or Scan have shown
+// before: what a transaction has written can be read a moment before it is counted, so
+// QueueStats waits for the one that is being written, which Stats does not.
 func (s *Store) QueueStats(name string) (QueueStats, error) {
 	return s.engine.QueueStats(name)
 }

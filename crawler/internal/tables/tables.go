@@ -195,15 +195,14 @@ func SeedOrigins(ctx context.Context, store *queue.Store) ([]weburl.URL, error) 
 // Done reports whether the crawl in a store is complete: every generation is, nothing
 // is deferred, and the present round has looked at all that is known.
 func Done(ctx context.Context, store *queue.Store) (bool, error) {
-	done, err := pipeline.Done(ctx, store)
-	if err != nil || !done {
+	left, err := store.Scan(ctx, Deferred, "", "", 1)
+	if err != nil || len(left) > 0 {
 		return false, err
 	}
 	if round, _, err := ReadRound(ctx, store); err != nil || !round.Scanned {
 		return false, err
 	}
-	left, err := store.Scan(ctx, Deferred, "", "", 1)
-	return len(left) == 0, err
+	return pipeline.Done(ctx, store) // last: what has left those for the queues is counted there
 }
 
 // ExactKey is the key in the frontier of an address that is fetched though others

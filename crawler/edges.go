@@ -96,7 +96,7 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		if f.Queue == "" {
 			continue
 		}
-		options := &pipeline.StageOptions{Workers: f.Workers}
+		options := &pipeline.StageOptions{Workers: f.Workers, Reserve: v.reserve}
 		if f.Follows != nil {
 			options.Feeds = pipeline.Edges{e.Requests}
 		}
@@ -111,7 +111,7 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		}
 		later := behind[n+1:]
 		s := &docStage{Stage: st, v: v, keepPage: slices.ContainsFunc(later, func(st Stage) bool { return st.Name == StageExtract })}
-		options := new(pipeline.StageOptions)
+		options := &pipeline.StageOptions{Reserve: v.reserve}
 		if i+1 < len(e.Docs) {
 			s.next = e.Docs[i+1]
 			options.Feeds = append(options.Feeds, s.next)
@@ -131,6 +131,13 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		pipeline.HandleBatch(p, e.Captures, archiveBatch, v.Archive.Write, &pipeline.StageOptions{Serial: true})
 	}
 	return children
+}
+
+// reserve waits for the memory of a page that comes from a queue. The stage has it
+// while it waits for that of a tree; see [stages.Budget].
+func (v *Visitor) reserve(ctx context.Context, bytes int64) (release func(), err error) {
+	share, err := v.memory.Body(ctx, bytes)
+	return share.Release, err
 }
 
 // function is the stage of a function that has a queue.

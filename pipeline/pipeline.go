@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -190,6 +191,12 @@ type StageOptions struct {
 	// their own, such as those that wait for another process.
 	Unchained bool
 
+	// Reserve bounds the memory of values under way: it is called before values from
+	// the queue are decoded, with the bytes that their decoded forms take, and may
+	// wait. release is called when the stage has returned. An error fails the attempt.
+	// What is chained is decoded already, and not asked for. Default: none.
+	Reserve func(ctx context.Context, bytes int64) (release func(), err error)
+
 	// TimeLimit bounds the time of each call of the stage. When it has passed the
 	// call's context ends, with [ErrTimeLimit] as its cause; what the stage then
 	// returns is a failed attempt, as ever. A stage that does not look at its
@@ -229,6 +236,17 @@ func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], o
 	slices.Sort(s.feeds)
 	s.feeds = slices.Compact(s.feeds)
 	s.call = func(ctx context.Context, bodies [][]byte, out *Out) error {
+		if o.Reserve != nil {
+			var size int64
+			for _, body := range bodies {
+				size += codec.DecodedSize(body)
+			}
+			release, err := o.Reserve(ctx, size)
+			if err != nil {
+				return err
+			}
+			defer release()
+		}
 		in := make([]In, len(bodies))
 		for i, body := range bodies {
 			var err error

@@ -266,3 +266,49 @@ func TestOnCommit(t *testing.T) {
 		}
 	})
 }
+
+// Values from a queue are decoded when there is room for them, and what was reserved is
+// given back when the stage has returned.
+func TestReserve(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	p := pipeline.New(store, nil)
+	edge := pipeline.NewEdge[string]("long")
+	text := strings.Repeat("some words ", 10_000) // which is compressed
+	var mu sync.Mutex
+	var held, most int64
+	room := make(chan struct{}, 2)
+	seen := 0
+	pipeline.Handle(p, edge, func(_ context.Context, in string, _ *pipeline.Out) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen++; in != text || held < int64(len(text)) {
+			t.Errorf("%d bytes of value with %d reserved", len(in), held)
+		}
+		return nil
+	}, &pipeline.StageOptions{Workers: 8, MinWorkers: 8, Reserve: func(ctx context.Context, bytes int64) (func(), error) {
+		room <- struct{}{}
+		mu.Lock()
+		defer mu.Unlock()
+		held += bytes
+		most = max(most, held)
+		return func() {
+			mu.Lock()
+			defer mu.Unlock()
+			held -= bytes
+			<-room
+		}, nil
+	}})
+	if err := pipeline.Seed(t.Context(), p, edge, slices.Repeat([]string{text}, 20)...); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if seen != 20 || held != 0 || most > 2*int64(len(text)+16) {
+		t.Errorf("%d values, %d bytes still reserved, %d at most; want 20, 0 and two values", seen, held, most)
+	}
+}

@@ -12,9 +12,12 @@ import (
 // share one, and a nil *Budget has no bound.
 //
 // It has two parts, one for bodies and one for trees and what else is made of a
-// body, and nobody who holds of the second waits for the first. So those who hold
-// the last of the bodies never wait for each other: a tree is always being
-// finished. Small pages, which are nearly all, are not counted.
+// body. Nobody waits for either with a share of the same, and nobody with one of the
+// second waits for the first. So whoever holds a tree finishes it and gives it back,
+// whoever holds a body waits for nobody but those, and there is no deadlock. A page
+// keeps its share of the bodies for as long as its body is there: until it is stored
+// for the next stage, and from when it is read from there until that is done. Small
+// pages, which are nearly all, are not counted.
 type Budget struct {
 	bodies, trees pool
 }
@@ -87,9 +90,10 @@ const (
 	mostExtraction = 35
 )
 
-// body is Tree for bodies.
-func (b *Budget) body(ctx context.Context, n int64) (*Share, error) {
-	if b == nil {
+// Body is Tree for bodies, and for what holds one. Nobody who holds a share for a
+// tree may wait for one of these.
+func (b *Budget) Body(ctx context.Context, n int64) (*Share, error) {
+	if b == nil || n <= smallBody {
 		return nil, nil
 	}
 	return b.bodies.take(ctx, n)

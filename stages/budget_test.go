@@ -69,7 +69,7 @@ func TestFetchWithinABudget(t *testing.T) {
 		w.Write(page)
 	})
 	f := local()
-	f.Budget = NewBudget(30 << 20) // 15 MB for bodies: 3 of them, read and held
+	f.Budget = NewBudget(30 << 20) // 15 MB for bodies: 2 of them, read and held
 	var wg sync.WaitGroup
 	for range 12 {
 		wg.Go(func() {
@@ -87,10 +87,10 @@ func TestFetchWithinABudget(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if most.Load() > 3 {
-		t.Errorf("%d bodies at once, want 3 at most", most.Load())
+	if most.Load() > 2 {
+		t.Errorf("%d bodies at once, want 2 at most", most.Load())
 	}
-	if s, err := f.Budget.body(t.Context(), 15<<20); err != nil || s == nil {
+	if s, err := f.Budget.Body(t.Context(), 15<<20); err != nil || s == nil {
 		t.Errorf("not all was given back: %v", err)
 	}
 }

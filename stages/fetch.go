@@ -107,12 +107,14 @@ type Fetcher struct {
 	// Transport makes the transport of another one: it is given the built-in
 	// one, with all of the above and the address guard, and returns what is to
 	// be used, be it the same with other settings or one around it. What it
-	// returns without using the built-in one has no guard. Nil means the
-	// built-in one.
+	// returns without using the built-in one has no guard. It is called again for
+	// each proxy that is chosen for https. Nil means the built-in one.
 	Transport func(builtin *http.Transport) http.RoundTripper
 
 	once      sync.Once
+	guard     *guard
 	transport http.RoundTripper
+	tunnels   tunnels
 	types     []string
 }
 
@@ -182,8 +184,8 @@ type FetchResponse struct {
 	WireCut       bool        `json:"-"`
 	RequestHeader http.Header `json:"-"`
 	// RawHeader is the header of an HTTP/1 response as the server sent it, from
-	// the status line to the empty line. It is nil for HTTP/2, behind a proxy for
-	// https, and without [Fetcher].KeepWire.
+	// the status line to the empty line. It is nil for HTTP/2 and without
+	// [Fetcher].KeepWire.
 	RawHeader []byte `json:"-"`
 	// ContentType is the media type with its parameters: the header's, or a
 	// sniffed one where the header is missing, generic, or plainly wrong.
@@ -279,7 +281,7 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) 
 	defer w.stop()
 	tr := &tracer{start: start}
 	req = req.WithContext(tr.with(w.ctx))
-	hr, err := f.transport.RoundTrip(req)
+	hr, err := f.roundTrip(req)
 	if err != nil {
 		return nil, f.transportError(ctx, req, w, err)
 	}
@@ -343,19 +345,8 @@ func (f *Fetcher) init() {
 	if f.types == nil {
 		f.types = defaultTypes
 	}
-	builtin := f.newTransport()
-	f.transport = builtin
-	if f.Transport != nil {
-		f.transport = f.Transport(builtin)
-	}
-}
-
-// CloseIdle closes the connections that are kept for reuse.
-func (f *Fetcher) CloseIdle() {
-	f.once.Do(f.init)
-	if c, ok := f.transport.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	f.guard = f.newGuard()
+	f.transport = f.around(f.newTransport(nil))
 }
 
 func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error) {

@@ -84,13 +84,14 @@ func (f *Fetcher) readBody(ctx context.Context, r *FetchRequest, hr *http.Respon
 	}
 
 	wire := newWireReader(hr, w, idle, maxWire)
-	copies := int64(2) // in pieces and as a whole; then as it is and as UTF-8
+	// In pieces and as a whole; then as it is, as UTF-8, and as it goes to the next stage.
+	copies := int64(3)
 	if f.KeepWire && len(encodings) > 0 {
 		copies++
 	}
 	reader := bodyReader{limit: maxBody, reserve: func(n int64) (err error) {
 		w.pause()
-		resp.share, err = f.Budget.body(ctx, copies*n)
+		resp.share, err = f.Budget.Body(ctx, copies*n)
 		w.resume()
 		return err
 	}}

@@ -577,7 +577,7 @@ func TestFetchSpeaksHTTP2(t *testing.T) {
 	defer s.Close()
 	f := local()
 	f.once.Do(f.init)
-	tr := f.newTransport()
+	tr := f.newTransport(nil)
 	tr.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	tr.TLSClientConfig.NextProtos = nil
 	f.transport = tr

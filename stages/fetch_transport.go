@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -23,20 +22,16 @@ import (
 )
 
 // newTransport builds the transport for a crawl of many hosts: few idle
-// connections each, all bounded together, and no decompression of its own.
-func (f *Fetcher) newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: or(f.DialTimeout, 10*time.Second), KeepAlive: 30 * time.Second}
-	g := &guard{proxy: f.Proxy, plain: *dialer, guarded: dialer}
-	if !f.AllowPrivate {
-		g.rules = ssrf.New(ssrf.WithAnyPort())
-		dialer.Control = g.rules.Safe
-	}
+// connections each, all bounded together, and no decompression of its own. With a
+// proxy it is for https by tunnels of that proxy alone.
+func (f *Fetcher) newTransport(via *url.URL) *http.Transport {
+	g := f.guard
 	var proxy func(*http.Request) (*url.URL, error)
 	if f.Proxy != nil {
-		proxy = g.choose
+		proxy = g.chooseForHTTP
 	}
 	maxHeader := or(f.MaxHeader, 256<<10)
-	d := &dialing{guard: g, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second), sessions: f.Sessions}
+	d := &dialing{guard: g, via: via, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second), sessions: f.Sessions}
 	if d.sessions == nil {
 		d.sessions = tls.NewLRUClientSessionCache(maxSessions)
 	}
@@ -60,10 +55,10 @@ func (f *Fetcher) newTransport() *http.Transport {
 }
 
 // dialing makes the connections of a transport, on which HTTP/1 is read with
-// tolerance; see package tolerant. Of a proxied https request it makes the
-// connection to the proxy alone, and the transport reads the rest by itself.
+// tolerance; see package tolerant.
 type dialing struct {
 	guard     *guard
+	via       *url.URL // proxy for https, or nil
 	transport *http.Transport
 	maxHeader int
 	keep      bool
@@ -84,13 +79,13 @@ func (d *dialing) plain(ctx context.Context, network, address string) (net.Conn,
 
 // tls shakes hands as the transport itself would.
 func (d *dialing) tls(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := d.guard.dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
 	config := new(tls.Config)
 	if c := d.transport.TLSClientConfig; c != nil {
 		config = c.Clone()
+	}
+	conn, err := d.connect(ctx, network, address, config)
+	if err != nil {
+		return nil, err
 	}
 	if config.ClientSessionCache == nil {
 		config.ClientSessionCache = d.sessions
@@ -124,49 +119,6 @@ func (d *dialing) tls(ctx context.Context, network, address string) (net.Conn, e
 		return tc, nil
 	}
 	return tolerant.Wrap(tc, d.maxHeader, d.keep), nil
-}
-
-// guard keeps connections out of private networks, be it directly or by a proxy.
-type guard struct {
-	proxy   func(*http.Request) (*url.URL, error)
-	rules   *ssrf.Guardian // nil: everything is allowed
-	plain   net.Dialer     // to proxies, which their user has chosen
-	guarded *net.Dialer
-	proxies sync.Map // their addresses, host:port
-}
-
-// choose returns the proxy of a request. A proxy looks names up itself, so those
-// that lead inside are refused here.
-func (g *guard) choose(r *http.Request) (*url.URL, error) {
-	u, err := g.proxy(r)
-	if u == nil || err != nil {
-		return u, err
-	}
-	if g.rules != nil {
-		addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range addrs {
-			network := "tcp6"
-			if a = a.Unmap(); a.Is4() {
-				network = "tcp4"
-			}
-			if err := g.rules.Safe(network, netip.AddrPortFrom(a, 80).String(), nil); err != nil {
-				return nil, err
-			}
-		}
-	}
-	port := or(u.Port(), map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme])
-	g.proxies.Store(net.JoinHostPort(u.Hostname(), or(port, "80")), true)
-	return u, nil
-}
-
-func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if _, ok := g.proxies.Load(address); ok {
-		return g.plain.DialContext(ctx, network, address)
-	}
-	return g.guarded.DialContext(ctx, network, address)
 }
 
 // phaseError is the cause that a watch cancels its context with.

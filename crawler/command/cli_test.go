@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 		stageChild()
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "values-child" {
+		valuesChild()
+		return
+	}
 	code := m.Run()
 	if binaryDir != "" {
 		os.RemoveAll(binaryDir)

@@ -72,6 +72,25 @@ func tagged(encoding byte, b []byte) []byte {
 	return append(append(make([]byte, 0, 1+len(b)), encoding), b...)
 }
 
+// DecodedSize returns how many bytes a stored value takes when it is no longer
+// compressed, or the size of body if it does not say.
+func DecodedSize(body []byte) int64 {
+	if len(body) > 0 {
+		switch b := body[1:]; body[0] {
+		case encodingZstd:
+			var h zstd.Header
+			if err := h.Decode(b); err == nil && h.HasFCS && h.FrameContentSize <= maxDecoded {
+				return int64(h.FrameContentSize)
+			}
+		case encodingS2:
+			if n, err := s2.DecodedLen(b); err == nil && n <= zstdAbove {
+				return int64(n)
+			}
+		}
+	}
+	return int64(len(body))
+}
+
 // Decode is the inverse of Encode.
 func Decode[T any](body []byte, v *T) error {
 	if len(body) == 0 {

@@ -1,0 +1,146 @@
+//go:build unix
+
+package command_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var memoryHosts = flag.Int("memory.hosts", 0, "hosts of TestPeakMemory with a large page each; 0 leaves the test out")
+
+// A largePage is a page that takes much memory when it is taken for granted.
+type largePage struct {
+	name        string
+	contentType string
+	write       func(w io.Writer)
+}
+
+// repeated writes a text again and again, n bytes or a little more of it.
+func repeated(before, text, after string, n int) func(io.Writer) {
+	return func(w io.Writer) {
+		io.WriteString(w, before)
+		piece := strings.Repeat(text, 1+(32<<10)/len(text))
+		for left := n; left > 0; left -= len(piece) {
+			io.WriteString(w, piece)
+		}
+		io.WriteString(w, after)
+	}
+}
+
+// numbered is repeated for a format with a number.
+func numbered(before, format, after string, times int) func(io.Writer) {
+	return func(w io.Writer) {
+		io.WriteString(w, before)
+		for i := range times {
+			fmt.Fprintf(w, format, i)
+		}
+		io.WriteString(w, after)
+	}
+}
+
+const html = "text/html; charset=utf-8"
+
+var largePages = []largePage{
+	{"paragraphs with links", html, numbered("<title>p</title><body>",
+		"<p>This is paragraph %[1]d of a page that is far too long, and it has <a href=/p/%[1]d>a link</a> as all the others do, in a sentence.\n", "", 76_000)},
+	{"one tag with 900,000 attributes", html, numbered("<title>a</title><body><p>before<div", " a%d=1", ">behind</div>", 900_000)},
+	{"600,000 links", html, numbered("<title>l</title><body>", "<a href=/%d>x</a>", "", 600_000)},
+	{"elements within each other", html, repeated("<title>n</title><body>", "<div>", "the end", 9<<20)},
+	{"rows of a table", html, repeated("<title>t</title><body><table>", "<tr><td>x<td>", "</table>", 9<<20)},
+	{"entities", html, repeated("<title>e</title><body><p>", "&amp;", "", 9<<20)},
+	{"emoji as entities", html, repeated("<title>e</title><body><p>", "&#x1F600;", "", 9<<20)},
+	{"punctuation", html, repeated("<title>p</title><body><p>", ".,;:!?", "", 9<<20)},
+	{"single letters", "text/plain; charset=utf-8", repeated("", "a b c d ", "", 9<<20)},
+	{"comments", html, repeated("<title>c</title><body>", "<!---->\n", "the end", 9<<20)},
+	{"JSON-LD", html, repeated(`<title>j</title><script type="application/ld+json">[`, `{"@type":"Thing","name":"x"},`, `{}]</script><p>text`, 9<<20)},
+}
+
+// mostMemory is what a crawl of large pages may take at its peak, resident.
+const mostMemory = 400 << 20
+
+// Many hosts have a large page each, of one kind at a time: whatever it is, the crawl
+// with all of its stages stays under a bound, and every page is fetched.
+func TestPeakMemory(t *testing.T) {
+	if *memoryHosts == 0 {
+		t.Log("give -memory.hosts to run it; it takes minutes")
+		return
+	}
+	for _, p := range largePages {
+		t.Run(p.name, func(t *testing.T) { crawlLarge(t, *memoryHosts, p) })
+	}
+	// A program's answer is no page, but a line.
+	t.Run("a line of 2,000,000 values", func(t *testing.T) {
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		crawlLarge(t, min(*memoryHosts, 6), largePage{"small", html, repeated("<title>s</title><p>", "some text ", "", 100)},
+			"--stages", "crawl,extract", "--stage", "values="+exe+" values-child")
+	})
+}
+
+// valuesChild is a stage whose result is a line of 4 MB with 2,000,000 values.
+func valuesChild() {
+	fmt.Println(`{"weir":1}`)
+	in := bufio.NewReader(os.Stdin)
+	values := bytes.Repeat([]byte("1,"), 2_000_000)
+	for n := 0; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		for _, at := range bytes.Split(line, []byte(`{"id":`))[1:] {
+			id, _, _ := bytes.Cut(at, []byte(","))
+			fmt.Printf(`{"id":%s,"ok":true,"emit":{"result":[[%s1]]}}`+"\n", id, values)
+		}
+	}
+}
+
+func crawlLarge(t *testing.T, hosts int, page largePage, more ...string) {
+	args := append([]string{"crawl", "--dir", filepath.Join(t.TempDir(), "crawl"), "--allow-private", "--delay", "0", "--progress", "off"}, more...)
+	for range hosts {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/" {
+				http.NotFound(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", page.contentType)
+			b := bufio.NewWriterSize(w, 64<<10)
+			page.write(b)
+			b.Flush()
+		}))
+		defer s.Close()
+		args = append(args, s.URL+"/")
+	}
+	began := time.Now()
+	cmd, out, errs := start(t, append(args, "--max-pages", fmt.Sprint(hosts))...)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	peak := int64(u.Maxrss) // which counts this process too, before it became that one
+	if runtime.GOOS != "darwin" {
+		peak <<= 10
+	}
+	t.Logf("%d hosts: %d MB at the peak, %v of processor time, %v", hosts, peak>>20,
+		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Round(time.Second), time.Since(began).Round(time.Second))
+	if peak > mostMemory {
+		t.Errorf("%d MB resident at the peak, want %d at most", peak>>20, mostMemory>>20)
+	}
+	if !strings.Contains(out.String()+errs.String(), fmt.Sprintf("%d pages", hosts)) {
+		t.Errorf("want %d pages:\n%s%s", hosts, out, errs)
+	}
+}

@@ -18,7 +18,7 @@ import (
 // publication, best first.
 var publishedFields = []string{
 	"article:published_time", "og:published_time", "og:article:published_time", "article:published", "datepublished", "publish-date",
-	"publish_date", "publishdate", "publication_date", "pubdate", "dc.date.issued", "dcterms.issued", "dc.date.published",
+	"publish_date", "publishdate", "published-date", "publication_date", "pubdate", "dc.date.issued", "dcterms.issued", "dc.date.published",
 	"parsely-pub-date", "sailthru.date", "citation_publication_date", "citation_date", "cxenseparse:recs:publishtime",
 	"article.published", "shareaholic:article_published_time", "dcterms.created", "dc.date.created", "dcterms.date", "dc.date", "date",
 }
@@ -42,8 +42,8 @@ func metaDate(m *stages.Meta, p *content.Page) string {
 }
 
 // pageDate returns the date that the page shows, or "". first is the first
-// block of the main text.
-func pageDate(d *stages.Document, hints []content.Hint, first int) string {
+// block of the main text; lines stand around its heading.
+func pageDate(d *stages.Document, hints, lines []content.Hint, first int) string {
 	for _, h := range hints {
 		if h.Strong {
 			if s := firstOf(normalDate(h.Value), findDate(h.Text)); s != "" {
@@ -69,7 +69,15 @@ func pageDate(d *stages.Document, hints []content.Hint, first int) string {
 			best, distance = s, away
 		}
 	}
-	return best
+	if best != "" {
+		return best
+	}
+	for _, l := range lines {
+		if s := findDate(l.Text); s != "" {
+			return s
+		}
+	}
+	return ""
 }
 
 // addressDate returns the date in an address such as /2025/03/04/the-weir.

@@ -27,7 +27,7 @@ func (t *Text) describe(d *stages.Document, f *finding) {
 		dates, authors := f.page.Hints()
 		first := max(0, slices.Index(f.keep, true))
 		if t.Published == "" && datedTypes[t.Type] {
-			t.Published = pageDate(d, dates, first)
+			t.Published = pageDate(d, dates, f.page.DateLines(first), first)
 		}
 		if known == nil && authoredTypes[t.Type] {
 			known = pageAuthors(d, authors, first, t.Site)

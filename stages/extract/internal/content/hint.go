@@ -70,6 +70,67 @@ func (p *Page) Bylines() (hints []Hint) {
 	return hints
 }
 
+// Bounds on lines that may be a date: how far from the heading of the page they
+// stand, in blocks, and how long they are.
+const (
+	dateAway  = 8
+	dateWords = 16
+	dateBytes = 120
+)
+
+// DateLines returns the short blocks around the heading of the page, the nearest
+// first, where a page without names for its parts shows its date. Of a page
+// without a heading they are those around the block first. What stands behind a
+// word for a change, or in a block behind one that ends in a colon and has such a
+// word, is left out.
+func (p *Page) DateLines(first int) (lines []Hint) {
+	at := int(p.order.top)
+	if at < 0 {
+		at = first
+	}
+	add := func(i int) {
+		if i < 0 || i >= len(p.Blocks) {
+			return
+		}
+		b := &p.Blocks[i]
+		if b.Source != FromTree || b.words > dateWords || len(b.Text) > dateBytes || p.elements[b.elem].place&(inNav|inFooter|inAside|inForm|inDialog) != 0 {
+			return
+		}
+		text := beforeChange(b.Text)
+		if i > 0 {
+			if label := p.Blocks[i-1].Text; len(label) <= dateBytes && beforeChange(label) != label {
+				text = ""
+			}
+		}
+		if text != "" {
+			lines = append(lines, Hint{Text: text, Block: i})
+		}
+	}
+	for away := 1; away <= dateAway; away++ {
+		add(at + away)
+		add(at - away)
+	}
+	return lines
+}
+
+// changeWords say that what follows is when a page was changed last.
+var changeWords = []string{"updat", "modif", "edited", "revised", "changed", "actuali", "atuali", "aggiorn", "aktualis", "geändert", "mis à jour", "mise à jour", "обновл", "更新"}
+
+// beforeChange returns what stands in a short text before a word for a change.
+func beforeChange(s string) string {
+	lower := strings.ToLower(s)
+	end := len(lower)
+	for _, w := range changeWords {
+		if i := strings.Index(lower, w); i >= 0 {
+			end = min(end, i)
+		}
+	}
+	if end == len(lower) {
+		return s
+	}
+	return lower[:end]
+}
+
 var (
 	dateNames   = []string{"date", "publish", "posted", "pubdate", "timestamp"}
 	authorNames = []string{"author", "byline", "by-line", "writer", "contributor", "posted-by"}

@@ -200,7 +200,10 @@ func ended(ctx context.Context, err error) error {
 // runGenerations runs the pipeline until it is done and nothing is deferred.
 func (c *Crawler) runGenerations(ctx context.Context) error {
 	politeness := c.options.Settings.Politeness()
-	j := &rejoin{store: c.store, edge: c.visitor.Edges.Requests, polite: politeness, tries: c.options.Settings.maxAttempts(), giveUp: c.options.Settings.GiveUp}
+	j := &rejoin{
+		store: c.store, edge: c.visitor.Edges.Requests, polite: politeness,
+		tries: c.options.Settings.maxAttempts(), giveUp: c.options.Settings.GiveUp,
+	}
 	if err := j.mend(ctx, "", ""); err != nil {
 		return err
 	}
@@ -215,35 +218,13 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 			if err := c.pipeline.Run(joining); err != nil {
 				return err
 			}
-			more, err := c.waitDeferred(joining, t.C)
+			more, err := j.wait(joining, t.C)
 			if err != nil || !more {
 				return ended(joining, err)
 			}
 		}
 	})
 	return g.Wait()
-}
-
-// waitDeferred waits until something deferred has come back, and reports whether it has:
-// otherwise nothing is left, or ctx has ended.
-func (c *Crawler) waitDeferred(ctx context.Context, tick <-chan time.Time) (more bool, err error) {
-	for ctx.Err() == nil {
-		left, err := c.store.Scan(ctx, tables.Deferred, "", "", 1)
-		if err != nil {
-			return false, err
-		}
-		// What is not deferred any more by now has come back to the pipeline, which
-		// counts it: see queue.Store.QueueStats.
-		done, err := pipeline.Done(ctx, c.store)
-		if err != nil || !done || len(left) == 0 {
-			return err == nil && !done, err
-		}
-		select {
-		case <-tick:
-		case <-ctx.Done():
-		}
-	}
-	return false, nil
 }
 
 // Begin stores the settings and adds the seeds, if the crawl can go on with them;

@@ -93,7 +93,7 @@ func (j *rejoin) run(ctx context.Context) error {
 	t := time.NewTicker(rejoinEvery)
 	defer t.Stop()
 	for {
-		if _, err := j.due(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if err := j.due(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("bring deferred addresses back: %w", err)
 		}
 		select {
@@ -104,11 +104,29 @@ func (j *rejoin) run(ctx context.Context) error {
 	}
 }
 
-// due brings back what belongs to hosts whose time has come, and returns how many
-// hosts are sick.
-func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
-	err = tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
-		sick++
+// wait waits until something deferred has come back, and reports whether it has:
+// otherwise nothing is left, or ctx has ended.
+func (j *rejoin) wait(ctx context.Context, tick <-chan time.Time) (more bool, err error) {
+	for ctx.Err() == nil {
+		over, err := pipeline.DoneAnd(ctx, j.store, func() (bool, error) { return tables.NothingDeferred(ctx, j.store) })
+		if err != nil || over {
+			return false, err
+		}
+		// What is not deferred any more by now has come back to the pipeline.
+		if done, err := pipeline.Done(ctx, j.store); err != nil || !done {
+			return err == nil, err
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+		}
+	}
+	return false, nil
+}
+
+// due brings back what belongs to hosts whose time has come.
+func (j *rejoin) due(ctx context.Context, now time.Time) error {
+	return tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
 		if now.Before(s.Until) {
 			return nil
 		}
@@ -148,7 +166,6 @@ func (j *rejoin) due(ctx context.Context, now time.Time) (sick int, err error) {
 			}
 		}
 	})
-	return sick, err
 }
 
 // robotsDown reports whether a host's robots.txt could not be reached when it was

@@ -80,7 +80,7 @@ func (p *Pipeline) coordinator(ctx context.Context) (*coordinator, error) {
 		since: make(map[string]int64), held: p.held,
 	}
 	var err error
-	if c.turn, err = p.store.Get(ctx, table, turnKey); err != nil && !errors.Is(err, queue.ErrNotFound) {
+	if c.turn, err = loadTurn(ctx, p.store); err != nil {
 		return nil, err
 	}
 	if c.saved, err = loadState(ctx, p.store); err != nil {
@@ -97,7 +97,8 @@ func (p *Pipeline) coordinator(ctx context.Context) (*coordinator, error) {
 	return c, nil
 }
 
-// refresh reads where the queues' tails are.
+// refresh reads where the queues' tails are, which is not before the turn was read: see
+// queue.Store.QueueStats.
 func (c *coordinator) refresh() error {
 	for _, s := range c.p.stages {
 		st, err := c.p.store.QueueStats(s.name)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,10 +48,39 @@ func Generations(ctx context.Context, store *queue.Store, from, limit int) ([]Ge
 // Done reports whether the pipeline whose state the store holds has finished:
 // its last generation is complete, and nothing has been enqueued since.
 func Done(ctx context.Context, store *queue.Store) (bool, error) {
+	return DoneAnd(ctx, store, func() (bool, error) { return true, nil })
+}
+
+// DoneAnd reports whether there was a moment during the call at which the pipeline was
+// done and also, which reads records of the store, said true. It is for those who keep
+// work elsewhere than in queues, in a table say, and move it by transactions: what moves
+// while they look is not overlooked.
+func DoneAnd(ctx context.Context, store *queue.Store, also func() (bool, error)) (bool, error) {
+	// Between two commits of those who coordinate, no barrier goes and none but a user's
+	// comes, so a queue to which something has been enqueued stays one. If all are empty
+	// behind also, counting what it can have read (see queue.Store.QueueStats), they were
+	// empty when it read.
+	turn, err := loadTurn(ctx, store)
+	if err != nil {
+		return false, err
+	}
 	st, err := loadState(ctx, store)
 	if err != nil || !st.Done {
 		return false, err
 	}
+	if ok, err := also(); err != nil || !ok {
+		return false, err
+	}
+	if empty, err := allEmpty(ctx, store); err != nil || !empty {
+		return false, err
+	}
+	now, err := loadTurn(ctx, store)
+	return bytes.Equal(turn, now), err
+}
+
+// allEmpty reports whether nothing has been enqueued to any stage since its last barrier,
+// which has passed.
+func allEmpty(ctx context.Context, store *queue.Store) (bool, error) {
 	topology, err := loadTopology(ctx, store)
 	if err != nil {
 		return false, err

@@ -13,6 +13,15 @@ import (
 // turnKey is the record by which those who place barriers know of each other.
 const turnKey = "turn"
 
+// loadTurn returns that record, nil if there is none.
+func loadTurn(ctx context.Context, store *queue.Store) ([]byte, error) {
+	turn, err := store.Get(ctx, table, turnKey)
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil, nil
+	}
+	return turn, err
+}
+
 // followPause is how often a process that does not coordinate looks whether it may, and
 // whether the pipeline is done.
 const followPause = 500 * time.Millisecond

@@ -195,14 +195,18 @@ func SeedOrigins(ctx context.Context, store *queue.Store) ([]weburl.URL, error) 
 // Done reports whether the crawl in a store is complete: every generation is, nothing
 // is deferred, and the present round has looked at all that is known.
 func Done(ctx context.Context, store *queue.Store) (bool, error) {
+	return pipeline.DoneAnd(ctx, store, func() (bool, error) {
+		if round, _, err := ReadRound(ctx, store); err != nil || !round.Scanned {
+			return false, err
+		}
+		return NothingDeferred(ctx, store)
+	})
+}
+
+// NothingDeferred reports whether no address is deferred.
+func NothingDeferred(ctx context.Context, store *queue.Store) (bool, error) {
 	left, err := store.Scan(ctx, Deferred, "", "", 1)
-	if err != nil || len(left) > 0 {
-		return false, err
-	}
-	if round, _, err := ReadRound(ctx, store); err != nil || !round.Scanned {
-		return false, err
-	}
-	return pipeline.Done(ctx, store) // last: what has left those for the queues is counted there
+	return err == nil && len(left) == 0, err
 }
 
 // ExactKey is the key in the frontier of an address that is fetched though others

@@ -43,33 +43,53 @@ func newPageTokens(store *queue.Store, max int64, count func(context.Context) (i
 }
 
 // fill makes as many tokens as pages may still be fetched. One process does it, before the
-// others may work.
+// others may work; those that are held all the same are of processes that go on with them.
 func (p *pageTokens) fill(ctx context.Context) error {
-	n, err := p.count(ctx)
-	if err != nil {
-		return err
-	}
 	p.mu.Lock()
 	p.over = false
 	p.mu.Unlock()
 	if _, err := p.store.Purge(ctx, tokensQueue); err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
 		return err
 	}
-	// Those that are held now are of other processes, which go on with them.
-	held := int64(0)
-	if st, err := p.store.QueueStats(tokensQueue); err == nil {
-		held = st.Leased
+	missing, err := p.missing(ctx)
+	if err != nil {
+		return err
 	}
-	for left := p.max - n - held; left > 0; {
-		items := make([]queue.Item, min(left, seedsAtOnce))
+	for missing > 0 {
+		items := make([]queue.Item, min(missing, seedsAtOnce))
 		var tx queue.Tx
 		tx.Enqueue(tokensQueue, items...)
 		if err := p.store.Commit(ctx, &tx); err != nil {
 			return err
 		}
-		left -= int64(len(items))
+		missing -= int64(len(items))
 	}
 	return nil
+}
+
+// missing returns how many pages may still be fetched for which there is no token. A page
+// that is kept is one more, and its token one less, by the same transaction: so the pages
+// must be as many before the tokens are counted as they are behind it.
+func (p *pageTokens) missing(ctx context.Context) (int64, error) {
+	pages, err := p.count(ctx)
+	for err == nil {
+		if err := p.store.CatchUp(ctx); err != nil {
+			return 0, err
+		}
+		st, err := p.store.QueueStats(tokensQueue)
+		if err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
+			return 0, err
+		}
+		now, err := p.count(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if now == pages {
+			return p.max - pages - (st.Ready + st.Delayed + st.Leased), nil
+		}
+		pages = now
+	}
+	return 0, err
 }
 
 func (p *pageTokens) reached() bool {

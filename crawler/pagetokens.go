@@ -73,9 +73,6 @@ func (p *pageTokens) fill(ctx context.Context) error {
 func (p *pageTokens) missing(ctx context.Context) (int64, error) {
 	pages, err := p.count(ctx)
 	for err == nil {
-		if err := p.store.CatchUp(ctx); err != nil {
-			return 0, err
-		}
 		st, err := p.store.QueueStats(tokensQueue)
 		if err != nil && !errors.Is(err, queue.ErrUnknownQueue) {
 			return 0, err

@@ -155,18 +155,23 @@ func sampleMemory() (most func() int64) {
 				done <- peak
 				return
 			case <-tick.C:
-				status, err := os.ReadFile("/proc/self/status")
-				if err != nil {
-					continue // another system
-				}
-				_, after, _ := strings.Cut(string(status), "RssAnon:")
-				kb, _, _ := strings.Cut(strings.TrimSpace(after), " ")
-				n, _ := strconv.ParseInt(kb, 10, 64)
-				peak = max(peak, n)
+				peak = max(peak, resident("RssAnon"))
 			}
 		}
 	}()
 	return func() int64 { close(stop); return <-done }
+}
+
+// resident returns a line of /proc/self/status in KiB, or 0 on another system.
+func resident(name string) int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(status), name+":")
+	kb, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	n, _ := strconv.ParseInt(kb, 10, 64)
+	return n
 }
 
 // writeAllocations writes what has been allocated and what lives.

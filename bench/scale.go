@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,23 +48,27 @@ func generated(w http.ResponseWriter, r *http.Request) {
 // weirScale crawls a generated web and prints what pages cost from tenth to tenth,
 // then what it takes to open the store and to ask it something.
 func weirScale(s sites) (result, error) {
+	root, _, _ := strings.Cut(s.Seed, "/page/")
+	settings := records(scope.WithinAny)
+	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
+	return scale(&crawler.Options{Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("%s/gen/%d/0", root, *pages))})
+}
+
+// scale is a crawl of *pages pages by these options.
+func scale(o *crawler.Options) (result, error) {
 	dir := os.Getenv("WEIR_BENCH_DIR") // on the disk that is meant
 	dir, err := os.MkdirTemp(dir, "weir-bench-")
 	if err != nil {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
-	debug.SetGCPercent(memory.GCPercent)
+	memory.TuneCollector()
 	ctx := context.Background()
 	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
 	if err != nil {
 		return result{}, err
 	}
-	root, _, _ := strings.Cut(s.Seed, "/page/")
-	seed := fmt.Sprintf("%s/gen/%d/0", root, *pages)
-	settings := records(scope.WithinAny)
-	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
-	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(seed)})
+	c, err := crawler.New(store, o)
 	if err != nil {
 		return result{}, err
 	}
@@ -81,14 +84,15 @@ func weirScale(s sites) (result, error) {
 		return r, err
 	}
 	r.Pages, r.Unique = int(st.Pages), int(st.Pages)
-	if err := kinds(ctx, store, r.Pages); err != nil {
+	last, err := kinds(ctx, store, r.Pages)
+	if err != nil {
 		return r, err
 	}
 	if err := store.Close(); err != nil {
 		return r, err
 	}
 	r.Disk = size(dir)
-	return r, reopen(ctx, filepath.Join(dir, "store"), seed)
+	return r, reopen(ctx, filepath.Join(dir, "store"), last)
 }
 
 // watch prints what a page costs in each tenth of a crawl, until it is over.
@@ -102,8 +106,8 @@ func watch(ctx context.Context, store *queue.Store, done <-chan error) error {
 			return
 		}
 		used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		fmt.Fprintf(os.Stderr, "%9d pages: %4.0f us of processor time each since %d; %d MB at most\n",
-			n, float64((used-before).Microseconds())/float64(max(n-last, 1)), last, u.Maxrss>>10)
+		fmt.Fprintf(os.Stderr, "%9d pages: %4.0f us of processor time each since %d; %d MB in memory without mapped files, %d MB of these; %d MB at most\n",
+			n, float64((used-before).Microseconds())/float64(max(n-last, 1)), last, resident("RssAnon")>>10, resident("RssFile")>>10, u.Maxrss>>10)
 		before, last, next = used, n, n+tenth
 	}
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -129,17 +133,21 @@ func watch(ctx context.Context, store *queue.Store, done <-chan error) error {
 	}
 }
 
-// kinds prints how many bytes the records of each table take, with their keys.
-func kinds(ctx context.Context, store *queue.Store, pages int) error {
+// kinds prints how many bytes the records of each table take, with their keys, and
+// returns the address of a page in the middle.
+func kinds(ctx context.Context, store *queue.Store, pages int) (address string, err error) {
 	for _, table := range []string{"pages", "digests", "skips", "texts", "tags", "captures"} {
 		n, bytes := 0, 0
 		for from := ""; ; {
 			records, err := store.Scan(ctx, table, from, "", 1000)
 			if err != nil {
-				return err
+				return "", err
 			}
 			for _, r := range records {
 				n, bytes = n+1, bytes+len(r.Key)+len(r.Value)
+				if table == "pages" && n <= pages/2+1 {
+					address = r.Key
+				}
 			}
 			if len(records) < 1000 {
 				break
@@ -150,7 +158,7 @@ func kinds(ctx context.Context, store *queue.Store, pages int) error {
 			fmt.Fprintf(os.Stderr, "%-8s %9d records, %6.0f bytes for each page\n", table, n, float64(bytes)/float64(pages))
 		}
 	}
-	return nil
+	return address, nil
 }
 
 // reopen prints what it takes to ask a store something after a start.

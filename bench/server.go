@@ -50,11 +50,14 @@ func serve(n int, docs string) error {
 		_, port, _ = net.SplitHostPort(l.Addr().String())
 	}
 	url := func(page int) string { return fmt.Sprintf("http://127.5.0.%d:%s/page/%d", page%hosts+1, port, page) }
-	web := make([][]byte, n)
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range web {
-		web[i] = page(i, n, rng, url)
-	}
+	web := sync.OnceValue(func() [][]byte { // most of what is crawled is not this
+		web := make([][]byte, n)
+		rng := rand.New(rand.NewPCG(1, 2))
+		for i := range web {
+			web[i] = page(i, n, rng, url)
+		}
+		return web
+	})
 	real := realSite{sync.OnceValues(realPages)}
 	mux := http.NewServeMux()
 	mux.Handle("/real/", real)
@@ -65,9 +68,10 @@ func serve(n int, docs string) error {
 			http.NotFound(w, r)
 			return
 		}
+		body := web()[i]
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Length", strconv.Itoa(len(web[i])))
-		_, _ = w.Write(web[i])
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body)
 	})
 	server := &http.Server{Handler: mux}
 	for _, l := range listeners {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,7 +121,7 @@ func extractText(x *extract.Extractor, page []byte) *extract.Text {
 
 // alone calls fn with every number below n, on all processors.
 func alone(n int, fn func(int)) (result, error) {
-	debug.SetGCPercent(memory.GCPercent)
+	memory.TuneCollector()
 	fn(0) // models and expressions are loaded once
 	start := time.Now()
 	var next atomic.Int64

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
@@ -61,7 +60,7 @@ func weir(seeds []string, settings crawler.Settings, transport func(*http.Transp
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
-	debug.SetGCPercent(memory.GCPercent)
+	memory.TuneCollector()
 	ctx := context.Background()
 	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
 	if err != nil {

@@ -28,7 +28,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -40,8 +39,8 @@ import (
 // Main is all of a program's main: it runs the command of the process and exits.
 // The program is called as its file is. Nil options are those of weir itself.
 func Main(options *crawler.Options) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(memory.GCPercent)
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		memory.TuneCollector()
 	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -9,10 +9,6 @@ import (
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
-// GCPercent is the garbage collector's setting (GOGC): to a crawl memory is
-// dearer than time.
-const GCPercent = 50
-
 // MaxItem is the largest item in bytes, compressed, of a crawl's store: what one in a
 // folder takes, so that one in a database has none that it could not.
 const MaxItem = 1_200_000

@@ -27,10 +27,7 @@ func (d *Document) readForm(form *html.Node) {
 	}
 	fields := make([]string, 0, 8)
 	var buttons []*html.Node
-	for n := next(form, form); n != nil; n = next(n, form) {
-		if n.Type != html.ElementNode {
-			continue
-		}
+	for _, n := range d.controls(form) {
 		switch n.DataAtom {
 		case atom.Input:
 			switch strings.ToLower(attr(n, "type")) {
@@ -68,6 +65,36 @@ func (d *Document) readForm(form *html.Node) {
 			d.addForm(attr(b, "formaction"), fields)
 		}
 	}
+}
+
+// controls returns the elements of a form: those within it, but for those that name
+// another form by their attribute form, and those elsewhere that name this one.
+func (d *Document) controls(form *html.Node) (all []*html.Node) {
+	id := attr(form, "id")
+	within := make(map[*html.Node]bool) // of those that name the form
+	for n := next(form, form); n != nil; n = next(n, form) {
+		if n.Type == html.ElementNode && (!hasAttr(n, "form") || attr(n, "form") == id) {
+			all = append(all, n)
+			if hasAttr(n, "form") {
+				within[n] = true
+			}
+		}
+	}
+	if d.associated == nil {
+		d.associated = make(map[string][]*html.Node)
+		for n := d.Root(); n != nil; n = next(n, d.Root()) {
+			if of := attr(n, "form"); of != "" && n.Type == html.ElementNode {
+				d.associated[of] = append(d.associated[of], n)
+			}
+		}
+	}
+	for _, n := range d.associated[id] {
+		if !within[n] {
+			all = append(all, n)
+		}
+	}
+	delete(d.associated, id) // they belong to the first form of that name
+	return all
 }
 
 // addForm adds the address of a form: the query is replaced by its fields.

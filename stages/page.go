@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -100,6 +101,8 @@ type Document struct {
 	links     []Link
 	lost      int
 	targets   map[string]bool // of links, once there are MaxLinks
+
+	associated map[string][]*html.Node // controls that name their form, by its id
 }
 
 // Meta is what a page says about itself.
@@ -174,6 +177,27 @@ func (d *Document) elements() []scan.Element {
 	return scan.FromTree(d.Root(), d.opts.MaxLinkText)
 }
 
+// lostFrames returns the frames of a page that has text before its <frameset>, which
+// the standard's parser then drops: to a reader the page is its frames all the same.
+func (d *Document) lostFrames(found []scan.Element) (frames []scan.Element) {
+	if indexTag(d.body, "<frameset") < 0 || slices.ContainsFunc(found, func(e scan.Element) bool { return e.Atom == atom.Frame }) {
+		return nil
+	}
+	z := html.NewTokenizer(bytes.NewReader(d.body))
+	for len(frames) < d.opts.MaxLinks {
+		switch z.Next() {
+		case html.ErrorToken:
+			return frames
+		case html.StartTagToken, html.SelfClosingTagToken:
+			t := z.Token()
+			if t.DataAtom == atom.Frame {
+				frames = append(frames, scan.Element{Atom: atom.Frame, Attr: t.Attr})
+			}
+		}
+	}
+	return frames
+}
+
 // Selection returns the tree for goquery. The caller must not change it.
 func (d *Document) Selection() *goquery.Document {
 	g := goquery.NewDocumentFromNode(d.Root())
@@ -244,6 +268,7 @@ func (d *Document) read() {
 	var canonical []string
 	hasBase, hasRoot := false, false
 	elements := d.elements()
+	elements = append(elements, d.lostFrames(elements)...)
 	kept := elements[:0] // those that may be links
 	for i := range elements {
 		e := &elements[i]

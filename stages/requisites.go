@@ -1,6 +1,8 @@
 package stages
 
 import (
+	"encoding/base64"
+	"net/url"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -16,7 +18,12 @@ const LinkRequisite LinkKind = "requisite"
 // that show it otherwise. Links in style sheets of their own are [CSSLinks].
 func (d *Document) Requisites() []Link {
 	r := requisites{d: d, seen: make(map[string]bool)}
-	root := d.Root()
+	r.tree(d.Root())
+	return r.links
+}
+
+// tree adds what a document, or one within it, needs.
+func (r *requisites) tree(root *html.Node) {
 	for n := root; n != nil; n = next(n, root) {
 		switch n.Type {
 		case html.ElementNode:
@@ -31,16 +38,35 @@ func (d *Document) Requisites() []Link {
 			}
 		}
 	}
-	return r.links
+}
+
+// maxInner bounds the nodes of a document within the page.
+const maxInner = 1000
+
+// inside adds what a document within the page needs.
+func (r *requisites) inside(page string) {
+	if r.inner {
+		return // a page in a page in a page
+	}
+	r.inner = true
+	if root := parseTree([]byte(page), maxInner); root != nil {
+		r.tree(root)
+	}
+	r.inner = false
 }
 
 type requisites struct {
 	d     *Document
 	seen  map[string]bool
 	links []Link
+	inner bool // within another page
 }
 
 func (r *requisites) add(href string) {
+	if image, ok := dataSVG(href); ok {
+		r.inside(image)
+		return
+	}
 	if strings.TrimSpace(href) == "" || len(r.links) >= r.d.opts.MaxLinks {
 		return
 	}
@@ -75,6 +101,12 @@ func (r *requisites) element(n *html.Node) {
 		}
 	}
 	switch {
+	case n.DataAtom == atom.Iframe:
+		r.inside(attr(n, "srcdoc"))
+	case n.DataAtom == atom.Base:
+		if r.d.Base != r.d.URL {
+			r.add(r.d.Base) // where what the page loads is, as with a codebase
+		}
 	case n.DataAtom == atom.Link:
 		if _, part := linkRel(strings.Fields(strings.ToLower(attr(n, "rel")))); part {
 			r.add(attr(n, "href"))
@@ -99,14 +131,7 @@ func (r *requisites) meta(n *html.Node) {
 	case "msapplication-config", "msapplication-tileimage", "twitter:image":
 		r.add(content)
 	case "copyright":
-		// Where some browsers look for an image to show.
-		if inner := parseTree([]byte(content), 100); inner != nil {
-			for c := inner; c != nil; c = next(c, inner) {
-				if c.DataAtom == atom.Img {
-					r.add(attr(c, "src"))
-				}
-			}
-		}
+		r.inside(content) // where some browsers look for an image to show
 	}
 	if strings.EqualFold(attr(n, "property"), "og:image") {
 		r.add(content)
@@ -122,12 +147,28 @@ func (r *requisites) comment(data string) {
 	if !ok {
 		return
 	}
-	inner := parseTree([]byte(inside), 1000)
-	for c := inner; c != nil; c = next(c, inner) {
-		if c.Type == html.ElementNode {
-			r.element(c)
-		}
+	r.inside(inside)
+}
+
+// dataSVG returns the image of a data: address (RFC 2397), if it is one of SVG, which
+// may name other images.
+func dataSVG(href string) (image string, ok bool) {
+	const scheme = "data:image/svg+xml"
+	href = strings.TrimSpace(href)
+	if len(href) < len(scheme) || !strings.EqualFold(href[:len(scheme)], scheme) {
+		return "", false
 	}
+	params, data, ok := strings.Cut(href[len(scheme):], ",")
+	if !ok {
+		return "", false
+	}
+	image, err := url.PathUnescape(data)
+	if err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSpace(params)), ";base64") {
+		var b []byte
+		b, err = base64.StdEncoding.DecodeString(image)
+		image = string(b)
+	}
+	return image, err == nil
 }
 
 func (r *requisites) addAll(hrefs []string) {

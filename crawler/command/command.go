@@ -43,8 +43,12 @@ func Main(options *crawler.Options) {
 		memory.TuneCollector()
 	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	signals, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	context.AfterFunc(signals, func() {
+		stop() // before anybody hears of the first one: a second ends the process at once
+		cancel(context.Cause(signals))
+	})
 	args := append([]string{programName(os.Args[0])}, os.Args[1:]...)
 	os.Exit(Run(ctx, options, args, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -76,7 +76,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	first, _, firstErrs := start(t, s.crawlArgs(place, "--files", t.TempDir(), "--warc")...)
 	<-s.reached
 	second, out, errs := start(t, s.crawlArgs(place, "--files", t.TempDir(), "--warc")...)
-	waitFor(t, "the second stands by", func() bool { return strings.Contains(errs.String(), "Standing by: ") })
+	errs.await(t, "Standing by: ")
 	if text := must(t, "status", "--dir", place); !strings.Contains(text, "running (pid ") {
 		t.Errorf("status says\n%s", text)
 	}
@@ -93,7 +93,7 @@ func TestStandbyTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = first.Wait()
-	waitFor(t, "the second leads", func() bool { return strings.Contains(errs.String(), "Leading the crawl in ") })
+	errs.await(t, "Leading the crawl in ")
 	<-s.reached // what the first was killed at is fetched again
 	close(s.gate["/b"])
 	if err := second.Wait(); err != nil || !strings.Contains(out.String(), "Complete: 5 pages and 2 failures") {
@@ -122,10 +122,10 @@ func TestLeaderThatWasPausedStandsBy(t *testing.T) {
 	first, firstOut, firstErrs := start(t, s.crawlArgs(place)...)
 	<-s.reached
 	second, out, errs := start(t, s.crawlArgs(place)...)
-	waitFor(t, "the second stands by", func() bool { return strings.Contains(errs.String(), "Standing by: ") })
+	errs.await(t, "Standing by: ")
 	// One that is told to stop while it stands by has nothing to finish.
 	third, _, thirdErrs := start(t, s.crawlArgs(place)...)
-	waitFor(t, "the third stands by", func() bool { return strings.Contains(thirdErrs.String(), "Standing by: ") })
+	thirdErrs.await(t, "Standing by: ")
 	if err := third.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -137,12 +137,12 @@ func TestLeaderThatWasPausedStandsBy(t *testing.T) {
 	}
 	// As the server does by itself after a while.
 	query(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir leader paused' AND pid = (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pg_locks.pid = pg_stat_activity.pid LIMIT 1)")
-	waitFor(t, "the second leads", func() bool { return strings.Contains(errs.String(), "Leading the crawl in ") })
+	errs.await(t, "Leading the crawl in ")
 	<-s.reached
 	if err := first.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the first stands by", func() bool { return strings.Contains(firstErrs.String(), "another process has taken the store over") })
+	firstErrs.await(t, "another process has taken the store over")
 	close(s.gate["/b"])
 	if err := second.Wait(); err != nil || !strings.Contains(out.String(), "Complete: 5 pages and 2 failures") {
 		t.Fatalf("the second: %v\n%s%s", err, out, errs)
@@ -169,7 +169,7 @@ func TestServerGoesAndComes(t *testing.T) {
 		t.Errorf("a crawl that begins without a server: exit code %d\n%s", r.code, r.err)
 	}
 	close(s.gate["/b"])
-	waitFor(t, "the crawl waits for the server", func() bool { return strings.Contains(errs.String(), "Standing by: ") })
+	errs.await(t, "Standing by: ")
 	if err := database.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestLeaderIsLostWhileItReadsSeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	errs := new(output)
+	errs := newOutput()
 	crawl := exec.Command(name, "crawl", "--dir", place, "--allow-private", "--progress", "off", "--seeds", "-")
 	crawl.Stderr = errs
 	in, err := crawl.StdinPipe()
@@ -207,9 +207,9 @@ func TestLeaderIsLostWhileItReadsSeeds(t *testing.T) {
 		_, _ = io.WriteString(in, b.String()) // which it may not read any more
 	}
 	seeds(0)
-	waitFor(t, "seeds are stored", func() bool {
-		return query(t, "SELECT coalesce((SELECT n_tup_ins FROM pg_stat_user_tables WHERE schemaname = 'seeds' AND relname = 'kv') > 1000, false)::text") == "true"
-	})
+	const stored = "SELECT coalesce((SELECT n_tup_ins FROM pg_stat_user_tables WHERE schemaname = 'seeds' AND relname = 'kv') > 1000, false)::text FROM pg_sleep(0.05)"
+	for query(t, stored) != "true" {
+	}
 	query(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'weir % seeds'")
 	seeds(6000)
 	_ = in.Close()

@@ -4,7 +4,7 @@ package command_test
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,20 +27,53 @@ import (
 
 // output is what a program has written so far.
 type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	wrote chan struct{} // closed by the next Write
 }
+
+func newOutput() *output { return &output{wrote: make(chan struct{})} }
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	close(o.wrote)
+	o.wrote = make(chan struct{})
 	return o.buf.Write(b)
 }
 
 func (o *output) String() string {
+	text, _ := o.read()
+	return text
+}
+
+// read returns what has been written, and what is closed when there is more.
+func (o *output) read() (string, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.buf.String()
+	return o.buf.String(), o.wrote
+}
+
+// await waits until the program has written a text.
+func (o *output) await(t *testing.T, want string) {
+	t.Helper()
+	deadline := context.Background()
+	if d, ok := t.Deadline(); ok {
+		var cancel context.CancelFunc
+		deadline, cancel = context.WithDeadline(deadline, d.Add(-10*time.Second))
+		defer cancel()
+	}
+	for {
+		text, more := o.read()
+		if strings.Contains(text, want) {
+			return
+		}
+		select {
+		case <-more:
+		case <-deadline.Done():
+			t.Fatalf("no %q in\n%s", want, text)
+		}
+	}
 }
 
 // start starts the program.
@@ -49,9 +83,14 @@ func start(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, errs = new(output), new(output)
+	out, errs = newOutput(), newOutput()
 	cmd = exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = out, errs
+	// A test that runs in the background may ignore interrupts, and what it starts would
+	// too: what is caught is inherited as the default.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt)
+	defer signal.Stop(caught)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +107,7 @@ func TestInterruptStopsCleanly(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The page in flight is held back until the crawl has seen the signal.
-	waitFor(t, "the crawl says that it stops", func() bool { return strings.Contains(errs.String(), "Stopping") })
+	errs.await(t, "Stopping")
 	close(s.gate["/b"])
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(out.String(), "Go on with") || !strings.Contains(errs.String(), "Stopping") {
@@ -85,20 +124,13 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "crawl")
 	cmd, _, errs := start(t, s.crawlArgs(dir)...)
 	<-s.reached
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(ended)
-	}()
-	waitFor(t, "the program ends", func() bool {
-		_ = cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-ended:
-			return true
-		default:
-			return false
+	for _, next := range []string{"Ctrl-C again stops at once", ""} {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
 		}
-	})
+		errs.await(t, next)
+	}
+	_ = cmd.Wait()
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
 		t.Fatalf("ended with %v\n%s", cmd.ProcessState, errs)
@@ -106,16 +138,6 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	close(s.gate["/b"])
 	if r := weir(t, "crawl", "--dir", dir, "--progress", "off"); r.code != 0 || !strings.Contains(r.out, "Complete: 5 pages and 2 failures") {
 		t.Errorf("resumed: exit code %d\n%s%s", r.code, r.out, r.err)
-	}
-}
-
-// waitFor waits until another process has come so far.
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within a minute", what)
-		}
 	}
 }
 
@@ -193,12 +215,8 @@ func TestWhatRequestsBringSurvivesAKill(t *testing.T) {
 func TestDemoSurvivesAKill(t *testing.T) {
 	whole, killed := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "killed")
 	first, _, _ := start(t, "demo", "--dir", whole)
-	second, _, _ := start(t, "demo", "--dir", killed)
-	waitFor(t, "the demo has fetched ten pages", func() bool {
-		r := weir(t, "status", "--dir", killed, "--json")
-		var st inspect.Status
-		return r.code == 0 && json.Unmarshal([]byte(r.out), &st) == nil && st.Pages >= 10
-	})
+	second, _, errs := start(t, "demo", "--dir", killed, "--verbose")
+	errs.await(t, "generation complete")
 	if err := second.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

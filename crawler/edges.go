@@ -83,6 +83,10 @@ func (e *Edges) feeds(functions []Function) pipeline.Edges {
 	return all
 }
 
+// hostAffinity is how long a host that might be asked is left to the process that asked it
+// before, which has a connection to it and its robots.txt, while others have nothing to do.
+const hostAffinity = 3 * time.Second
+
 // Assemble wires the stages of a crawl into a pipeline. It is what [New] does,
 // and what a program that wants another crawl writes itself. What it returns are
 // the child processes of the stages, whose Run must run meanwhile.
@@ -90,7 +94,11 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 	v.once.Do(v.init)
 	o, e := v.Options, v.Edges
 	workers := o.Settings.workers()
-	pipeline.Handle(p, e.Requests, v.Visit, &pipeline.StageOptions{Feeds: e.feeds(o.Functions), Workers: workers, MinWorkers: min(workers, 8)})
+	visits := &pipeline.StageOptions{Feeds: e.feeds(o.Functions), Workers: workers, MinWorkers: min(workers, 8)}
+	if o.Shared {
+		visits.Affinity = hostAffinity
+	}
+	pipeline.Handle(p, e.Requests, v.Visit, visits)
 	for i := range o.Functions {
 		f := &o.Functions[i]
 		if f.Queue == "" {

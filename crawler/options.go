@@ -88,7 +88,8 @@ type Options struct {
 	NoChaining bool
 
 	// Shared says that other processes work on the crawl too: what is known of hosts is
-	// then read from the store each time, and the limit of pages kept there.
+	// then read from the store each time, and the limit of pages kept there. A host keeps
+	// to the process that asked it before while that lives and has time for it.
 	Shared bool
 
 	// ArchiveDir is the folder for the files of the stage warc, which needs one.

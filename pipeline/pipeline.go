@@ -150,7 +150,8 @@ type stage struct {
 	accepts    func(v any) bool // whether callLive takes it
 	callLive   func(ctx context.Context, v any, out *Out) error
 	timeLimit  time.Duration // negative for none
-	limit      *limiter      // of the present or last run; written under p.mu
+	affinity   time.Duration
+	limit      *limiter // of the present or last run; written under p.mu
 
 	average atomic.Int64 // of how long the latest calls have taken, in nanoseconds
 
@@ -197,6 +198,12 @@ type StageOptions struct {
 	// What is chained is decoded already, and not asked for. Default: none.
 	Reserve func(ctx context.Context, bytes int64) (release func(), err error)
 
+	// Affinity has the values of a group keep to the process that had its last one,
+	// while that lives, for the sake of what it remembers of the group: what it might
+	// take is left to it for so long, and then to any process. See
+	// [queue.SubscribeOptions].Affinity. Default: it is not.
+	Affinity time.Duration
+
 	// TimeLimit bounds the time of each call of the stage. When it has passed the
 	// call's context ends, with [ErrTimeLimit] as its cause; what the stage then
 	// returns is a failed attempt, as ever. A stage that does not look at its
@@ -225,7 +232,7 @@ func HandleBatch[In any](p *Pipeline, edge *Edge[In], n int, fn BatchFunc[In], o
 	s := &stage{
 		p: p, name: edge.name, config: edge.Config, batch: n, serial: o.Serial, unchained: o.Unchained,
 		minWorkers: cmp.Or(o.MinWorkers, 1), maxWorkers: cmp.Or(o.Workers, 4*runtime.GOMAXPROCS(0)),
-		timeLimit: cmp.Or(o.TimeLimit, p.opts.TimeLimit),
+		timeLimit: cmp.Or(o.TimeLimit, p.opts.TimeLimit), affinity: o.Affinity,
 	}
 	if o.Serial {
 		s.maxWorkers = cmp.Or(o.Workers, 1)

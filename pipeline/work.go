@@ -39,6 +39,7 @@ func (s *stage) session(taking, working context.Context) error {
 	c, err := s.p.store.Subscribe(taking, s.name, &queue.SubscribeOptions{
 		Barriers: queue.NoBarriers,
 		Prefetch: 2*s.maxWorkers*s.batch + max(takeAtOnce, s.batch),
+		Affinity: s.affinity,
 	})
 	if err != nil {
 		if taking.Err() != nil {

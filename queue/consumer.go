@@ -39,6 +39,18 @@ type SubscribeOptions struct {
 	// end with the process.
 	Lease time.Duration
 
+	// Affinity has groups keep to this consumer, so that what it remembers of them, or
+	// has connections for, is of use: what could be delivered of a group whose last
+	// delivery it had is left to it for so long, and after that to whoever comes first,
+	// whose the group then is. When the session ends its groups are anybody's at once.
+	// So a consumer that is slow loses groups to those that would be idle, nothing
+	// waits longer for an owner than this, and limits and turns of groups are as ever.
+	//
+	// It is a preference, kept in memory: a crash of the store, or more groups than
+	// half of Options.GroupMemory, end it for some. Default 0: what could be delivered
+	// is delivered to whoever asks first, unless another consumer's groups wait for it.
+	Affinity time.Duration
+
 	// Filter restricts the items that the session receives.
 	Filter *Filter
 }

@@ -108,7 +108,7 @@ func (q *queueState) takeLocked(c *session, n int) (out []*Delivery, more bool, 
 	var at sched.Time
 	at.Now, at.Wall = q.s.clock.read()
 	at.Wall /= 1e6
-	more, err = q.sched.Take(c.view.lineup(), at, n, func(lease sched.Lease[ref], r ref) {
+	more, err = q.sched.Take(c.view.lineup(), c.owner, at, n, func(lease sched.Lease[ref], r ref) {
 		if out == nil {
 			out = make([]*Delivery, 0, min(n, 128))
 		}
@@ -228,10 +228,14 @@ func (q *queueState) nextTurnLocked(woken bool) int64 {
 	var asked *view
 	any := false
 	for _, w := range q.waiters {
-		if w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked() || any && w.c.view == asked {
+		if w.c.opts.Barriers == OnlyBarriers || w.c.fullLocked() {
 			continue
 		}
-		next = min(next, q.sched.Next(w.c.view.lineup(), after))
+		// What waits for its owner wakes no one else, so it counts also when it is due.
+		next = min(next, q.sched.NextOwn(w.c.view.lineup(), w.c.owner))
+		if !any || w.c.view != asked {
+			next = min(next, q.sched.Next(w.c.view.lineup(), after))
+		}
 		asked, any = w.c.view, true
 	}
 	return next
@@ -259,15 +263,15 @@ type waiter struct {
 
 // wakeLocked wakes those who have a barrier to receive, and for items the
 // longest-waiting receiver that has room, of those without a filter and of those
-// with each. It wakes the next if it leaves anything; package sched says why that
-// is enough.
+// with each, and besides those for whom items of their groups wait. It wakes the next
+// if it leaves anything; package sched says why that is enough.
 //
 // It reports whether it has woken a receiver that takes items.
 func (q *queueState) wakeLocked() bool {
 	var woken []*view // nil among them for those without a filter
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
-		takes := w.c.opts.Barriers != OnlyBarriers && !w.c.fullLocked() && !slices.Contains(woken, w.c.view)
+		takes := w.c.opts.Barriers != OnlyBarriers && !w.c.fullLocked() && (!slices.Contains(woken, w.c.view) || w.c.owns())
 		if !takes && !w.c.pendingBarrier() {
 			kept = append(kept, w)
 			continue

@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // session is a consumer of the leader.
 type session struct {
-	s    *leader
-	q    *queueState
-	opts SubscribeOptions
-	view *view // nil without a filter
+	s     *leader
+	q     *queueState
+	opts  SubscribeOptions
+	view  *view        // nil without a filter
+	owner *sched.Owner // nil without Affinity
 
 	// Guarded by q.mu.
 	held    *Delivery // first of a list
@@ -54,6 +57,8 @@ func (s *leader) subscribe(ctx context.Context, queue string, options *Subscribe
 		return nil, invalidf("Prefetch %d is negative", c.opts.Prefetch)
 	case c.opts.Lease < 0:
 		return nil, invalidf("Lease %v is negative", c.opts.Lease)
+	case c.opts.Affinity < 0:
+		return nil, invalidf("Affinity %v is negative", c.opts.Affinity)
 	case c.opts.Barriers > NoBarriers:
 		return nil, invalidf("Barriers %d", c.opts.Barriers)
 	case c.opts.Durable != "" && c.opts.Barriers == NoBarriers:
@@ -90,6 +95,9 @@ func (s *leader) subscribe(ctx context.Context, queue string, options *Subscribe
 	q.consumers[c] = true
 	if f := c.opts.Filter; f != nil {
 		c.view = q.viewLocked(*f)
+	}
+	if c.opts.Affinity > 0 {
+		c.owner = sched.NewOwner(int64(c.opts.Affinity))
 	}
 	if c.opts.Lease > 0 {
 		c.leased = time.Now().Add(c.opts.Lease)
@@ -348,6 +356,7 @@ func (q *queueState) leaveLocked(c *session) {
 	if c.view != nil {
 		q.dropViewLocked(c.view)
 	}
+	q.sched.Leave(c.owner)
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
 		if w.c == c {
@@ -392,5 +401,10 @@ func (c *session) letGoLocked(d *Delivery) {
 }
 
 func (c *session) fullLocked() bool { return c.holding >= c.opts.Prefetch }
+
+// owns reports whether something that may be delivered waits for this session.
+func (c *session) owns() bool {
+	return c.owner != nil && c.q.sched.Waits(c.view.lineup(), c.owner, c.q.s.now())
+}
 
 func (c *session) pendingBarrier() bool { return c.barrier == barrierPending }

@@ -113,6 +113,9 @@ func (c *conservation) worker(ctx context.Context, q string, rnd *rand.Rand) {
 		if rnd.IntN(4) == 0 {
 			opts.Filter = &queue.Filter{Group: fmt.Sprint(rnd.IntN(3))}
 		}
+		if rnd.IntN(3) > 0 {
+			opts.Affinity = time.Duration(1+rnd.IntN(20)) * time.Millisecond
+		}
 		sub, err := c.s.Subscribe(ctx, q, opts)
 		if err != nil {
 			if ctx.Err() == nil {

@@ -399,6 +399,7 @@ func Run(t *testing.T, h Harness) {
 		{"Identity", identityPromises},
 		{"Order", orderPromises},
 		{"Group", groupPromises},
+		{"Affinity", affinityPromises},
 		{"Session", sessionPromises},
 		{"Clock", clockPromises},
 		{"Settle", settlePromises},

@@ -64,6 +64,7 @@ type subscribeRequest struct {
 	Prefetch int           `json:"prefetch,omitempty" cbor:"6,keyasint,omitempty"`
 	Filter   *queue.Filter `json:"filter,omitempty" cbor:"7,keyasint,omitempty"`
 	Lease    int64         `json:"lease_ms,omitempty" cbor:"8,keyasint,omitempty"` // of the session alone
+	Affinity int64         `json:"affinity_us,omitempty" cbor:"9,keyasint,omitempty"`
 }
 
 // sessionRequest names a session, to end it.

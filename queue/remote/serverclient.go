@@ -211,6 +211,7 @@ func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest)
 	lease := time.Duration(m.Lease) * time.Millisecond
 	consumer, err := call.store.Subscribe(ctx, m.Queue, &queue.SubscribeOptions{
 		Durable: m.Durable, Barriers: mode, Prefetch: m.Prefetch, Filter: m.Filter, Lease: cmp.Or(lease, c.lease),
+		Affinity: fromDelay(m.Affinity),
 	})
 	if err != nil {
 		// Perhaps the same call came twice, and the other was first.

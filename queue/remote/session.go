@@ -52,6 +52,7 @@ func (e *engine) subscribe(ctx context.Context, name string, options *queue.Subs
 	}
 	m := subscribeRequest{
 		Session: newID(), Queue: name, Durable: o.Durable, Prefetch: o.Prefetch, Filter: o.Filter, Lease: o.Lease.Milliseconds(),
+		Affinity: toDelay(o.Affinity),
 	}
 	switch {
 	case o.Lease < 0:

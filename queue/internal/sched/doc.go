@@ -21,6 +21,11 @@
 // Later is offered to every view. So a consumer with a filter is served as one
 // without would be, had the queue nothing but what matches.
 //
+// # Owners
+//
+// A consumer may keep the groups that it had deliveries of: what is due of them is
+// left to it for a while. owner.go says how.
+//
 // # No item is forgotten
 //
 // Every unsettled ready item of the open epoch is at any moment, for the plain
@@ -43,13 +48,14 @@
 //  1. It joins the line under the lock under which Take found nothing, Take
 //     having returned with more false: so all that could be taken was looked at.
 //  2. What makes an item available is either an act or time. All acts go
-//     through Add, Return, Back, End, EndUnused, SetGroup, SetPolicy, Defer, Moved, Drop and Open,
-//     and their caller wakes the line before it gives up the lock.
-//  3. Of time, Next returns the next moment at which it alone may make Take
-//     return something else, and the caller's timer is set for it before the
+//     through Add, Return, Back, End, EndUnused, SetGroup, SetPolicy, Defer, Moved, Drop, Leave and
+//     Open, and their caller wakes the line before it gives up the lock.
+//  3. Of time, Next and NextOwn return the next moment at which it alone may make
+//     Take return something else, and the caller's timer is set for it before the
 //     lock is given up.
-//  4. One receiver is woken for what there is. It wakes the next when it has
-//     taken as much as it had room for, or gives up, since there may be more.
+//  4. One receiver is woken for what there is, and each for whom something Waits,
+//     as nobody else may have that yet. It wakes the next when it has taken as much
+//     as it had room for, or gives up, since there may be more.
 //
 // # Bounds
 //

@@ -25,7 +25,8 @@ type Policy struct {
 type group[R Item[R]] struct {
 	name     string
 	settings Settings
-	nextDue  int64 // the end of its delay
+	nextDue  int64  // the end of its delay
+	owner    *Owner // who had its last delivery, if that keeps its groups
 	inflight int
 	deferred bool
 	lanes    []*Lane[R] // in memory, those of views among them
@@ -44,6 +45,7 @@ func (s *Scheduler[R]) groupOf(name string) (*group[R], error) {
 			return nil, err
 		}
 	}
+	s.recall(g)
 	s.groups[name] = g
 	return g, nil
 }
@@ -154,6 +156,7 @@ func (s *Scheduler[R]) releaseGroup(l *Lane[R]) {
 	g := l.group
 	g.lanes = slices.DeleteFunc(g.lanes, func(x *Lane[R]) bool { return x == l })
 	if len(g.lanes) == 0 && g.inflight == 0 {
+		s.remember(g)
 		delete(s.groups, g.name)
 	}
 }

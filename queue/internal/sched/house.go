@@ -146,16 +146,8 @@ func (s *Scheduler[R]) Spill(n int, now int64) []Move {
 	}
 	far := farthest[R]{}
 	for _, lv := range s.plain.levels {
-		for _, l := range lv.lanes {
-			if l.inflight > 0 || l.group.inflight > 0 {
-				continue
-			}
-			if len(far) < excess {
-				heap.Push(&far, l)
-			} else if l.due > far[0].due {
-				far[0] = l
-				heap.Fix(&far, 0)
-			}
+		for _, b := range lv.bands() {
+			far.add(b.lanes, excess)
 		}
 	}
 	for _, l := range far {
@@ -166,6 +158,21 @@ func (s *Scheduler[R]) Spill(n int, now int64) []Move {
 
 // farthest is a heap of lanes with the one that is due first on top.
 type farthest[R Item[R]] []*Lane[R]
+
+// add keeps, of what it has and of lanes of groups with nothing in flight, the n that are
+// due last.
+func (h *farthest[R]) add(lanes []*Lane[R], n int) {
+	for _, l := range lanes {
+		switch {
+		case l.inflight > 0 || l.group.inflight > 0:
+		case len(*h) < n:
+			heap.Push(h, l)
+		case l.due > (*h)[0].due:
+			(*h)[0] = l
+			heap.Fix(h, 0)
+		}
+	}
+}
 
 func (h farthest[R]) Len() int           { return len(h) }
 func (h farthest[R]) Less(i, j int) bool { return h[i].due < h[j].due }

@@ -2,7 +2,6 @@ package sched
 
 import (
 	"cmp"
-	"container/heap"
 	"math"
 	"slices"
 	"sort"
@@ -24,7 +23,8 @@ type Lane[R Item[R]] struct {
 	level    *level[R]
 	due      int64  // when it may be served
 	turn     uint64 // breaks ties of due
-	index    int    // in level.lanes, or -1 if it is empty or may not be served
+	band     *band[R]
+	index    int // in band, or -1 if it is empty or may not be served
 	win      []R
 	head     int
 	cursor   uint64
@@ -47,12 +47,14 @@ type lineup[R Item[R]] struct {
 	view   *View[R] // nil for the plain one
 }
 
-// level is the lanes of one priority. Its heap holds those in memory that have
+// level is the lanes of one priority. Its bands hold those in memory that have
 // items and may be served at some time. Stored ones from next on, the first of
 // which is due at horizon, are not in memory.
 type level[R Item[R]] struct {
 	priority int8
-	lanes    laneHeap[R]
+	free     band[R]     // of groups that nobody owns
+	owned    bandHeap[R] // the others that have lanes
+	of       map[*Owner]*band[R]
 	next     *mark // nil if everything is in memory
 	horizon  int64
 }
@@ -77,18 +79,19 @@ func (lv *level[R]) leave(due int64, group string) {
 	}
 }
 
-func (lv *level[R]) fix(l *Lane[R]) { heap.Fix(&lv.lanes, l.index) }
+// before reports whether it is the lane's turn before that of another.
+func (l *Lane[R]) before(m *Lane[R]) bool {
+	if l.due != m.due {
+		return l.due < m.due
+	}
+	return l.turn < m.turn
+}
 
-// laneHeap orders lanes by due, then turn.
+// laneHeap orders lanes by their turns.
 type laneHeap[R Item[R]] []*Lane[R]
 
-func (h laneHeap[R]) Len() int { return len(h) }
-func (h laneHeap[R]) Less(i, j int) bool {
-	if h[i].due != h[j].due {
-		return h[i].due < h[j].due
-	}
-	return h[i].turn < h[j].turn
-}
+func (h laneHeap[R]) Len() int           { return len(h) }
+func (h laneHeap[R]) Less(i, j int) bool { return h[i].before(h[j]) }
 func (h laneHeap[R]) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
@@ -153,7 +156,7 @@ func (s *Scheduler[R]) addLane(u *lineup[R], k Key, p Pointer, complete bool) (*
 // drop takes a lane out of memory.
 func (s *Scheduler[R]) drop(l *Lane[R]) {
 	if l.index >= 0 {
-		heap.Remove(&l.level.lanes, l.index)
+		l.level.remove(l)
 	}
 	s.dropWindow(l)
 	delete(l.up.lanes, l.Key)
@@ -199,7 +202,7 @@ func (s *Scheduler[R]) schedule(l *Lane[R], now int64) {
 	}
 	if !waiting || !s.mayServe(l.group) {
 		if l.index >= 0 {
-			heap.Remove(&l.level.lanes, l.index)
+			l.level.remove(l)
 		}
 		switch {
 		case l.up.view != nil:
@@ -218,17 +221,22 @@ func (s *Scheduler[R]) schedule(l *Lane[R], now int64) {
 	if l.due > now && s.limits.Memory.full() {
 		s.forget(l)
 	}
-	if l.index >= 0 {
-		heap.Fix(&l.level.lanes, l.index)
-		return
+	o := s.ownerOf(l.group)
+	switch {
+	case l.index < 0:
+		l.level.put(l, o, now)
+	case l.band.owner == o:
+		l.level.fix(l)
+	default: // its owner has left
+		l.level.remove(l)
+		l.level.put(l, o, now)
 	}
-	heap.Push(&l.level.lanes, l)
 }
 
-// load brings the next lanes of a level into memory if it is their turn.
-func (s *Scheduler[R]) load(lv *level[R], now int64, budget *int) error {
+// load brings the next lanes of a level into memory if it is their turn, for a consumer.
+func (s *Scheduler[R]) load(lv *level[R], o *Owner, now int64, budget *int) error {
 	for lv.next != nil && lv.horizon <= now && *budget > 0 {
-		if len(lv.lanes) > 0 && lv.lanes[0].due < lv.horizon {
+		if l := lv.first(o, now); l != nil && l.due < lv.horizon {
 			return nil
 		}
 		if len(s.plain.lanes) >= 2*s.limits.Lanes+s.inflight+loadLanes {

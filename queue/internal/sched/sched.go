@@ -146,6 +146,9 @@ type Scheduler[R Item[R]] struct {
 	inflight int
 	turn     uint64
 	idle     idleList[R]
+	owned    int               // groups in memory that have an owner
+	young    map[string]*Owner // of groups that are not in memory
+	old      map[string]*Owner
 	parking  []*Lane[R] // of paused groups, to be left to the disk
 	lows     []*Lane[R] // whose pointer should learn a higher low id
 }
@@ -198,9 +201,9 @@ type Lease[R Item[R]] struct {
 const readBudget = 2048
 
 // Take calls lease for up to n items that may be delivered now, of those that
-// match if a view is given. If more is set there was more to read; call again,
+// match if a view is given, to a consumer that keeps its groups if it is an owner. If more is set there was more to read; call again,
 // after others had a chance of the lock.
-func (s *Scheduler[R]) Take(v *View[R], at Time, n int, lease func(Lease[R], R)) (more bool, err error) {
+func (s *Scheduler[R]) Take(v *View[R], o *Owner, at Time, n int, lease func(Lease[R], R)) (more bool, err error) {
 	u := &s.plain
 	if v != nil {
 		u = &v.lineup
@@ -230,17 +233,17 @@ func (s *Scheduler[R]) Take(v *View[R], at Time, n int, lease func(Lease[R], R))
 		}
 		for lv := u.levels[i]; n > 0; {
 			if v == nil {
-				if err := s.load(lv, at.Now, &budget); err != nil {
+				if err := s.load(lv, o, at.Now, &budget); err != nil {
 					return false, err
 				}
 			}
 			if budget <= 0 {
 				return true, nil
 			}
-			if len(lv.lanes) == 0 || lv.lanes[0].due > at.Now {
+			l := lv.first(o, at.Now)
+			if l == nil || l.due > at.Now {
 				break
 			}
-			l := lv.lanes[0]
 			if !s.mayServe(l.group) {
 				s.schedule(l, at.Now)
 				continue
@@ -258,8 +261,12 @@ func (s *Scheduler[R]) Take(v *View[R], at Time, n int, lease func(Lease[R], R))
 				return false, err
 			}
 			lease(taken, r)
+			changed := s.own(l.group, o, at.Now)
 			s.served(l, at.Now)
-			n--
+			if n--; changed {
+				i = -1 // a higher level may have more of the group
+				break
+			}
 		}
 	}
 }
@@ -303,7 +310,7 @@ func (s *Scheduler[R]) served(l *Lane[R], now int64) {
 		s.reschedule(g, now)
 	} else if l.head == len(l.win) && l.complete {
 		s.schedule(l, now)
-	} else if len(l.level.lanes) > 1 && l.index >= 0 {
+	} else if l.index >= 0 && (len(l.band.lanes) > 1 || len(l.level.owned) > 0) {
 		l.due, l.turn = now, s.nextTurn()
 		l.level.fix(l)
 	}
@@ -413,7 +420,7 @@ func (s *Scheduler[R]) Remove(k Key, id uint64, now int64) {
 }
 
 // Next returns the earliest time, later than after, at which time alone may give
-// Take something, of what matches if a view is given.
+// Take something, of what matches if a view is given; see NextOwn for owners.
 func (s *Scheduler[R]) Next(v *View[R], after int64) int64 {
 	u := &s.plain
 	next := int64(Never)
@@ -424,8 +431,13 @@ func (s *Scheduler[R]) Next(v *View[R], after int64) int64 {
 		}
 	}
 	for _, lv := range u.levels {
-		if len(lv.lanes) > 0 && lv.lanes[0].due > after {
-			next = min(next, lv.lanes[0].due)
+		if free := lv.free.lanes; len(free) > 0 && free[0].due > after {
+			next = min(next, free[0].due)
+		}
+		if len(lv.owned) > 0 {
+			if open := lv.owned[0].open(); open > after {
+				next = min(next, open)
+			}
 		}
 		if lv.next != nil && lv.horizon > after {
 			next = min(next, lv.horizon)

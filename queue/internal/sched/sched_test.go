@@ -191,12 +191,15 @@ func (q *queue) add(k Key, match bool, size, n int) []*item {
 }
 
 // take calls Take until it has had n items or there is no more.
-func (q *queue) take(v *View[*item], n int) []*item {
+func (q *queue) take(v *View[*item], n int) []*item { return q.takeFor(v, nil, n) }
+
+// takeFor is take for a consumer that keeps its groups.
+func (q *queue) takeFor(v *View[*item], o *Owner, n int) []*item {
 	q.Helper()
 	var got []*item
 	for {
 		before := q.reads
-		more, err := q.s.Take(v, Time{Now: q.now}, n-len(got), func(l Lease[*item], it *item) {
+		more, err := q.s.Take(v, o, Time{Now: q.now}, n-len(got), func(l Lease[*item], it *item) {
 			q.inflight[it.id] = l
 			got = append(got, it)
 		})
@@ -279,6 +282,13 @@ func (q *queue) set(group string, settings Settings) {
 		}
 	}
 	q.s.SetGroup(group, settings, q.now)
+}
+
+// owns reports whether the scheduler knows the owner of an item's group, which it may
+// have forgotten.
+func (q *queue) owns(o *Owner, it *item) bool {
+	g := q.s.groups[it.key.Group]
+	return o != nil && g != nil && g.owner == o
 }
 
 // check fails if the scheduler has forgotten an item.
@@ -499,6 +509,44 @@ func TestPausedGroupsStayOnDisk(t *testing.T) {
 	q.check()
 }
 
+// However many groups a consumer has had, so many are remembered as its own, and the
+// others are anybody's.
+func TestOwnersAreBounded(t *testing.T) {
+	const lanes, groups = 20, 300
+	q := newQueue(t, lanes, 1<<20)
+	o := NewOwner(int64(time.Hour))
+	drain := func(o *Owner) (n int) {
+		for {
+			got := q.takeFor(nil, o, 10)
+			for _, it := range got {
+				q.ack(it)
+			}
+			q.now += IdleTime
+			q.house()
+			if known := q.s.Owners(); known > lanes+2 {
+				t.Fatalf("%d owners are known, the bound is %d", known, lanes)
+			}
+			if n += len(got); len(got) == 0 {
+				return n
+			}
+		}
+	}
+	fill := func() {
+		for i := range groups {
+			q.add(Key{0, fmt.Sprint("g", i)}, true, 1, 1)
+		}
+	}
+	fill()
+	drain(o)
+	fill()
+	if n := drain(nil); n < groups-lanes-2 || n == groups {
+		t.Errorf("another had the items of %d groups of %d, want all but some %d", n, groups, lanes)
+	}
+	if q.check(); drain(o) == 0 || len(q.items) > 0 {
+		t.Errorf("%d items were left", len(q.items))
+	}
+}
+
 // Random histories, with little memory: no item is forgotten, limits hold, lanes
 // are in order, and whenever Take gives nothing although something waits, Next says
 // when to come again.
@@ -517,6 +565,8 @@ func history(t *testing.T, seed uint64) {
 	var views []*View[*item]
 	policies := []Policy{{}, {MaxInFlight: 1}, {MinDelay: time.Second}, {MaxInFlight: 2, MinDelay: time.Second}}
 	var policy Policy
+	owners := []*Owner{nil}
+	owned := make(map[string]*Owner) // who had the last delivery of a group
 	key := func() Key { return Key{int8(rnd.IntN(3)), []string{"", "a", "b", "c", "d", "e", "f"}[rnd.IntN(7)]} }
 	some := func() *item {
 		ids := make([]uint64, 0, len(q.inflight))
@@ -548,8 +598,34 @@ func history(t *testing.T, seed uint64) {
 		}
 		return !set.Paused && !set.NotBefore.After(time.Unix(0, q.now)) && nextDue <= q.now && (policy.MaxInFlight == 0 || n < policy.MaxInFlight)
 	}
+	// kept reports whether an item waits for another consumer than o.
+	kept := func(v *View[*item], o *Owner, it *item) bool {
+		other := owned[it.key.Group]
+		if other == nil || other == o || other.left {
+			return false
+		}
+		lanes, due := q.s.plain.lanes, q.now // it begins to wait for its owner when its lane comes into memory
+		if v != nil {
+			lanes = v.lanes
+		}
+		if l := lanes[it.key]; l != nil {
+			due = l.due
+		}
+		return due+other.patience > q.now
+	}
+	// full reports whether a view leaves out lanes, or may have to: it makes them anew later,
+	// and what others are to have may fill it meanwhile.
+	full := func(v *View[*item]) bool { return v != nil && (v.missed || len(v.lanes) >= v.limit) }
 	for range 150 {
-		switch rnd.IntN(12) {
+		switch rnd.IntN(13) {
+		case 12:
+			switch i := rnd.IntN(len(owners)); {
+			case len(owners) < 4:
+				owners = append(owners, NewOwner(int64(rnd.IntN(3000))*int64(time.Millisecond)))
+			case i > 0:
+				q.s.Leave(owners[i])
+				owners = slices.Delete(owners, i, i+1)
+			}
 		case 0, 1, 2:
 			q.add(key(), rnd.IntN(3) == 0, 1+rnd.IntN(50), 1+rnd.IntN(5))
 		case 3, 4, 5:
@@ -558,14 +634,19 @@ func history(t *testing.T, seed uint64) {
 				v = views[i]
 			}
 			n := 1 + rnd.IntN(6)
-			may := make(map[uint64]bool)
+			o := owners[rnd.IntN(len(owners))]
+			may, others := make(map[uint64]bool), make(map[uint64]bool)
 			for id, it := range q.items {
 				may[id] = !q.InFlight(id) && mayTake(it) && (v == nil || it.match)
+				others[id] = !full(v) && q.owns(owned[it.key.Group], it) && kept(v, o, it)
 			}
-			got := q.take(v, n)
+			got := q.takeFor(v, o, n)
 			for i, it := range got {
-				if !may[it.id] {
-					t.Errorf("item %d of %v was taken and may not", it.id, it.key)
+				if forOther := others[it.id] && owned[it.key.Group] != o; !may[it.id] || forOther {
+					t.Errorf("item %d of %v was taken and may not (kept for another %v)", it.id, it.key, forOther)
+				}
+				if it.key.Group != "" {
+					owned[it.key.Group] = o
 				}
 				for id, other := range q.items {
 					if id < it.id && may[id] && other.key == it.key && !slices.Contains(got[:i], other) {
@@ -577,7 +658,7 @@ func history(t *testing.T, seed uint64) {
 				break
 			}
 			for id, it := range q.items {
-				if !q.InFlight(id) && mayTake(it) && (v == nil || it.match) && !(v != nil && v.missed) {
+				if !q.InFlight(id) && mayTake(it) && (v == nil || it.match) && !full(v) && !kept(v, o, it) {
 					t.Errorf("item %d of %v could have been taken (view %v)", id, it.key, v != nil)
 				}
 			}

@@ -92,7 +92,7 @@ func (s *Scheduler[R]) passAgain(v *View[R], now int64) {
 // highest returns the highest priority that may have items, or the lowest number.
 func (s *Scheduler[R]) highest() int8 {
 	for _, lv := range s.plain.levels {
-		if len(lv.lanes) > 0 || lv.next != nil {
+		if !lv.empty() || lv.next != nil {
 			return lv.priority
 		}
 	}

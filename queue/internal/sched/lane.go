@@ -381,8 +381,10 @@ func (s *Scheduler[R]) append(l *Lane[R], r R) {
 		}
 		l.win = append(l.win, r)
 		s.limits.Memory.used.Add(int64(r.Size()))
-	default:
-		l.complete = false
+	case l.complete:
+		// What there is up to until is in flight or in the window, and begins before what
+		// will be read.
+		l.cursor, l.complete = max(l.cursor, l.until), false
 	}
 }
 

@@ -382,6 +382,23 @@ func TestViewIsServedByPriorityWhenFull(t *testing.T) {
 	q.check()
 }
 
+// A view whose lane was made for one item of a record that came back, and that has to
+// leave what is enqueued then to the disk, still gets the others of the record.
+func TestViewGetsWhatComesBackOfARecord(t *testing.T) {
+	q := newQueue(t, 100, 2) // bytes: one item in each of two windows
+	k := Key{0, "g"}
+	v := q.s.View(matching)
+	q.add(k, true, 1, 3)
+	got := q.take(v, 3)
+	q.back(got[0])
+	q.add(k, true, 1, 1)
+	q.back(got[1])
+	if n := len(q.take(v, 10)); n != 3 {
+		t.Errorf("the view has had %d items, want the two that came back and the new one", n)
+	}
+	q.check()
+}
+
 // A view that matches little looks at each item once, in steps.
 func TestViewPassIsMadeOnce(t *testing.T) {
 	q := newQueue(t, 1000, 1<<20)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -35,14 +36,41 @@ func TestNode(t *testing.T) {
 }
 
 func TestJava(t *testing.T) {
+	testWorker(t, "java", "-XX:TieredStopAtLevel=1", "-cp", javaClasses(t), "Worker")
+}
+
+var compiled struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// javaClasses returns the folder with what is written in Java, which is compiled once.
+func javaClasses(t *testing.T) string {
+	t.Helper()
 	need(t, "javac", "a JDK of version 17 or later")
 	need(t, "java", "a JDK of version 17 or later")
-	classes := t.TempDir()
-	out, err := exec.Command("javac", "-encoding", "UTF-8", "-d", classes, "java/WeirWorker.java", "testdata/java/Worker.java").CombinedOutput()
-	if err != nil {
-		t.Fatalf("javac: %v\n%s", err, out)
+	compiled.once.Do(func() {
+		if compiled.dir, compiled.err = os.MkdirTemp("", "weir-java"); compiled.err != nil {
+			return
+		}
+		out, err := exec.Command("javac", "-encoding", "UTF-8", "-d", compiled.dir, "java/WeirWorker.java", "java/CountWords.java", "testdata/java/Worker.java").CombinedOutput()
+		if err != nil {
+			compiled.err = fmt.Errorf("javac: %w\n%s", err, out)
+		}
+	})
+	if compiled.err != nil {
+		t.Fatal(compiled.err)
 	}
-	testWorker(t, "java", "-XX:TieredStopAtLevel=1", "-cp", classes, "Worker")
+	return compiled.dir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if compiled.dir != "" {
+		os.RemoveAll(compiled.dir)
+	}
+	os.Exit(code)
 }
 
 func testWorker(t *testing.T, command ...string) {

@@ -2,8 +2,16 @@ package clients
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,43 +20,149 @@ import (
 	"github.com/seed-301537d8/weir/queue/remote"
 )
 
-// TestPythonOverTheNetwork has the helper work on a queue that a server offers.
-func TestPythonOverTheNetwork(t *testing.T) {
-	need(t, "python3", "Python 3.7 or later")
+const workToken = "work-0123456789abcdef"
+
+// offer serves a store, by way of a handler that may be in between.
+func offer(t *testing.T, between func(http.Handler) http.Handler) (*queue.Store, *remote.Server, string) {
+	t.Helper()
 	store, err := memqueue.Open(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
-	const token = "work-0123456789abcdef"
-	server, err := remote.NewServer(remote.ServerOptions{Tokens: []remote.Token{{Secret: token, Role: remote.RoleWork}}})
+	t.Cleanup(func() {
+		if err := store.Check(context.Background()); err != nil {
+			t.Error(err)
+		}
+		store.Close()
+	})
+	server, err := remote.NewServer(remote.ServerOptions{Tokens: []remote.Token{{Secret: workToken, Role: remote.RoleWork}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Lead(store)
 	web := httptest.NewUnstartedServer(nil)
-	web.Config = remote.NewHTTPServer(server)
+	web.Config = remote.NewHTTPServer(between(server))
 	web.Start()
-	defer web.Close()
+	t.Cleanup(func() { web.CloseClientConnections(); web.Close() })
+	return store, server, web.URL
+}
+
+// losing loses every n-th answer to a call of these names: what was asked has happened.
+func losing(n int64, calls ...string) func(http.Handler) http.Handler {
+	return func(to http.Handler) http.Handler {
+		var count atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for _, name := range calls {
+				if strings.HasSuffix(r.URL.Path, "/"+name) && count.Add(1)%n == 0 {
+					to.ServeHTTP(httptest.NewRecorder(), r)
+					panic(http.ErrAbortHandler)
+				}
+			}
+			to.ServeHTTP(w, r)
+		})
+	}
+}
+
+func TestPythonOverTheNetwork(t *testing.T) {
+	need(t, "python3", "Python 3.7 or later")
+	testNetwork(t, "python3", "python/count_words.py")
+}
+
+func TestNodeOverTheNetwork(t *testing.T) {
+	need(t, "node", "Node 16 or later")
+	testNetwork(t, "node", "node/count_words.js")
+}
+
+func TestJavaOverTheNetwork(t *testing.T) {
+	testNetwork(t, "java", "-XX:TieredStopAtLevel=1", "-cp", javaClasses(t), "CountWords")
+}
+
+// testNetwork has the example of a language count words over a network that loses
+// answers. The first process is killed, the second loses its leader: in the end each text
+// was counted once.
+func testNetwork(t *testing.T, command ...string) {
+	t.Parallel()
+	const texts = 24
+	store, server, url := offer(t, losing(11, "commit", "receive", "subscribe", "open"))
+	tokens := filepath.Join(t.TempDir(), "TOKENS")
+	if err := os.WriteFile(tokens, []byte("# of a test\nread read-0123456789abcdef\nwork "+workToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var tx queue.Tx
-	for _, body := range []string{`{"n": 1}`, `{"n": 2}`, `{"bad": true}`} {
-		tx.Enqueue("in", queue.Item{Body: []byte(body)})
+	tx.Enqueue("texts", queue.Item{Body: []byte("no JSON")}, queue.Item{Body: []byte(`{"id": -1}`)}, queue.Item{Body: []byte{0xff}})
+	for i := range texts {
+		tx.Enqueue("texts", queue.Item{Body: fmt.Appendf(nil, `{"id": %d, "text": "one two  drei\n世界"}`, i)})
 	}
 	if err := store.Commit(t.Context(), &tx); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "python3", "testdata/network.py", web.URL, token).CombinedOutput()
+	counts, err := store.Subscribe(ctx, "counts", nil)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatal(err)
 	}
-	st, err := store.QueueStats("in")
-	if err != nil || st.Totals.Acked != 2 || st.Dead != 1 {
-		t.Errorf("in: %+v, %v", st, err)
+	defer counts.Close()
+	seen := make(map[int]int)
+	await := func(n int) { // so many counts
+		t.Helper()
+		for len(seen) < n {
+			ds, err := counts.Receive(ctx, 1)
+			if err != nil {
+				t.Fatalf("%d of %d counts have come: %v", len(seen), n, err)
+			}
+			var got struct{ ID, Words int }
+			if err := json.Unmarshal(ds[0].Item.Body, &got); err != nil || got.Words != 4 {
+				t.Errorf("counted %s, %v", ds[0].Item.Body, err)
+			}
+			if seen[got.ID]++; seen[got.ID] > 1 {
+				t.Errorf("text %d was counted %d times", got.ID, seen[got.ID])
+			}
+			var tx queue.Tx
+			tx.Ack(ds...)
+			if err := store.Commit(ctx, &tx); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	waiting, err := store.Browse(t.Context(), "out", nil, 10)
-	if err != nil || len(waiting) != 2 || string(waiting[0].Item.Body) != `{"twice": 2}` {
-		t.Errorf("out: %+v, %v", waiting, err)
+	start := func(env []string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, command[0], append(append(command[1:len(command):len(command)], url, "1"), args...)...)
+		cmd.Env = append(os.Environ(), env...)
+		cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+
+	first := start([]string{"WEIR_TOKEN=" + workToken})
+	await(texts / 4)
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Wait() // it was killed
+
+	second := start(nil, tokens)
+	await(texts / 2)
+	server.Lead(nil)
+	server.Lead(store) // which knows no clients
+	await(texts)
+	if err := second.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Wait(); err != nil {
+		t.Errorf("the second process ended with %v", err)
+	}
+	for _, c := range server.Clients() {
+		if c.Address != "" && c.InFlight > 0 {
+			t.Errorf("%s left and holds %d", c.Name, c.InFlight)
+		}
+	}
+	st, err := store.QueueStats("texts")
+	if err != nil || st.Totals.Acked != texts || st.Dead != 3 || st.Ready+st.Leased+st.Delayed != 0 {
+		t.Errorf("texts: %+v, %v; want %d done and 3 dead", st, err, texts)
+	}
+	if st, err := store.QueueStats("counts"); err != nil || st.Totals.Enqueued != texts {
+		t.Errorf("counts: %+v, %v; want %d", st, err, texts)
 	}
 }

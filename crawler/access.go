@@ -58,6 +58,10 @@ func NewFetchers(o *Options) (*Fetchers, error) {
 			return nil, fmt.Errorf("host %s: %w", host, err)
 		}
 	}
+	if len(f.byHost) > 0 {
+		resolver := stages.NewResolver(nil)
+		f.Each(func(g *stages.Fetcher) { g.Resolver = resolver })
+	}
 	return f, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -98,6 +99,10 @@ type Fetcher struct {
 	// crawl may share them. Nil means the last 1,024 of this Fetcher.
 	Sessions tls.ClientSessionCache
 
+	// Resolver looks names up. Fetchers of one crawl may share it. Nil means one of
+	// this Fetcher's own that remembers answers; see [NewResolver].
+	Resolver *net.Resolver
+
 	// Proxy returns the proxy for a request, or nil for none; see
 	// [http.Transport]. Nil means that there is none. The address guard of
 	// AllowPrivate holds for the request's host, which is looked up before the
@@ -116,6 +121,9 @@ type Fetcher struct {
 	transport http.RoundTripper
 	tunnels   tunnels
 	types     []string
+
+	builtin    bool // transport says when it has a connection
+	handshakes handshakes
 }
 
 var defaultTypes = []string{
@@ -280,8 +288,12 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) 
 	w := newWatch(ctx, or(f.Timeout, 60*time.Second))
 	defer w.stop()
 	tr := &tracer{start: start}
+	if f.builtin && req.URL.Scheme == "https" {
+		tr.turn = f.handshakes.enter(w.ctx, req.URL.Host)
+	}
 	req = req.WithContext(tr.with(w.ctx))
 	hr, err := f.roundTrip(req)
+	tr.turn.leave(err != nil && ctx.Err() == nil)
 	if err != nil {
 		return nil, f.transportError(ctx, req, w, err)
 	}
@@ -347,6 +359,7 @@ func (f *Fetcher) init() {
 	}
 	f.guard = f.newGuard()
 	f.transport = f.around(f.newTransport(nil))
+	_, f.builtin = f.transport.(*http.Transport)
 }
 
 func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error) {

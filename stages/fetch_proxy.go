@@ -25,8 +25,12 @@ import (
 // proxy is an ordinary server.
 
 func (f *Fetcher) newGuard() *guard {
-	dialer := &net.Dialer{Timeout: or(f.DialTimeout, 10*time.Second), KeepAlive: 30 * time.Second}
-	g := &guard{proxy: f.Proxy, plain: *dialer, guarded: dialer}
+	resolver := f.Resolver
+	if resolver == nil {
+		resolver = NewResolver(nil)
+	}
+	dialer := &net.Dialer{Timeout: or(f.DialTimeout, 10*time.Second), KeepAlive: 30 * time.Second, Resolver: resolver}
+	g := &guard{proxy: f.Proxy, resolver: resolver, plain: *dialer, guarded: dialer}
 	if !f.AllowPrivate {
 		g.rules = ssrf.New(ssrf.WithAnyPort())
 		dialer.Control = g.rules.Safe
@@ -42,6 +46,8 @@ type guard struct {
 	plain   net.Dialer     // to proxies, which their user has chosen
 	guarded *net.Dialer
 	proxies sync.Map // their addresses, host:port
+
+	resolver *net.Resolver
 }
 
 // choose returns the proxy of a request. A proxy looks names up itself, so those
@@ -52,7 +58,7 @@ func (g *guard) choose(r *http.Request) (*url.URL, error) {
 		return u, err
 	}
 	if g.rules != nil {
-		addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
+		addrs, err := g.resolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
 		if err != nil {
 			return nil, err
 		}

@@ -64,6 +64,10 @@ type dialing struct {
 	keep      bool
 	timeout   time.Duration // of a TLS handshake
 	sessions  tls.ClientSessionCache
+
+	// A request that gets a connection which another one has given back leaves the
+	// one it was making under way, and its turn to the next.
+	handshakes handshakes
 }
 
 // maxSessions bounds the TLS sessions that are kept, some 2 KiB each.
@@ -103,7 +107,9 @@ func (d *dialing) tls(ctx context.Context, network, address string) (net.Conn, e
 	}
 	tc := tls.Client(conn, config)
 	shake, cancel := context.WithTimeoutCause(ctx, d.timeout, &phaseError{"TLS handshake", d.timeout})
+	turn := d.handshakes.enter(shake, address)
 	err = tc.HandshakeContext(shake)
+	turn.leave(err != nil && ctx.Err() == nil)
 	if err != nil && shake.Err() != nil && ctx.Err() == nil {
 		err = context.Cause(shake)
 	}
@@ -197,6 +203,7 @@ func (w *watch) stop() {
 // over, so everything is under the lock.
 type tracer struct {
 	start time.Time
+	turn  *turn // to get a connection, or nil
 
 	mu       sync.Mutex
 	dns      time.Time
@@ -229,6 +236,7 @@ func (t *tracer) with(ctx context.Context) context.Context {
 		TLSHandshakeStart: func() { t.begin(&t.tls) },
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { t.end(&t.tls, &t.t.TLS) },
 		GotConn: func(i httptrace.GotConnInfo) {
+			t.turn.leave(false)
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			if a := i.Conn.RemoteAddr(); a != nil && !t.finished {

@@ -2,12 +2,12 @@ package crawler
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -162,17 +162,17 @@ func (c *jsonCookie) set() (setCookie, error) {
 	case host == "" || err != nil:
 		return setCookie{}, fmt.Errorf("the cookie %s has the domain %q", c.Name, c.Domain)
 	}
-	cookie := http.Cookie{Name: c.Name, Value: c.Value, Path: c.Path, Secure: c.Secure, Quoted: strings.ContainsAny(c.Value, " ,")}
-	if cookie.Path == "" {
-		cookie.Path = "/"
+	line := c.Name + "=" + c.Value + "; Path=" + cmp.Or(c.Path, "/")
+	if c.Secure {
+		line += "; Secure"
 	}
 	if !c.hostOnly {
-		cookie.Domain = u.Hostname()
+		line += "; Domain=" + u.Hostname()
 	}
-	if err := cookie.Valid(); err != nil {
-		return setCookie{}, fmt.Errorf("the cookie %s: %w", c.Name, err)
+	if is := parseSetCookie(line, time.Time{}); is == nil || is.Name != trimBlanks(c.Name) || is.Value != trimBlanks(c.Value) {
+		return setCookie{}, fmt.Errorf("the cookie %q has the value %q, which no cookie can have", c.Name, c.Value)
 	}
-	set := setCookie{From: u.String(), Line: cookie.String()}
+	set := newSetCookie(u.String(), line, time.Time{})
 	for _, seconds := range []float64{c.Expires, c.ExpirationDate, c.Expiry} {
 		if seconds > 0 {
 			set.Expires = time.Unix(int64(seconds), 0).UTC()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -43,9 +44,30 @@ type siteJar struct {
 
 // setCookie is a cookie as a server has set it.
 type setCookie struct {
-	From    string    `json:"from"` // the address that set it
-	Line    string    `json:"line"` // as in Set-Cookie, without Max-Age
-	Expires time.Time `json:"expires,omitzero"`
+	From    string    `json:"from"`             // the address that set it
+	Line    string    `json:"line,omitempty"`   // as in Set-Cookie
+	Raw     []byte    `json:"raw,omitempty"`    // in its place, if that is not UTF-8
+	Expires time.Time `json:"expires,omitzero"` // whatever the line says
+}
+
+func newSetCookie(from, line string, expires time.Time) setCookie {
+	if utf8.ValidString(line) {
+		return setCookie{From: from, Line: line, Expires: expires}
+	}
+	return setCookie{From: from, Raw: []byte(line), Expires: expires}
+}
+
+// cookie is the cookie, or nil if the line is none.
+func (s *setCookie) cookie() *http.Cookie {
+	line := s.Line
+	if s.Raw != nil {
+		line = string(s.Raw)
+	}
+	c := parseSetCookie(line, time.Time{})
+	if c != nil {
+		c.Expires = s.Expires
+	}
+	return c
 }
 
 // Apply adds the cookies for an address to a request.
@@ -56,8 +78,15 @@ func (c *Cookies) Apply(ctx context.Context, u weburl.URL, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	var pairs []string // as they came, where (*http.Request).AddCookie would mend them
+	if given := r.Header.Get("Cookie"); given != "" {
+		pairs = append(pairs, given)
+	}
 	for _, cookie := range site.jar.Cookies(r.URL) {
-		r.AddCookie(cookie)
+		pairs = append(pairs, cookie.Name+"="+cookie.Value)
+	}
+	if len(pairs) > 0 {
+		r.Header.Set("Cookie", strings.Join(pairs, "; "))
 	}
 	return nil
 }
@@ -76,20 +105,9 @@ func (c *Cookies) Keep(ctx context.Context, u weburl.URL, resp *stages.FetchResp
 	}
 	now := time.Now()
 	for _, line := range resp.Header["Set-Cookie"] {
-		cookie, err := http.ParseSetCookie(line)
-		if err != nil {
-			continue // as browsers do
+		if cookie := parseSetCookie(line, now); cookie != nil {
+			site.add(newSetCookie(u.String(), line, cookie.Expires))
 		}
-		set := setCookie{From: u.String(), Expires: cookie.Expires.UTC()}
-		switch {
-		case cookie.MaxAge < 0:
-			set.Expires = time.Unix(1, 0).UTC()
-		case cookie.MaxAge > 0:
-			set.Expires = now.Add(time.Duration(cookie.MaxAge) * time.Second).UTC()
-		}
-		cookie.MaxAge, cookie.Expires, cookie.RawExpires = 0, time.Time{}, ""
-		set.Line = cookie.String()
-		site.add(set)
 	}
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
 		if err := tables.Put(tx, tables.Cookies, u.RegistrableDomain(), site.stored); err != nil {
@@ -123,15 +141,11 @@ func (c *Cookies) siteLocked(ctx context.Context, u weburl.URL) (*siteJar, error
 
 // add adds a cookie, in the place of one that it replaces.
 func (s *siteJar) add(set setCookie) {
-	cookie, err := http.ParseSetCookie(set.Line)
-	if err != nil {
-		return
-	}
+	cookie := set.cookie()
 	from, err := url.Parse(set.From)
-	if err != nil {
+	if cookie == nil || err != nil {
 		return
 	}
-	cookie.Expires = set.Expires
 	s.jar.SetCookies(from, []*http.Cookie{cookie})
 	s.stored = slices.DeleteFunc(s.stored, func(o setCookie) bool { return sameCookie(o, set) })
 	if s.stored = append(s.stored, set); len(s.stored) > maxSiteCookies {
@@ -141,9 +155,8 @@ func (s *siteJar) add(set setCookie) {
 
 // sameCookie reports whether two are of one name, domain and path.
 func sameCookie(a, b setCookie) bool {
-	x, errX := http.ParseSetCookie(a.Line)
-	y, errY := http.ParseSetCookie(b.Line)
-	if errX != nil || errY != nil {
+	x, y := a.cookie(), b.cookie()
+	if x == nil || y == nil {
 		return false
 	}
 	return x.Name == y.Name && strings.EqualFold(x.Domain, y.Domain) && x.Path == y.Path &&

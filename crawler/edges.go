@@ -144,7 +144,7 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 // reserve waits for the memory of a page that comes from a queue. The stage has it
 // while it waits for that of a tree; see [stages.Budget].
 func (v *Visitor) reserve(ctx context.Context, bytes int64) (release func(), err error) {
-	share, err := v.memory.Body(ctx, bytes)
+	share, err := v.memory.Body(ctx, 2*bytes) // as it is stored, and what is made of it
 	return share.Release, err
 }
 

@@ -50,7 +50,9 @@ func Main(options *crawler.Options) {
 		cancel(context.Cause(signals))
 	})
 	args := append([]string{programName(os.Args[0])}, os.Args[1:]...)
-	os.Exit(Run(ctx, options, args, os.Stdin, os.Stdout, os.Stderr))
+	a := newApp(options, os.Stdin, os.Stdout, os.Stderr)
+	a.process = true
+	os.Exit(a.runArgs(ctx, args))
 }
 
 // programName is the name of a program's file, as it is typed.
@@ -63,10 +65,19 @@ func programName(path string) string {
 // a command line or options that cannot be, 3 if Settings.MaxTime was over, and 130 if ctx has ended it. Nil
 // options are those of weir itself.
 func Run(ctx context.Context, options *crawler.Options, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return newApp(options, stdin, stdout, stderr).runArgs(ctx, args)
+}
+
+func newApp(options *crawler.Options, stdin io.Reader, stdout, stderr io.Writer) *app {
 	a := &app{name: "weir", in: stdin, out: printable.NewWriter(stdout), err: printable.NewWriter(stderr), tty: stderr}
 	if options != nil {
 		a.options = *options
 	}
+	return a
+}
+
+// runArgs is Run.
+func (a *app) runArgs(ctx context.Context, args []string) int {
 	if len(args) > 0 {
 		a.name, args = args[0], args[1:]
 	}

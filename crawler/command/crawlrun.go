@@ -8,7 +8,9 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -127,6 +129,9 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	o.Program = &r.app.options.Settings
 	if o.PDF == nil {
 		o.PDF = r.pdf.Read
+	}
+	if r.app.process && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory.Limit(cmp.Or(o.Settings.Memory, crawler.DefaultMemory)))
 	}
 	if r.crawler, err = crawler.New(r.live.store, o); err != nil {
 		return err

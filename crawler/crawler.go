@@ -26,10 +26,11 @@ type Crawler struct {
 }
 
 // New returns the crawl that the options describe, on a store that may hold it
-// already. It changes nothing there: [Crawler.Run] does, and goes on with what is
-// stored by these settings; [Load] returns the stored ones. Nil options mean the
-// defaults. An error wraps [ErrSettings] and names everything that is wrong with
-// settings, functions and items.
+// already. It neither reads nor changes anything there, so a nil store will do to see
+// whether options are sound: [Crawler.Run] does, and goes on with what is stored by
+// these settings; [Load] returns the stored ones. Nil options mean the defaults. An error
+// wraps [ErrSettings] and names everything that is wrong with settings, functions and
+// items.
 func New(store *queue.Store, options *Options) (*Crawler, error) {
 	var o Options
 	if options != nil {
@@ -51,6 +52,9 @@ func New(store *queue.Store, options *Options) (*Crawler, error) {
 		c.visitor.Archive = NewArchive(store, &c.options)
 	}
 	c.children = Assemble(c.pipeline, c.visitor)
+	if err := c.pipeline.Validate(); err != nil {
+		return nil, fmt.Errorf("crawl: %w: %w", ErrSettings, err)
+	}
 	return c, nil
 }
 

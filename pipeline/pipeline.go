@@ -291,8 +291,10 @@ func (p *Pipeline) stage(name string) *stage {
 	return nil
 }
 
-// validate finds what is wrong with the wiring.
-func (p *Pipeline) validate() error {
+// Validate returns an error that wraps ErrWiring, and names everything that is wrong with
+// the wiring: an edge that nobody handles, two handlers of one queue. It asks the store
+// for nothing. Run and Check begin with it.
+func (p *Pipeline) Validate() error {
 	errs := slices.Clone(p.wiring)
 	if len(p.stages) == 0 {
 		errs = append(errs, errors.New("there are no stages"))
@@ -326,7 +328,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 }
 
 func (p *Pipeline) run(ctx context.Context) error {
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -405,7 +407,7 @@ var errStopping = errors.New("pipeline is stopping")
 // must be, or ErrTopology if the store holds unfinished work of another one. Run
 // does the same. Check changes nothing, so a program can call it before it does.
 func (p *Pipeline) Check(ctx context.Context) error {
-	err := p.validate()
+	err := p.Validate()
 	if err == nil {
 		err = p.checkTopology(ctx)
 	}
@@ -419,7 +421,7 @@ func (p *Pipeline) Check(ctx context.Context) error {
 // anything else. A program that enqueues to a pipeline which is done, and whose stages
 // are others than before, calls it first: afterwards there is work of the new stages.
 func (p *Pipeline) Prepare(ctx context.Context) error {
-	err := p.validate()
+	err := p.Validate()
 	if err == nil {
 		err = p.prepare(ctx)
 	}
@@ -491,7 +493,7 @@ func Seed[T any](ctx context.Context, p *Pipeline, edge *Edge[T], values ...T) e
 const seedChunk = 1000
 
 func (p *Pipeline) seed(ctx context.Context, name string, items []queue.Item) error {
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return err
 	}
 	if p.stage(name) == nil {

@@ -148,6 +148,9 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 		if err == nil {
 			err = a.checkAccess(fresh)
 		}
+		if err == nil {
+			err = a.checkWiring(fresh, p)
+		}
 	}
 	if err != nil {
 		return err
@@ -235,6 +238,14 @@ func (a *app) checkAccess(s crawler.Settings) error {
 		return usagef("--%v", err)
 	}
 	return nil
+}
+
+// checkWiring makes sure that the program's functions, items and seeds go together.
+func (a *app) checkWiring(s crawler.Settings, p place) error {
+	o := a.options
+	o.Settings, o.ArchiveDir = s, p.archive(&o)
+	_, err := crawler.New(nil, &o)
+	return err
 }
 
 func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes, waited bool) error {

@@ -113,6 +113,11 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	return nil
 }
 
+// archive returns the folder of a crawl's WARC files.
+func (p place) archive(o *crawler.Options) string {
+	return cmp.Or(o.ArchiveDir, filepath.Join(p.files, archiveDir))
+}
+
 // prepare makes the crawl, and makes sure that it can go on with what is stored.
 func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	o := &r.options
@@ -120,7 +125,7 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 		o.Logger = r.logger
 	}
 	o.DrainTime = cmp.Or(o.DrainTime, drainTime)
-	o.ArchiveDir = cmp.Or(o.ArchiveDir, filepath.Join(r.live.place.files, archiveDir))
+	o.ArchiveDir = r.live.place.archive(o)
 	if r.live.place.server != "" && o.Settings.Runs(crawler.StageWARC) {
 		if o.ArchiveName, err = archiveName(o.ArchiveDir); err != nil {
 			return err

@@ -110,7 +110,11 @@ func TestBadProgramsAreRefusedByName(t *testing.T) {
 	options := notes("")
 	options.Functions = append(options.Functions, options.Functions[0])
 	options.Items["bad"] = make(chan int)
-	r := program(t, options, "crawl", "--dir", filepath.Join(t.TempDir(), "crawl"), "a.example")
+	dir := filepath.Join(t.TempDir(), "crawl")
+	r := program(t, options, "crawl", "--dir", dir, "a.example")
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a folder was made for a crawl that cannot begin")
+	}
 	for _, want := range []string{"noter: ", "two functions have the label default", "the items bad cannot be encoded"} {
 		if r.code != 2 || !strings.Contains(r.err, want) {
 			t.Errorf("exit code %d, want 2 and %q:\n%s", r.code, want, r.err)

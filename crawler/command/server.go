@@ -178,8 +178,8 @@ type offer struct {
 	server *remote.Server
 	web    *http.Server
 	url    string
-	hint   string // what a worker is to be called with beside the URL
-	failed chan error
+	hint   string     // what a worker is to be called with beside the URL
+	failed chan error // at most one, and closed when it does not listen any more
 }
 
 // offer begins to listen. Until Lead is called it is a standby. dir is where its tokens
@@ -220,6 +220,7 @@ func (a *app) offer(f *listenFlags, dir string, logger *slog.Logger) (*offer, er
 	}
 	o.url = scheme + "://" + listener.Addr().String()
 	go func() {
+		defer close(o.failed)
 		var err error
 		if scheme == "https" {
 			err = o.web.ServeTLS(listener, "", "")
@@ -261,8 +262,10 @@ const lingerTime = 5 * time.Second
 
 // end stops offering a store, when its clients have left if they do so soon.
 func (o *offer) end(linger bool) {
-	for end := time.Now().Add(lingerTime); linger && time.Now().Before(end) && len(o.server.Clients()) > 0; {
-		time.Sleep(workersPause)
+	if linger {
+		ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+		_ = o.server.WaitClients(ctx)
+		cancel()
 	}
 	o.server.Lead(nil)
 }
@@ -275,8 +278,6 @@ func (o *offer) close() {
 		_ = o.web.Close()
 	}
 }
-
-const workersPause = 20 * time.Millisecond
 
 // certificate is one that is read again when its file changes.
 type certificate struct {
@@ -373,7 +374,6 @@ func (a *app) leadOffering(ctx context.Context, p place, f *listenFlags, con *co
 	})
 	if o != nil {
 		o.close()
-		close(o.failed)
 	}
 	return err
 }

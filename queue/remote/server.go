@@ -82,6 +82,7 @@ type Server struct {
 	mu      sync.Mutex
 	store   *queue.Store // nil while this is no leader
 	clients map[string]*client
+	left    chan struct{}        // closed, and nil again, when a client leaves; nil if nobody waits
 	ended   map[string]time.Time // sessions that were ended lately: a request for one may be late
 }
 
@@ -117,6 +118,7 @@ func (s *Server) Lead(store *queue.Store) {
 	s.mu.Lock()
 	old := s.clients
 	s.store, s.clients = store, make(map[string]*client)
+	s.toldLocked()
 	s.mu.Unlock()
 	for _, c := range old {
 		c.forget()
@@ -137,6 +139,36 @@ func (s *Server) Clients() []Client {
 	}
 	sortClients(list)
 	return list
+}
+
+// WaitClients returns nil when no client works on the store, be it that the last one has
+// left or that its lease has run out, or the cause of ctx's end.
+func (s *Server) WaitClients(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		n := len(s.clients)
+		if s.left == nil {
+			s.left = make(chan struct{})
+		}
+		left := s.left
+		s.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// toldLocked wakes those who wait for clients to leave.
+func (s *Server) toldLocked() {
+	if s.left != nil {
+		close(s.left)
+		s.left = nil
+	}
 }
 
 // leader returns the store that is offered.

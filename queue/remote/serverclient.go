@@ -134,8 +134,12 @@ func (c *client) alive(call *call) bool {
 // which count what they held as a death.
 func (c *client) expire() {
 	c.mu.Lock()
-	if left := time.Until(c.seen.Add(c.lease)); left > 0 || c.gone {
-		c.timer.Reset(max(left, time.Millisecond))
+	if c.gone { // it has left while the timer went off
+		c.mu.Unlock()
+		return
+	}
+	if left := time.Until(c.seen.Add(c.lease)); left > 0 {
+		c.timer.Reset(left)
 		c.mu.Unlock()
 		return
 	}
@@ -148,10 +152,11 @@ func (c *client) expire() {
 
 func (c *client) remove() {
 	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
 	if c.s.clients[c.id] == c {
 		delete(c.s.clients, c.id)
+		c.s.toldLocked()
 	}
-	c.s.mu.Unlock()
 }
 
 // forget drops what is known of a client that is gone.

@@ -85,12 +85,14 @@ func (c *Crawler) Add(ctx context.Context, seeds ...Request) error {
 	return nil
 }
 
-// seedsAtOnce is how many seeds are stored in one transaction.
-const seedsAtOnce = 1000
+// seedsAtOnce is how much of seeds is stored in one transaction, in bytes that it may
+// take of the store: what the backends take with the smallest memtables that are used.
+const seedsAtOnce = 256 << 10
 
 func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 	var tx queue.Tx
 	tx.WaitIfFull()
+	size := 0
 	for i := range seeds {
 		r := seeds[i]
 		if err := CheckCredentials(r.URL); err != nil {
@@ -111,12 +113,14 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 		}
 		tx.Put(tables.Origins, r.parsed.Origin(), nil)
 		tx.Enqueue(StageCrawl, item)
-		if (i+1)%seedsAtOnce == 0 || i == len(seeds)-1 {
+		size += 400 + 2*len(r.URL) + 2*len(item.Body) // item, mark, record, origin
+		if size >= seedsAtOnce || i == len(seeds)-1 {
 			if err := c.store.Commit(ctx, &tx); err != nil {
 				return err
 			}
 			tx.Reset()
 			tx.WaitIfFull()
+			size = 0
 		}
 	}
 	return nil

@@ -39,6 +39,10 @@ type SickHost struct {
 	Error string    `json:"error"` // the last one
 }
 
+// movedAtOnce is how many items are enqueued in one transaction where they are brought
+// from somewhere else.
+const movedAtOnce = 1000
+
 // deferral is the error of a part of a visit that wants the address deferred.
 type deferral struct {
 	until time.Time
@@ -156,7 +160,7 @@ func (j *rejoin) due(ctx context.Context, now time.Time) error {
 		}
 		tx.Delete(tables.Sick, s.Host)
 		for {
-			more, err := j.bring(ctx, &tx, s.Host, seedsAtOnce)
+			more, err := j.bring(ctx, &tx, s.Host, movedAtOnce)
 			if err != nil {
 				return err
 			}

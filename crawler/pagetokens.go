@@ -56,7 +56,7 @@ func (p *pageTokens) fill(ctx context.Context) error {
 		return err
 	}
 	for missing > 0 {
-		items := make([]queue.Item, min(missing, seedsAtOnce))
+		items := make([]queue.Item, min(missing, movedAtOnce))
 		var tx queue.Tx
 		tx.Enqueue(tokensQueue, items...)
 		if err := p.store.Commit(ctx, &tx); err != nil {

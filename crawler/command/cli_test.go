@@ -26,7 +26,10 @@ import (
 	"github.com/seed-301537d8/weir/stages/tag"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
+var (
+	update = flag.Bool("update", false, "write the golden files")
+	long   = flag.Bool("long", false, "read a million seeds; more rounds and more kills")
+)
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "stage-child" {

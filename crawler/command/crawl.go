@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/pgqueue"
@@ -166,17 +167,34 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 	if err != nil {
 		return err
 	}
-	crawl := func(ctx context.Context, l *live, waited bool) error {
+	newRun := func(l *live) *crawlRun {
 		r := &crawlRun{app: a, live: l, con: con, progress: progress, options: a.options, logger: logger}
 		r.options.Shared = p.server != "" || f.listen.address != ""
-		return r.crawlOn(ctx, f, w, waited)
+		return r
 	}
-	if f.listen.address == "" {
+	crawl := func(ctx context.Context, l *live, waited bool) error { return newRun(l).crawlOn(ctx, f, w, waited) }
+	if f.seeds != "" && !state.Exists && p.folder != "" {
+		err = a.seed(ctx, p, con, logger, func(l *live) error { return newRun(l).seed(ctx, f, w) })
+	}
+	switch {
+	case err != nil:
+	case f.listen.address == "":
 		err = a.lead(ctx, p, con, logger, crawl)
-	} else {
+	default:
 		err = a.leadOffering(ctx, p, &f.listen, con, logger, crawl)
 	}
 	return errors.Join(err, closeLog())
+}
+
+// seed opens a new folder to read a file of seeds into, which takes less memory than
+// to crawl. An old one may hold what is too large for it.
+func (a *app) seed(ctx context.Context, p place, con *console, logger *slog.Logger, read func(*live) error) error {
+	l, err := a.openForCrawl(ctx, p, memory.SeedOptions(), con, logger)
+	if err != nil {
+		return err
+	}
+	l.running = true
+	return errors.Join(read(l), l.close())
 }
 
 // lead opens a store and calls crawl with it. A store in a database may be another
@@ -193,7 +211,7 @@ func (a *app) lead(ctx context.Context, p place, con *console, logger *slog.Logg
 		return errors.Join(crawl(ctx, l, false), l.store.Close())
 	}
 	if !p.isDatabase() {
-		l, err := a.openForCrawl(ctx, p, con, logger)
+		l, err := a.openForCrawl(ctx, p, memory.StoreOptions(), con, logger)
 		if err != nil {
 			return err
 		}
@@ -248,59 +266,92 @@ func (a *app) checkWiring(s crawler.Settings, p place) error {
 	return err
 }
 
-func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes, waited bool) error {
+// seed begins a crawl with what is in the file of seeds.
+func (r *crawlRun) seed(ctx context.Context, f *runFlags, w *wishes) error {
+	if _, err := r.open(ctx, f, w); err != nil {
+		return err
+	}
+	if err := r.addSeeds(ctx, f.seeds); err != nil {
+		return err
+	}
+	f.seeded = true
+	return nil
+}
+
+// found is what a run finds of its crawl.
+type found struct {
+	begun  bool             // there is one
+	before crawler.Settings // its settings, until this run
+}
+
+// open reads what is stored of the crawl, applies what is wished for, and prepares the
+// run with it.
+func (r *crawlRun) open(ctx context.Context, f *runFlags, w *wishes) (found, error) {
+	var was found
 	a, l := r.app, r.live
 	if isDemo(ctx, l.store) {
-		return usagef("%s holds the demo, whose site only 'weir demo%s' serves; choose another folder with --dir", l.dir, demoArgument(l.dir))
+		return was, usagef("%s holds the demo, whose site only 'weir demo%s' serves; choose another folder with --dir", l.dir, demoArgument(l.dir))
 	}
 	settings := &r.options.Settings
 	r.options.Origins = make(map[string]string)
-	var before crawler.Settings
 	stored, err := crawler.Load(ctx, l.store)
-	begun := err == nil
-	if begun {
-		before = stored.Settings
+	was.begun = err == nil
+	if was.begun {
+		was.before = stored.Settings
 		maps.Copy(r.options.Origins, stored.Origins)
 		if *settings, err = stored.Resume(a.options.Settings); err != nil {
-			return err
+			return was, err
 		}
 	} else if !errors.Is(err, queue.ErrNotFound) {
-		return err
+		return was, err
 	}
-	if r.options.Seeds, err = a.seeds(ctx, l, begun, w.seeds); err != nil {
-		return err
+	if r.options.Seeds, err = a.seeds(ctx, l, was.begun, w.seeds); err != nil {
+		return was, err
 	}
-	if !begun && len(r.options.Seeds) == 0 && f.seeds == "" {
-		return usagef("no crawl has begun in %s: name a URL to begin with", l.dir)
+	if !was.begun && len(r.options.Seeds) == 0 && f.seeds == "" {
+		return was, usagef("no crawl has begun in %s: name a URL to begin with", l.dir)
 	}
 	if err := w.apply(settings, r.options.Origins, &a.options.Settings); err != nil {
-		return err
+		return was, err
 	}
 	if f.cookieFile != "" {
 		settings.Cookies = true
 		r.options.Origins["cookies"] = "--cookie-file"
 	}
-	if err := r.refusePrivate(ctx, before); err != nil {
-		return err
+	if err := r.refusePrivate(ctx, was.before); err != nil {
+		return was, err
 	}
 	if err := errors.Join(findCommands(*settings), a.checkAccess(*settings)); err != nil {
-		return err
+		return was, err
 	}
 	if err := r.prepare(ctx); err != nil {
-		return a.explainTopology(err, l.dir, before.Stages)
+		return was, a.explainTopology(err, l.dir, was.before.Stages)
 	}
-	if f.seeds == "-" && f.partlyRead {
-		return errors.New("the store was lost while URLs were read from standard input, and those that were on their way may be missing; run this again with all of them")
-	}
-	f.partlyRead = true
-	if err := r.addSeeds(ctx, f.seeds); err != nil {
+	return was, nil
+}
+
+func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes, waited bool) error {
+	l := r.live
+	was, err := r.open(ctx, f, w)
+	if err != nil {
 		return err
 	}
-	f.partlyRead = false
+	if f.seeded {
+		was.begun = false // but by this very run
+	} else {
+		if f.seeds == "-" && f.partlyRead {
+			return errors.New("the store was lost while URLs were read from standard input, and those that were on their way may be missing; run this again with all of them")
+		}
+		f.partlyRead = true
+		if err := r.addSeeds(ctx, f.seeds); err != nil {
+			return err
+		}
+		f.partlyRead = false
+	}
 	if err := r.addCookies(ctx, f.cookieFile); err != nil {
 		return err
 	}
-	if begun {
+	if was.begun {
 		seeded, err := r.hasNewSeeds(ctx)
 		if err != nil {
 			return err
@@ -310,7 +361,7 @@ func (r *crawlRun) crawlOn(ctx context.Context, f *runFlags, w *wishes, waited b
 				return err
 			}
 		}
-		if err := r.announceResume(ctx, before, seeded); err != nil {
+		if err := r.announceResume(ctx, was.before, seeded); err != nil {
 			return err
 		}
 	}

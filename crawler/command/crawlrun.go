@@ -19,6 +19,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/badgerqueue"
 	"github.com/seed-301537d8/weir/stages/pdf"
 )
 
@@ -44,9 +45,8 @@ type crawlRun struct {
 	pages    int64 // there were before
 }
 
-// openForCrawl opens a folder to crawl in.
-func (a *app) openForCrawl(ctx context.Context, p place, con *console, logger *slog.Logger) (*live, error) {
-	options := memory.StoreOptions()
+// openForCrawl opens a folder to crawl in, with options of package memory.
+func (a *app) openForCrawl(ctx context.Context, p place, options *badgerqueue.Options, con *console, logger *slog.Logger) (*live, error) {
 	options.Queue.Logger = logger
 	warn := func(err error) { con.printf("%s: %v", a.name, err) }
 	for deadline := time.Now().Add(lockPatience / 3); ; {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/internal/memory"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -76,7 +77,7 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 	if p.folder == "" {
 		return usagef("the demo is in a folder: name one with --dir")
 	}
-	l, err := a.openForCrawl(ctx, p, con, logger)
+	l, err := a.openForCrawl(ctx, p, memory.StoreOptions(), con, logger)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (a *app) demo(ctx context.Context, dir string, fresh bool, mode progressMod
 		if err = os.RemoveAll(dir); err != nil {
 			return err
 		}
-		if l, err = a.openForCrawl(ctx, p, con, logger); err != nil {
+		if l, err = a.openForCrawl(ctx, p, memory.StoreOptions(), con, logger); err != nil {
 			return err
 		}
 		web, begun = &demoWeb{}, false

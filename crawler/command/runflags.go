@@ -17,6 +17,7 @@ type runFlags struct {
 	files      string // a folder
 	config     string // a file
 	seeds      string // a file
+	seeded     bool   // seeds are read, and the crawl has begun with them
 	partlyRead bool   // some of seeds may be neither there nor read again
 	cookieFile string
 	recrawl    string

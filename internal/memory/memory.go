@@ -23,7 +23,20 @@ const MaxItem = 1_200_000
 // come from the network, nobody minds if one is stored some milliseconds later.
 func StoreOptions() *badgerqueue.Options {
 	return &badgerqueue.Options{
-		MemTable: 16 << 20,
-		Queue:    queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20, MaxItem: MaxItem},
+		MemTable:  16 << 20,
+		MaxMapped: maxMapped,
+		Queue:     queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20, MaxItem: MaxItem},
 	}
+}
+
+// maxMapped is for mapped files, of which the program itself is 30 MB.
+const maxMapped = 64 << 20
+
+// SeedOptions returns the options of a crawl's store while a file of seeds, which are
+// small, is read into it. What is large of a store is large in proportion to memtables:
+// they themselves, and what makes tables of them and compacts these.
+func SeedOptions() *badgerqueue.Options {
+	o := StoreOptions()
+	o.MemTable, o.Queue.MaxItem = 3<<20, 0
+	return o
 }

@@ -30,6 +30,13 @@ type Options struct {
 	// is compacted, and in the background, and a finding fails the store.
 	// Default 1 GiB; negative means none.
 	VerifyOnOpen int64
+
+	// MaxMapped is how many bytes of mapped files may be resident in the process,
+	// its own program and those of other stores among them, before the pages of
+	// tables are taken out of its memory, within a twentieth of a second. They stay in
+	// the system's cache, and a page that is read again costs about a microsecond.
+	// What a compaction is writing comes on top. On Linux alone. 0 means any number.
+	MaxMapped int64
 }
 
 func (o *Options) withDefaults() Options {

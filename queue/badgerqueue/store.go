@@ -119,6 +119,9 @@ func (d *store) openFiles() (err error) {
 		return err
 	}
 	d.work.Go(d.verifyRest)
+	if d.opts.MaxMapped > 0 {
+		d.work.Go(d.limitMapped)
+	}
 	return nil
 }
 

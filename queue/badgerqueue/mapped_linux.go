@@ -1,0 +1,144 @@
+package badgerqueue
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/table"
+	"golang.org/x/sys/unix"
+)
+
+// Badger maps its tables, and never gives a page back: after a compaction all of a
+// store counts as resident memory of the process. It is the system's cache of the files,
+// which it takes away when memory is short, but who looks at the process, or limits it,
+// cannot tell. So pages of tables beyond Options.MaxMapped leave the process; in the
+// cache they stay, and a read maps them again.
+
+// mappedEvery is how often mapped memory is looked at.
+const mappedEvery = 50 * time.Millisecond
+
+// limitMapped keeps to Options.MaxMapped until the store is closed.
+func (d *store) limitMapped() {
+	t := time.NewTicker(mappedEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-d.stop:
+			return
+		}
+		mapped, err := mappedBytes()
+		if err == nil && mapped > d.opts.MaxMapped {
+			err = d.unmapPages()
+		}
+		if err != nil {
+			d.log.Info("mapped pages are not given back", "err", err)
+			return
+		}
+	}
+}
+
+// mappedBytes is how much of the files that the process has mapped is resident.
+func mappedBytes() (int64, error) {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(b)
+	if len(fields) < 3 {
+		return 0, fmt.Errorf("/proc/self/statm: %q", b)
+	}
+	pages, err := strconv.ParseInt(string(fields[2]), 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
+
+// unmapPages takes the tables' pages out of the process's memory. The addresses are
+// looked up in /proc, and must not become something else meanwhile: MADV_DONTNEED would
+// wipe that out. So only those of tables are used that an iterator holds until the end. It
+// holds all that there are when it is made, so those that were there before and still
+// are after: a table that has left the list does not come back, nor does its number.
+func (d *store) unmapPages() (err error) {
+	if err := d.enter(); err != nil {
+		return nil // closed, or closing
+	}
+	defer d.mu.RUnlock()
+	defer func() { recovered("unmap", &err, recover()) }()
+	before := d.tableNames()
+	txn := d.db.NewTransactionAt(d.version.Load(), false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{})
+	defer it.Close()
+	held := d.tableNames()
+	for name := range held {
+		if !before[name] {
+			delete(held, name)
+		}
+	}
+	mappings, err := mappingsOf(d.badgerDir())
+	if err != nil {
+		return err
+	}
+	for _, m := range mappings {
+		if !held[m.name] {
+			continue
+		}
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED); errno != 0 {
+			return fmt.Errorf("madvise %s: %w", m.name, errno)
+		}
+	}
+	return nil
+}
+
+// tableNames are the files of the tables that there are.
+func (d *store) tableNames() map[string]bool {
+	names := make(map[string]bool)
+	for _, t := range d.db.Tables() {
+		names[table.IDToFilename(t.ID)] = true
+	}
+	return names
+}
+
+// A mapping is where a file of a folder lies in the process's memory.
+type mapping struct {
+	name       string
+	start, end uintptr
+}
+
+// mappingsOf returns the mappings of files in a folder that have not been removed.
+func mappingsOf(dir string) ([]mapping, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var all []mapping
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		// 7f1c00000000-7f1c00200000 rw-s 00000000 fe:00 1234    /path/000001.sst
+		line := lines.Text()
+		i := strings.IndexByte(line, '/')
+		if i < 0 || filepath.Dir(line[i:]) != dir {
+			continue
+		}
+		m := mapping{name: filepath.Base(line[i:])}
+		if _, err := fmt.Sscanf(line, "%x-%x", &m.start, &m.end); err != nil {
+			return nil, fmt.Errorf("/proc/self/maps: %q: %w", line, err)
+		}
+		all = append(all, m)
+	}
+	return all, lines.Err()
+}

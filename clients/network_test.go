@@ -166,3 +166,36 @@ func testNetwork(t *testing.T, command ...string) {
 		t.Errorf("counts: %+v, %v; want %d", st, err, texts)
 	}
 }
+
+// The lines of docs/protocol.md work, and may be repeated.
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	need(t, "curl", "curl")
+	doc, err := os.ReadFile("../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, ok := strings.Cut(string(doc), "```sh\n")
+	script, _, ends := strings.Cut(script, "```")
+	if !ok || !ends {
+		t.Fatal("docs/protocol.md has no lines for a shell")
+	}
+	store, _, url := offer(t, func(h http.Handler) http.Handler { return h })
+	var answers []string
+	for range 2 {
+		cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", script)
+		cmd.Env = append(os.Environ(), "WEIR_TOKEN="+workToken, "WEIR_URL="+url)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		answers = append(answers, string(out))
+	}
+	if answers[0] != answers[1] || strings.Contains(answers[0], "error") || !strings.Contains(answers[0], `{"found":true,"text":"{\"status\": 200}"}`) {
+		t.Errorf("the answers were\n%s\nand then\n%s", answers[0], answers[1])
+	}
+	st, err := store.QueueStats("urls")
+	if err != nil || st.Totals.Enqueued != 1 || st.Totals.Acked != 1 {
+		t.Errorf("urls: %+v, %v", st, err)
+	}
+}

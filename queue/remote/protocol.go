@@ -43,8 +43,8 @@ type size struct {
 	Bytes  int `json:"bytes" cbor:"2,keyasint,omitempty"`
 }
 
-// clientRequest names a client: heartbeat, leave. A session that has a lease of its own
-// needs heartbeats of its own.
+// clientRequest names a client, for heartbeat and leave, or a session of it, for close. A
+// session that has a lease of its own needs heartbeats of its own.
 type clientRequest struct {
 	Client  string `json:"client" cbor:"1,keyasint,omitempty"`
 	Session string `json:"session,omitempty" cbor:"2,keyasint,omitempty"`
@@ -65,12 +65,6 @@ type subscribeRequest struct {
 	Filter   *queue.Filter `json:"filter,omitempty" cbor:"7,keyasint,omitempty"`
 	Lease    int64         `json:"lease_ms,omitempty" cbor:"8,keyasint,omitempty"` // of the session alone
 	Affinity int64         `json:"affinity_us,omitempty" cbor:"9,keyasint,omitempty"`
-}
-
-// sessionRequest names a session, to end it.
-type sessionRequest struct {
-	Client  string `json:"client" cbor:"1,keyasint,omitempty"`
-	Session string `json:"session" cbor:"2,keyasint,omitempty"`
 }
 
 // receiveRequest asks for deliveries. Seq counts the calls of a session that were
@@ -178,6 +172,26 @@ type groupSettings struct {
 	Paused      bool  `json:"paused,omitempty" cbor:"4,keyasint,omitempty"`
 }
 
+// statesRequest asks what stages ask of the queues that they feed.
+type statesRequest struct {
+	Queues []stateRequest `json:"queues" cbor:"1,keyasint,omitempty"`
+}
+
+type stateRequest struct {
+	Queue   string `json:"queue" cbor:"1,keyasint,omitempty"`
+	Backlog int    `json:"backlog,omitempty" cbor:"2,keyasint,omitempty"`
+}
+
+type statesReply struct {
+	Queues []stateReply `json:"queues" cbor:"1,keyasint,omitempty"`
+}
+
+type stateReply struct {
+	Full   bool   `json:"full" cbor:"1,keyasint,omitempty"`
+	Direct bool   `json:"direct" cbor:"2,keyasint,omitempty"` // see queue.Store.Direct
+	Epoch  uint32 `json:"epoch" cbor:"3,keyasint,omitempty"`
+}
+
 type commitReply struct {
 	Outcomes []outcome `json:"outcomes" cbor:"1,keyasint,omitempty"`
 }
@@ -213,20 +227,21 @@ type problem struct {
 // readRequest is for all calls that read: get, scan, stats and so on. Each uses the
 // fields that it needs.
 type readRequest struct {
-	Queue string       `json:"queue,omitempty" cbor:"1,keyasint,omitempty"`
-	Table string       `json:"table,omitempty" cbor:"2,keyasint,omitempty"`
-	Key   string       `json:"key,omitempty" cbor:"3,keyasint,omitempty"`
-	From  string       `json:"from,omitempty" cbor:"4,keyasint,omitempty"`
-	To    string       `json:"to,omitempty" cbor:"5,keyasint,omitempty"`
-	After uint64       `json:"after,omitempty" cbor:"6,keyasint,omitempty"`
-	Place []byte       `json:"place,omitempty" cbor:"7,keyasint,omitempty"`
-	Limit int          `json:"limit,omitempty" cbor:"8,keyasint,omitempty"`
-	Epoch uint32       `json:"epoch,omitempty" cbor:"9,keyasint,omitempty"`
-	Wait  int64        `json:"wait_ms,omitempty" cbor:"10,keyasint,omitempty"`
-	Group string       `json:"group,omitempty" cbor:"11,keyasint,omitempty"`
-	Name  string       `json:"name,omitempty" cbor:"12,keyasint,omitempty"`
-	ID    string       `json:"id,omitempty" cbor:"13,keyasint,omitempty"`
-	Tx    *transaction `json:"transaction,omitempty" cbor:"14,keyasint,omitempty"`
+	Queue  string       `json:"queue,omitempty" cbor:"1,keyasint,omitempty"`
+	Table  string       `json:"table,omitempty" cbor:"2,keyasint,omitempty"`
+	Key    string       `json:"key,omitempty" cbor:"3,keyasint,omitempty"`
+	From   string       `json:"from,omitempty" cbor:"4,keyasint,omitempty"`
+	To     string       `json:"to,omitempty" cbor:"5,keyasint,omitempty"`
+	After  uint64       `json:"after,omitempty" cbor:"6,keyasint,omitempty"`
+	Place  []byte       `json:"place,omitempty" cbor:"7,keyasint,omitempty"`
+	Limit  int          `json:"limit,omitempty" cbor:"8,keyasint,omitempty"`
+	Epoch  uint32       `json:"epoch,omitempty" cbor:"9,keyasint,omitempty"`
+	Wait   int64        `json:"wait_ms,omitempty" cbor:"10,keyasint,omitempty"`
+	Group  string       `json:"group,omitempty" cbor:"11,keyasint,omitempty"`
+	Name   string       `json:"name,omitempty" cbor:"12,keyasint,omitempty"`
+	ID     string       `json:"id,omitempty" cbor:"13,keyasint,omitempty"`
+	Tx     *transaction `json:"transaction,omitempty" cbor:"14,keyasint,omitempty"` // of Client, for size
+	Client string       `json:"client,omitempty" cbor:"15,keyasint,omitempty"`
 }
 
 // readReply is the answer to a readRequest, with the fields that the call has.

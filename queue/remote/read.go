@@ -266,7 +266,7 @@ func (e *engine) Size(ctx context.Context, tx *queue.Tx) (queue.Size, error) {
 	if err != nil {
 		return queue.Size{}, fmt.Errorf("size: %w", err)
 	}
-	reply, err := e.read(ctx, "size", readRequest{Tx: &p.t, Name: p.client})
+	reply, err := e.read(ctx, "size", readRequest{Tx: &p.t, Client: p.client})
 	if err != nil {
 		return queue.Size{}, err
 	}

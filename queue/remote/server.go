@@ -32,8 +32,8 @@ type ServerOptions struct {
 	// MaxMessage bounds a request, in bytes. Default 32 MiB.
 	MaxMessage int64
 
-	// MaxReply bounds what Receive answers, in bytes of bodies; a single item may be
-	// larger. Default 8 MiB.
+	// MaxReply bounds the bodies and values of an answer, in bytes: one that has as many
+	// ends there. Default 8 MiB.
 	MaxReply int
 
 	// MaxClients bounds the clients, and MaxSessions the sessions of one. Default 4,096

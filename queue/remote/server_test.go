@@ -253,6 +253,75 @@ func TestCallsAreMadeWithPlainHTTPAndJSON(t *testing.T) {
 	}
 }
 
+// An answer ends where it has as much as it may, however much was asked for, and a client
+// in Go asks for the rest.
+func TestAnswersAreBounded(t *testing.T) {
+	const n, size = 60, 500
+	web, here, _ := serve(t, false, func(o *remote.ServerOptions) { o.MaxReply = 4 * size })
+	body := bytes.Repeat([]byte{'x'}, size)
+	var tx queue.Tx
+	for i := range n {
+		tx.Enqueue("q", queue.Item{Body: body})
+		tx.Put("t", fmt.Sprint(100+i), body)
+	}
+	if err := here.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, web, remote.Options{})
+	count := map[string]func() int{
+		"browse": func() int {
+			all, err := store.Browse(t.Context(), "q", nil, 2*n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(all)
+		},
+		"scan": func() int {
+			all, err := store.Scan(t.Context(), "t", "", "", 2*n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(all)
+		},
+		"dead": func() int {
+			all, err := store.DeadLetters(t.Context(), "q", 0, 2*n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(all)
+		},
+	}
+	check := func(call, list string) {
+		t.Helper()
+		status, reply := post(t, web, readToken, call, `{"queue": "q", "table": "t", "limit": 10000}`)
+		if got, _ := reply[list].([]any); status != http.StatusOK || len(got) < 4 || len(got) > 12 {
+			t.Errorf("%s has answered %d with %d of %d", call, status, len(got), n)
+		}
+		if got := count[call](); got != n {
+			t.Errorf("%s gives the client %d, want %d", call, got, n)
+		}
+	}
+	check("browse", "waiting")
+	check("scan", "records")
+	c, err := here.Subscribe(t.Context(), "q", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ds, err := c.Receive(t.Context(), n)
+	if err != nil || len(ds) != n {
+		t.Fatalf("%d items, %v", len(ds), err)
+	}
+	var bury queue.Tx
+	for _, d := range ds {
+		bury.Bury(d, nil)
+	}
+	if err := here.Commit(t.Context(), &bury); err != nil {
+		t.Fatal(err)
+	}
+	check("dead", "dead")
+}
+
 func TestWhatIsNotAllowedIsRefused(t *testing.T) {
 	web, _, _ := serve(t, false, func(o *remote.ServerOptions) { o.MaxMessage, o.MaxClients = 4096, 1 })
 	if status, reply := post(t, web, workToken, "open", `{"client": "0123456789abcdef", "version": 1}`); status != http.StatusOK {

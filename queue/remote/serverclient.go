@@ -261,7 +261,7 @@ func (c *client) begin(name string, consumer *queue.Consumer, leased bool) bool 
 	return true
 }
 
-func (s *Server) endSession(_ context.Context, call *call, m *sessionRequest) (any, error) {
+func (s *Server) endSession(_ context.Context, call *call, m *clientRequest) (any, error) {
 	s.rememberEnd(m.Client+m.Session, call.now)
 	c, err := s.client(call, m.Client)
 	if err != nil {

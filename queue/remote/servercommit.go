@@ -117,26 +117,6 @@ func (s *Server) readOutcome(ctx context.Context, call *call, m *readRequest) (a
 	return &readReply{Found: true, Result: toResult(r)}, nil
 }
 
-// statesRequest asks what stages ask of the queues that they feed.
-type statesRequest struct {
-	Queues []stateRequest `json:"queues" cbor:"1,keyasint,omitempty"`
-}
-
-type stateRequest struct {
-	Queue   string `json:"queue" cbor:"1,keyasint,omitempty"`
-	Backlog int    `json:"backlog,omitempty" cbor:"2,keyasint,omitempty"`
-}
-
-type statesReply struct {
-	Queues []stateReply `json:"queues" cbor:"1,keyasint,omitempty"`
-}
-
-type stateReply struct {
-	Full   bool   `json:"full" cbor:"1,keyasint,omitempty"`
-	Direct bool   `json:"direct" cbor:"2,keyasint,omitempty"` // see queue.Store.Direct
-	Epoch  uint32 `json:"epoch" cbor:"3,keyasint,omitempty"`
-}
-
 func (s *Server) states(_ context.Context, call *call, m *statesRequest) (any, error) {
 	reply := statesReply{Queues: make([]stateReply, len(m.Queues))}
 	for i, q := range m.Queues {
@@ -154,9 +134,9 @@ func (s *Server) size(ctx context.Context, call *call, m *readRequest) (any, err
 	}
 	// The size does not depend on what is settled but for its kind.
 	var c *client
-	if m.Name != "" {
+	if m.Client != "" {
 		var err error
-		if c, err = s.client(call, m.Name); err != nil {
+		if c, err = s.client(call, m.Client); err != nil {
 			return nil, err
 		}
 	}

@@ -19,6 +19,28 @@ func page(limit int) (int, error) {
 	return min(limit, maxPage), nil
 }
 
+// fill calls read for up to n things of a page until there are no more, which it reports,
+// or the page is full: it has as many as it may, or as many bytes as an answer may. At
+// first few are read, since all of them may be large.
+func (s *Server) fill(limit int, read func(n int) (got, bytes int, err error)) (end bool, err error) {
+	size := 0
+	for n := 4; limit > 0 && size < s.opts.MaxReply; {
+		n = min(n, limit)
+		got, bytes, err := read(n)
+		if err != nil {
+			return false, err
+		}
+		if got < n {
+			return true, nil
+		}
+		limit, size = limit-got, size+bytes
+		if n = min(2*n, 512); 8*bytes > s.opts.MaxReply {
+			n = 1
+		}
+	}
+	return false, nil
+}
+
 func (s *Server) get(ctx context.Context, call *call, m *readRequest) (any, error) {
 	value, err := call.store.Get(ctx, m.Table, m.Key)
 	if errors.Is(err, queue.ErrNotFound) {
@@ -44,12 +66,9 @@ func (s *Server) scan(ctx context.Context, call *call, m *readRequest) (any, err
 		return nil, err
 	}
 	reply := new(readReply)
-	for from, bytes := m.From, 0; len(reply.Records) < limit && bytes < s.opts.MaxReply; {
-		n := min(limit-len(reply.Records), 256)
+	from := m.From
+	reply.Found, err = s.fill(limit, func(n int) (got, bytes int, err error) {
 		records, err := call.store.Scan(ctx, m.Table, from, m.To, n)
-		if err != nil {
-			return nil, err
-		}
 		for _, r := range records {
 			rec := record{Key: r.Key, Value: r.Value}
 			if !call.binary {
@@ -61,11 +80,9 @@ func (s *Server) scan(ctx context.Context, call *call, m *readRequest) (any, err
 			bytes += len(r.Value)
 			from = r.Key + "\x00"
 		}
-		if reply.Found = len(records) < n; reply.Found { // there are no more
-			break
-		}
-	}
-	return reply, nil
+		return len(records), bytes, err
+	})
+	return reply, err
 }
 
 func (s *Server) stats(_ context.Context, call *call, m *readRequest) (any, error) {
@@ -130,11 +147,16 @@ func (s *Server) browse(ctx context.Context, call *call, m *readRequest) (any, e
 		}
 		after = &w
 	}
-	all, err := call.store.Browse(ctx, m.Queue, after, min(limit, 1000))
 	reply := new(readReply)
-	for i := range all {
-		reply.Waiting = append(reply.Waiting, toWaiting(&all[i], call.now, !call.binary))
-	}
+	_, err = s.fill(limit, func(n int) (got, bytes int, err error) {
+		all, err := call.store.Browse(ctx, m.Queue, after, n)
+		for i := range all {
+			reply.Waiting = append(reply.Waiting, toWaiting(&all[i], call.now, !call.binary))
+			bytes += len(all[i].Item.Body)
+			after = &all[i]
+		}
+		return len(all), bytes, err
+	})
 	return reply, err
 }
 
@@ -151,11 +173,17 @@ func (s *Server) dead(ctx context.Context, call *call, m *readRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
-	letters, err := call.store.DeadLetters(ctx, m.Queue, m.After, min(limit, 1000))
 	reply := new(readReply)
-	for i := range letters {
-		reply.Dead = append(reply.Dead, toDead(&letters[i], call.now, !call.binary))
-	}
+	after := m.After
+	_, err = s.fill(limit, func(n int) (got, bytes int, err error) {
+		letters, err := call.store.DeadLetters(ctx, m.Queue, after, n)
+		for i := range letters {
+			reply.Dead = append(reply.Dead, toDead(&letters[i], call.now, !call.binary))
+			bytes += len(letters[i].Item.Body) + len(letters[i].Stack)
+			after = letters[i].ID
+		}
+		return len(letters), bytes, err
+	})
 	return reply, err
 }
 

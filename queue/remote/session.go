@@ -229,7 +229,7 @@ func (s *remoteSession) Close() error {
 	s.end(queue.ErrClosed)
 	ctx, cancel := context.WithTimeout(s.e.ctx, closeTime)
 	defer cancel()
-	if err := s.e.call(ctx, "close", &sessionRequest{s.client, s.name}, &empty{}); err != nil {
+	if err := s.e.call(ctx, "close", &clientRequest{s.client, s.name}, &empty{}); err != nil {
 		s.e.log.Warn("end of a session: the server does not know yet", "queue", s.queue, "err", err)
 	}
 	return nil

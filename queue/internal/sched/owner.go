@@ -117,24 +117,32 @@ func (h *bandHeap[R]) Pop() any {
 // first returns the lane of which a consumer takes next, if that is due; nil if there is
 // none.
 func (lv *level[R]) first(o *Owner, now int64) *Lane[R] {
-	var first *Lane[R]
-	consider := func(b *band[R]) {
-		if b != nil && len(b.lanes) > 0 && (first == nil || b.lanes[0].before(first)) {
-			first = b.lanes[0]
-		}
-	}
-	consider(&lv.free)
-	if len(lv.owned) == 0 {
-		return first
-	}
-	if o != nil {
-		consider(lv.of[o])
-	}
-	// If this one is the consumer's own, those behind it are of the same or a later time.
-	if b := lv.owned[0]; b.open() <= now {
-		consider(b)
+	first := lv.free.first()
+	if len(lv.owned) > 0 {
+		first = lv.firstOwned(first, o, now)
 	}
 	return first
+}
+
+func (lv *level[R]) firstOwned(first *Lane[R], o *Owner, now int64) *Lane[R] {
+	if o != nil {
+		if own := lv.of[o].first(); own != nil && (first == nil || own.before(first)) {
+			first = own
+		}
+	}
+	// If this one is the consumer's own, those behind it are of the same or a later time.
+	if b := lv.owned[0]; b.open() <= now && (first == nil || b.lanes[0].before(first)) {
+		first = b.lanes[0]
+	}
+	return first
+}
+
+// first returns the first lane of a band, nil if there is none.
+func (b *band[R]) first() *Lane[R] {
+	if b == nil || len(b.lanes) == 0 {
+		return nil
+	}
+	return b.lanes[0]
 }
 
 // bands returns those of a level that have lanes.
@@ -160,13 +168,17 @@ func (lv *level[R]) put(l *Lane[R], o *Owner, now int64) {
 	}
 	l.band = b
 	heap.Push(&b.lanes, l)
-	lv.settle(b)
+	if o != nil {
+		lv.settle(b)
+	}
 }
 
 // fix puts a lane where its due says.
 func (lv *level[R]) fix(l *Lane[R]) {
 	heap.Fix(&l.band.lanes, l.index)
-	lv.settle(l.band)
+	if l.band.owner != nil {
+		lv.settle(l.band)
+	}
 }
 
 // remove takes a lane out of its band.
@@ -174,13 +186,14 @@ func (lv *level[R]) remove(l *Lane[R]) {
 	b := l.band
 	heap.Remove(&b.lanes, l.index)
 	l.band = nil
-	lv.settle(b)
+	if b.owner != nil {
+		lv.settle(b)
+	}
 }
 
-// settle puts a band whose first lane may be another where that says.
+// settle puts the band of an owner whose first lane may be another where that says.
 func (lv *level[R]) settle(b *band[R]) {
 	switch {
-	case b.owner == nil:
 	case len(b.lanes) == 0:
 		if b.index >= 0 {
 			heap.Remove(&lv.owned, b.index)

@@ -261,7 +261,7 @@ func (s *Scheduler[R]) Take(v *View[R], o *Owner, at Time, n int, lease func(Lea
 				return false, err
 			}
 			lease(taken, r)
-			changed := s.own(l.group, o, at.Now)
+			changed := l.group.owner != o && s.own(l.group, o, at.Now)
 			s.served(l, at.Now)
 			if n--; changed {
 				i = -1 // a higher level may have more of the group

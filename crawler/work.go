@@ -77,7 +77,3 @@ func (c *Crawler) workRounds(ctx context.Context) error {
 		}
 	}
 }
-
-// Complete reports whether the crawl in a store is: nothing waits, and nothing is
-// deferred.
-func Complete(ctx context.Context, store *queue.Store) (bool, error) { return tables.Done(ctx, store) }

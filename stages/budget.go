@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 
@@ -145,7 +146,7 @@ const (
 func DocumentSize(body []byte, opts *DocumentOptions) int64 {
 	limit := DefaultMaxNodes
 	if opts != nil {
-		limit = or(opts.MaxNodes, limit)
+		limit = cmp.Or(opts.MaxNodes, limit)
 	}
 	return treeSize(treeCost(body, limit), limit, len(body))
 }

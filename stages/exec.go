@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,7 +125,7 @@ func (e *Exec) Do(ctx context.Context, item json.RawMessage) (Reply, error) {
 	if !json.Valid(item) {
 		return Reply{}, e.fail(ReasonFailed, true, "the item is not JSON", nil)
 	}
-	if limit := or(e.MaxLine, DefaultExecMaxLine); len(item) > limit-64 {
+	if limit := cmp.Or(e.MaxLine, DefaultExecMaxLine); len(item) > limit-64 {
 		return Reply{}, e.fail(ReasonTooLarge, true, fmt.Sprintf("the item has %d bytes, a line may have %d", len(item), limit), nil)
 	}
 	job := &execJob{item: item, done: make(chan execAnswer, 1), ctx: ctx}
@@ -164,11 +165,11 @@ func (e *Exec) Run(ctx context.Context) error {
 	// Jobs that a failed child had not begun come back here, and are taken
 	// before new ones; there is room for twice what can be in flight, so handing
 	// one back never waits.
-	n, batch := or(e.Children, runtime.GOMAXPROCS(0)), or(e.Batch, 1)
+	n, batch := cmp.Or(e.Children, runtime.GOMAXPROCS(0)), cmp.Or(e.Batch, 1)
 	again := make(chan *execJob, 2*n*batch)
 	var wg sync.WaitGroup
 	for i := range n {
-		s := &execSlot{e: e, again: again, log: or(e.Logger, slog.Default()).With("command", e.Command[0], "slot", i)}
+		s := &execSlot{e: e, again: again, log: cmp.Or(e.Logger, slog.Default()).With("command", e.Command[0], "slot", i)}
 		wg.Go(func() { s.run(ctx) })
 	}
 	wg.Wait()
@@ -235,8 +236,8 @@ func (s *execSlot) backOff(ctx context.Context) bool {
 	if s.failures == 0 {
 		return true
 	}
-	d := or(s.e.MinBackoff, 100*time.Millisecond) << min(s.failures-1, 20)
-	d = min(d, or(s.e.MaxBackoff, 30*time.Second))
+	d := cmp.Or(s.e.MinBackoff, 100*time.Millisecond) << min(s.failures-1, 20)
+	d = min(d, cmp.Or(s.e.MaxBackoff, 30*time.Second))
 	d = d/2 + rand.N(d/2+1)
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -270,7 +271,7 @@ func (s *execSlot) take(ctx context.Context) (jobs []*execJob, ok bool) {
 		return nil, true
 	}
 	size := len(jobs[0].item)
-	for limit := or(s.e.MaxLine, DefaultExecMaxLine); len(jobs) < or(s.e.Batch, 1) && size < limit/2; {
+	for limit := cmp.Or(s.e.MaxLine, DefaultExecMaxLine); len(jobs) < cmp.Or(s.e.Batch, 1) && size < limit/2; {
 		var j *execJob
 		select {
 		case j = <-s.again:
@@ -354,10 +355,10 @@ func (s *execSlot) ensureChild(ctx context.Context) error {
 	}
 	s.child = c
 	hello, _ := json.Marshal(execHello{
-		Weir: ExecProtocol, MaxBatch: or(s.e.Batch, 1), MaxLine: or(s.e.MaxLine, DefaultExecMaxLine),
-		TimeoutSeconds: or(s.e.Timeout, DefaultExecTimeout).Seconds(),
+		Weir: ExecProtocol, MaxBatch: cmp.Or(s.e.Batch, 1), MaxLine: cmp.Or(s.e.MaxLine, DefaultExecMaxLine),
+		TimeoutSeconds: cmp.Or(s.e.Timeout, DefaultExecTimeout).Seconds(),
 	})
-	t := time.NewTimer(or(s.e.HelloTimeout, 10*time.Second))
+	t := time.NewTimer(cmp.Or(s.e.HelloTimeout, 10*time.Second))
 	defer t.Stop()
 	c.write(append(hello, '\n'))
 	select {
@@ -392,7 +393,7 @@ func (s *execSlot) converse(ctx context.Context, jobs []*execJob) (done int, err
 	if err != nil {
 		return 0, s.e.fail(ReasonFailed, true, err.Error(), err)
 	}
-	timeout, stop := or(s.e.Timeout, DefaultExecTimeout), ctx.Done()
+	timeout, stop := cmp.Or(s.e.Timeout, DefaultExecTimeout), ctx.Done()
 	t := time.NewTimer(timeout)
 	defer t.Stop()
 	if !c.write(line) {
@@ -422,7 +423,7 @@ func (s *execSlot) converse(ctx context.Context, jobs []*execJob) (done int, err
 		case <-stop:
 			// The item at work may finish, in the time there is to stop.
 			stop = nil
-			t.Reset(or(s.e.StopTimeout, 5*time.Second))
+			t.Reset(cmp.Or(s.e.StopTimeout, 5*time.Second))
 		}
 	}
 	return done, nil
@@ -437,7 +438,7 @@ func (s *execSlot) killChild() {
 
 func (s *execSlot) stopChild() {
 	if s.child != nil {
-		s.child.stop(or(s.e.StopTimeout, 5*time.Second))
+		s.child.stop(cmp.Or(s.e.StopTimeout, 5*time.Second))
 		s.child = nil
 	}
 }

@@ -3,6 +3,7 @@ package stages
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (e *Exec) start(log *slog.Logger) (*execChild, error) {
 		lines: make(chan execLine), input: make(chan []byte, 2),
 		gone: make(chan struct{}), waited: make(chan struct{}),
 	}
-	c.wg.Go(func() { c.read(or(e.MaxLine, DefaultExecMaxLine)) })
+	c.wg.Go(func() { c.read(cmp.Or(e.MaxLine, DefaultExecMaxLine)) })
 	in := c.input
 	c.wg.Go(func() { c.feed(in) })
 	return c, nil

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -285,7 +286,7 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) 
 		}
 	}
 
-	w := newWatch(ctx, or(f.Timeout, 60*time.Second))
+	w := newWatch(ctx, cmp.Or(f.Timeout, 60*time.Second))
 	defer w.stop()
 	tr := &tracer{start: start}
 	if f.builtin && req.URL.Scheme == "https" {
@@ -298,7 +299,7 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) 
 		return nil, f.transportError(ctx, req, w, err)
 	}
 	defer hr.Body.Close()
-	idle := or(f.IdleTimeout, 15*time.Second)
+	idle := cmp.Or(f.IdleTimeout, 15*time.Second)
 	w.body(idle)
 
 	resp := &FetchResponse{
@@ -379,8 +380,8 @@ func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error)
 	}
 	// The values share one array.
 	v := []string{
-		or(f.UserAgent, DefaultUserAgent),
-		or(f.Accept, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"),
+		cmp.Or(f.UserAgent, DefaultUserAgent),
+		cmp.Or(f.Accept, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"),
 		"gzip, br, zstd, deflate",
 	}
 	h := http.Header{"User-Agent": v[0:1:1], "Accept": v[1:2:2], "Accept-Encoding": v[2:3:3]}
@@ -397,7 +398,7 @@ func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error)
 		h[http.CanonicalHeaderKey(k)] = v
 	}
 	req := &http.Request{
-		Method: or(r.Method, http.MethodGet), URL: u, Header: h, Host: u.Host,
+		Method: cmp.Or(r.Method, http.MethodGet), URL: u, Header: h, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	if len(r.Body) > 0 {
@@ -497,13 +498,4 @@ func ParseRetryAfter(v string, now time.Time) time.Time {
 		return time.Time{}
 	}
 	return now.Add(d)
-}
-
-// or returns v, or def if v is its zero value.
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -67,12 +68,12 @@ func (r *wireReader) Read(p []byte) (int, error) {
 
 // readBody reads, decodes and checks the body of a success into resp.
 func (f *Fetcher) readBody(ctx context.Context, r *FetchRequest, hr *http.Response, resp *FetchResponse, w *watch, idle time.Duration) error {
-	maxBody := or(r.MaxBody, or(f.MaxBody, DefaultMaxBody))
+	maxBody := cmp.Or(r.MaxBody, cmp.Or(f.MaxBody, DefaultMaxBody))
 	types := r.Types
 	if types == nil {
 		types = f.types
 	}
-	maxWire := or(f.MaxWire, maxBody)
+	maxWire := cmp.Or(f.MaxWire, maxBody)
 	if err := f.checkType(resp, types, nil); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package stages
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -85,7 +86,7 @@ func (f *Fetcher) decode(url string, wire *wireReader, encodings []string, reade
 		defer release()
 		r = dec
 	}
-	body, err := reader.read(&ratioReader{r: r, max: or(f.MaxRatio, defaultRatio), wire: wire}, -1)
+	body, err := reader.read(&ratioReader{r: r, max: cmp.Or(f.MaxRatio, defaultRatio), wire: wire}, -1)
 	if err != nil {
 		return body, f.decodeError(url, strings.Join(encodings, ", "), wire, err)
 	}

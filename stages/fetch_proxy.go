@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -29,7 +30,7 @@ func (f *Fetcher) newGuard() *guard {
 	if resolver == nil {
 		resolver = NewResolver(nil)
 	}
-	dialer := &net.Dialer{Timeout: or(f.DialTimeout, 10*time.Second), KeepAlive: 30 * time.Second, Resolver: resolver}
+	dialer := &net.Dialer{Timeout: cmp.Or(f.DialTimeout, 10*time.Second), KeepAlive: 30 * time.Second, Resolver: resolver}
 	g := &guard{proxy: f.Proxy, resolver: resolver, plain: *dialer, guarded: dialer}
 	if !f.AllowPrivate {
 		g.rules = ssrf.New(ssrf.WithAnyPort())
@@ -78,8 +79,8 @@ func (g *guard) choose(r *http.Request) (*url.URL, error) {
 
 // proxyAddress is where a proxy is, host:port.
 func proxyAddress(u *url.URL) string {
-	port := or(u.Port(), map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme])
-	return net.JoinHostPort(u.Hostname(), or(port, "80"))
+	port := cmp.Or(u.Port(), map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme])
+	return net.JoinHostPort(u.Hostname(), cmp.Or(port, "80"))
 }
 
 // chooseForHTTP is choose for a transport: a request for https that has a proxy goes to

@@ -666,7 +666,9 @@ func TestParseRetryAfter(t *testing.T) {
 		want time.Duration // 0 for none
 	}{
 		{"", 0}, {"0", 0}, {"-5", 0}, {"soon", 0}, {"90", 90 * time.Second}, {" 7 ", 7 * time.Second},
-		{"99999999999999999999", maxRetryAfter}, {"31536000", maxRetryAfter}, {"-99999999999999999999", 0},
+		{"99999999999999999999", maxRetryAfter}, {"31536000", maxRetryAfter}, {"-99999999999999999999", 0}, {"1.5", 0},
+		{"Friday, 02-Jan-26 03:05:05 GMT", time.Minute}, {"Fri Jan  2 03:05:05 2026", time.Minute},
+		{"Fri, 01 Jan 9999 00:00:00 GMT", maxRetryAfter}, {"Fri, 02 Jan 2026 03:05:05 +0200", 0}, // no HTTP date
 		{now.Add(time.Minute).Format(http.TimeFormat), time.Minute},
 		{now.Add(-time.Minute).Format(http.TimeFormat), 0},
 	} {
@@ -678,4 +680,15 @@ func TestParseRetryAfter(t *testing.T) {
 			t.Errorf("ParseRetryAfter(%q) = %v, want %v", tc.in, got, want)
 		}
 	}
+}
+
+func FuzzParseRetryAfter(f *testing.F) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.Add("120")
+	f.Add("Fri, 02 Jan 2026 03:05:05 GMT")
+	f.Fuzz(func(t *testing.T, value string) {
+		if at := ParseRetryAfter(value, now); !at.IsZero() && (!at.After(now) || at.Sub(now) > maxRetryAfter) {
+			t.Fatalf("ParseRetryAfter(%q) = %v", value, at)
+		}
+	})
 }

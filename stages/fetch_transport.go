@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -30,8 +31,8 @@ func (f *Fetcher) newTransport(via *url.URL) *http.Transport {
 	if f.Proxy != nil {
 		proxy = g.chooseForHTTP
 	}
-	maxHeader := or(f.MaxHeader, 256<<10)
-	d := &dialing{guard: g, via: via, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: or(f.TLSTimeout, 10*time.Second), sessions: f.Sessions}
+	maxHeader := cmp.Or(f.MaxHeader, 256<<10)
+	d := &dialing{guard: g, via: via, maxHeader: int(maxHeader), keep: f.KeepWire, timeout: cmp.Or(f.TLSTimeout, 10*time.Second), sessions: f.Sessions}
 	if d.sessions == nil {
 		d.sessions = tls.NewLRUClientSessionCache(maxSessions)
 	}
@@ -42,10 +43,10 @@ func (f *Fetcher) newTransport(via *url.URL) *http.Transport {
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		TLSHandshakeTimeout:    d.timeout,
-		ResponseHeaderTimeout:  or(f.HeaderTimeout, 20*time.Second),
-		MaxIdleConns:           or(f.MaxIdleConns, 1024),
-		MaxIdleConnsPerHost:    or(f.MaxIdlePerHost, 64),
-		IdleConnTimeout:        or(f.IdleConnTimeout, 30*time.Second),
+		ResponseHeaderTimeout:  cmp.Or(f.HeaderTimeout, 20*time.Second),
+		MaxIdleConns:           cmp.Or(f.MaxIdleConns, 1024),
+		MaxIdleConnsPerHost:    cmp.Or(f.MaxIdlePerHost, 64),
+		IdleConnTimeout:        cmp.Or(f.IdleConnTimeout, 30*time.Second),
 		MaxResponseHeaderBytes: maxHeader,
 		WriteBufferSize:        2 << 10,
 		ReadBufferSize:         8 << 10,

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -95,7 +96,7 @@ func sniffType(declared string, body []byte) string {
 		}
 		return binaryType(head)
 	case declared == "text/plain" && bytes.IndexByte(head, 0) >= 0 && !hasMark(head) && wideText(head) == "":
-		return or(binaryType(head), "application/octet-stream")
+		return cmp.Or(binaryType(head), "application/octet-stream")
 	case declared == "text/plain" || declared == "application/xhtml+xml":
 		return binaryType(head)
 	}

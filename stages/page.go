@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -148,9 +149,9 @@ func ParseDocument(body []byte, pageURL string, opts *DocumentOptions) *Document
 	if opts != nil {
 		d.opts = *opts
 	}
-	d.opts.MaxNodes = or(d.opts.MaxNodes, DefaultMaxNodes)
-	d.opts.MaxLinks = or(d.opts.MaxLinks, DefaultMaxLinks)
-	d.opts.MaxLinkText = or(d.opts.MaxLinkText, DefaultMaxLinkText)
+	d.opts.MaxNodes = cmp.Or(d.opts.MaxNodes, DefaultMaxNodes)
+	d.opts.MaxLinks = cmp.Or(d.opts.MaxLinks, DefaultMaxLinks)
+	d.opts.MaxLinkText = cmp.Or(d.opts.MaxLinkText, DefaultMaxLinkText)
 	if enc, name := lookupEncoding(d.opts.Encoding); name != "utf-8" && !strings.HasPrefix(name, "utf-16") {
 		d.encoding = enc
 	}

@@ -18,7 +18,7 @@ func ExampleHostState_Next() {
 	host = host.Next(polite.Event{
 		Time:       now,
 		Result:     polite.ResultOf(503, nil),
-		RetryAfter: polite.RetryAfter("120", now),
+		RetryAfter: 2 * time.Minute,
 	}, o)
 	fmt.Println(host.Wait(now), host.Reason)
 	// Output:

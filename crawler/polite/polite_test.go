@@ -107,30 +107,6 @@ func TestResultOf(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"120":                             2 * time.Minute,
-		" 5 ":                             5 * time.Second,
-		"0":                               0,
-		"-5":                              0,
-		"1.5":                             0,
-		"":                                0,
-		"soon":                            0,
-		"99999999999999999999999":         maxRetryAfter,
-		"31536001":                        maxRetryAfter,
-		"Fri, 01 May 2026 12:01:00 GMT":   time.Minute,
-		"Friday, 01-May-26 12:01:00 GMT":  time.Minute,
-		"Fri May  1 12:01:00 2026":        time.Minute,
-		"Fri, 01 May 2026 11:00:00 GMT":   0,
-		"Fri, 01 May 9999 11:00:00 GMT":   maxRetryAfter,
-		"Fri, 01 May 2026 12:01:00 +0200": 0, // no HTTP date
-	} {
-		if got := RetryAfter(value, noon); got != want {
-			t.Errorf("RetryAfter(%q) = %v, want %v", value, got, want)
-		}
-	}
-}
-
 func TestStateIsStored(t *testing.T) {
 	for _, s := range []HostState{
 		{},
@@ -170,16 +146,6 @@ func FuzzNext(f *testing.F) {
 		}
 		if delay, _ := next.Delay(o); delay < DefaultMinDelay || delay > 30*time.Second {
 			t.Fatalf("delay %v in %+v", delay, next)
-		}
-	})
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	f.Add("120")
-	f.Add("Fri, 01 May 2026 12:01:00 GMT")
-	f.Fuzz(func(t *testing.T, value string) {
-		if d := RetryAfter(value, noon); d < 0 || d > maxRetryAfter {
-			t.Fatalf("RetryAfter(%q) = %v", value, d)
 		}
 	})
 }

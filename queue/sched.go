@@ -269,9 +269,14 @@ type waiter struct {
 // It reports whether it has woken a receiver that takes items.
 func (q *queueState) wakeLocked() bool {
 	var woken []*view // nil among them for those without a filter
+	now := int64(0)   // read when it is needed
 	kept := q.waiters[:0]
 	for _, w := range q.waiters {
-		takes := w.c.opts.Barriers != OnlyBarriers && !w.c.fullLocked() && (!slices.Contains(woken, w.c.view) || w.c.owns())
+		if now == 0 && w.c.owner != nil {
+			now = q.s.now()
+		}
+		takes := w.c.opts.Barriers != OnlyBarriers && !w.c.fullLocked() &&
+			(!slices.Contains(woken, w.c.view) || q.sched.Waits(w.c.view.lineup(), w.c.owner, now))
 		if !takes && !w.c.pendingBarrier() {
 			kept = append(kept, w)
 			continue

@@ -402,9 +402,4 @@ func (c *session) letGoLocked(d *Delivery) {
 
 func (c *session) fullLocked() bool { return c.holding >= c.opts.Prefetch }
 
-// owns reports whether something that may be delivered waits for this session.
-func (c *session) owns() bool {
-	return c.owner != nil && c.q.sched.Waits(c.view.lineup(), c.owner, c.q.s.now())
-}
-
 func (c *session) pendingBarrier() bool { return c.barrier == barrierPending }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -105,8 +106,10 @@ func mergeCookies(have string, h http.Header, sameHost bool) string {
 			add(name, value)
 		}
 	}
-	for _, c := range (&http.Response{Header: h}).Cookies() {
-		if len(names) < 20 && len(c.Value) <= 1000 && c.MaxAge >= 0 {
+	now := time.Now()
+	for _, line := range h["Set-Cookie"] {
+		c := parseSetCookie(line, now)
+		if c != nil && len(names) < 20 && len(c.Value) <= 1000 && (c.Expires.IsZero() || c.Expires.After(now)) {
 			add(c.Name, c.Value)
 		}
 	}

@@ -81,6 +81,23 @@ func stageChild() {
 	}
 }
 
+// valuesChild is a stage whose result is a line of 4 MB with 2,000,000 values.
+func valuesChild() {
+	fmt.Println(`{"weir":1}`)
+	in := bufio.NewReader(os.Stdin)
+	values := bytes.Repeat([]byte("1,"), 2_000_000)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		for _, at := range bytes.Split(line, []byte(`{"id":`))[1:] {
+			id, _, _ := bytes.Cut(at, []byte(","))
+			fmt.Printf(`{"id":%s,"ok":true,"emit":{"result":[[%s1]]}}`+"\n", id, values)
+		}
+	}
+}
+
 // result is how a command ended.
 type result struct {
 	code     int

@@ -104,14 +104,20 @@ func TestSickHostsDoNotStopTheOthers(t *testing.T) {
 		if err := c.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		ideal := (depth + 1) * time.Second // robots.txt has a turn of its own
+		healthy := time.Duration(0)
 		for host, last := range f.last {
 			took := last.Sub(began)
 			switch {
-			case strings.HasPrefix(host, "well") && took > 3*depth*time.Second:
-				t.Errorf("%s was crawled in %v; a page a second takes %v", host, took, depth*time.Second)
+			case strings.HasPrefix(host, "well"):
+				healthy = max(healthy, took)
 			case strings.HasPrefix(host, "limit") && took < 3*time.Hour:
 				t.Errorf("%s: the last page after %v, before it was well", host, took)
 			}
+		}
+		t.Logf("the healthy hosts took %v, %.2f of what they take alone", healthy, healthy.Seconds()/ideal.Seconds())
+		if healthy > ideal*13/10 {
+			t.Errorf("the healthy hosts took %v; a page a second takes %v", healthy, ideal)
 		}
 		for host, d := range f.nearest {
 			if d < crawler.DefaultDelay {

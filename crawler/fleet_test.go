@@ -199,7 +199,8 @@ func TestFleetForReal(t *testing.T) {
 	case err := <-ended:
 		t.Fatalf("the crawl ended and healthy hosts had not been crawled: %v", err)
 	}
-	t.Logf("%d kills; the healthy hosts took %v, at a page a second %v without kills", *fleetKills, took.Round(time.Second), time.Duration(f.depth+1)*f.delay)
+	alone := time.Duration(f.depth+1) * f.delay
+	t.Logf("%d kills; the healthy hosts took %v, %.1f of the %v that they take alone and without kills", *fleetKills, took.Round(time.Second), took.Seconds()/alone.Seconds(), alone)
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}

@@ -228,6 +228,13 @@ func redirects() (cases []Case) {
 		}
 		return wall(r)
 	}
+	const odd = `a[b]="x, y"; c d={"e":1}`
+	oddWall := func(r request) []byte {
+		if strings.Contains(r.head, "\r\nCookie: "+odd+"\r\n") {
+			return linking("<a href=/behind>b</a>")(r)
+		}
+		return answerOf("302 Found", "", "Location: /\r\nSet-Cookie: a[b]=\"x, y\"; Path=/\r\nSet-Cookie: c d={\"e\":1}\r\n", "")(r)
+	}
 	chain := map[string]answer{}
 	for i := range 13 {
 		chain[fmt.Sprintf("/%s", strings.Repeat("x", i))] = redirectTo("/" + strings.Repeat("x", i+1))
@@ -236,6 +243,7 @@ func redirects() (cases []Case) {
 		one("redirect/to itself", redirectTo("/"), " !redirect_loop"),
 		from("redirect/a loop", map[string]answer{"/": redirectTo("/b"), "/b": redirectTo("/")}, "/", "/b !redirect_loop"),
 		from("redirect/a wall of cookies", map[string]answer{"/": inside, "/behind": page("behind")}, "/", "/behind =behind"),
+		from("redirect/a wall of odd cookies", map[string]answer{"/": oddWall, "/behind": page("behind")}, "/", "/behind =behind"),
 		from("redirect/too many", chain, "/", "/xxxxxxxxxx !too_many_redirects"),
 		one("redirect/nowhere", answerOf("302 Found", "", "", ""), " !bad_redirect"),
 		one("redirect/to another scheme", redirectTo("mailto:a@example.com"), " !bad_redirect"),

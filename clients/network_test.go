@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
@@ -96,8 +95,7 @@ func testNetwork(t *testing.T, command ...string) {
 	if err := store.Commit(t.Context(), &tx); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
+	ctx := t.Context()
 	counts, err := store.Subscribe(ctx, "counts", nil)
 	if err != nil {
 		t.Fatal(err)

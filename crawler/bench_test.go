@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
@@ -45,7 +46,7 @@ func BenchmarkFunction(b *testing.B) {
 	// enough for what the machine does beside to be the same in both.
 	const workers, round = 8, 400
 	visits := func(v *crawler.Visitor) time.Duration {
-		start := processorTime(b)
+		start := cputime.Used()
 		var group sync.WaitGroup
 		for range workers {
 			group.Go(func() {
@@ -57,7 +58,7 @@ func BenchmarkFunction(b *testing.B) {
 			})
 		}
 		group.Wait()
-		return processorTime(b) - start
+		return cputime.Used() - start
 	}
 	var more, plain []float64
 	for b.Loop() {
@@ -101,11 +102,11 @@ func BenchmarkCrawlWithFunction(b *testing.B) {
 			b.Fatal(err)
 		}
 		runtime.GC()
-		start := processorTime(b)
+		start := cputime.Used()
 		if err := c.Run(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		return (processorTime(b) - start).Seconds() / pages
+		return (cputime.Used() - start).Seconds() / pages
 	}
 	nothing := crawler.Function{Visit: func(context.Context, *crawler.Visit, *crawler.Out) error { return nil }}
 	var more, plain []float64

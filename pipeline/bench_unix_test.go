@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
 
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
@@ -51,7 +51,7 @@ func BenchmarkChain(b *testing.B) {
 				for i := range seeds {
 					seeds[i] = i
 				}
-				start, used := time.Now(), cpuTime(b)
+				start, used := time.Now(), cputime.Used()
 				runs := 0
 				for b.Loop() {
 					runs++
@@ -63,7 +63,7 @@ func BenchmarkChain(b *testing.B) {
 					}
 				}
 				n := float64(runs * pages)
-				b.ReportMetric(float64((cpuTime(b)-used).Microseconds())/n, "cpu-µs/page")
+				b.ReportMetric(float64((cputime.Used()-used).Microseconds())/n, "cpu-µs/page")
 				b.ReportMetric(n/time.Since(start).Seconds(), "pages/s")
 			})
 		}
@@ -125,12 +125,4 @@ func benchHTML(size int) []byte {
 		}
 	}
 	return page.Bytes()
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -172,7 +172,7 @@ func TestExecSurvivesItsChildren(t *testing.T) {
 		t.Run(tc.item, func(t *testing.T) {
 			e := child(t, "good")
 			if tc.item == "hang" {
-				e.Timeout = 300 * time.Millisecond
+				e.Timeout = 2 * time.Second // in which the good items are done on a busy machine too
 			}
 			start(t, e)
 			first := emitted(t, mustDo(t, e, "ok:1"), "pid")
@@ -299,7 +299,7 @@ func TestExecManyCallersManyChildren(t *testing.T) {
 
 func TestExecCallerMayLeave(t *testing.T) {
 	e := child(t, "good")
-	e.Timeout = time.Second
+	e.Timeout = 2 * time.Second // of the item that nobody waits for any more
 	start(t, e)
 	mustDo(t, e, "ok:1")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

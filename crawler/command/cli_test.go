@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/command"
@@ -589,9 +588,7 @@ func TestStageInAnotherProgram(t *testing.T) {
 	if text := must(t, "dead", "--dir", dir, "retry", fmt.Sprint(letters[0].ID)); !strings.Contains(text, "1 dead letter retried") {
 		t.Errorf("retry says\n%s", text)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if r := weirContext(t, ctx, "", "crawl", "--dir", dir, "--progress", "off"); r.code != 0 {
+	if r := weir(t, "crawl", "--dir", dir, "--progress", "off"); r.code != 0 {
 		t.Fatalf("crawl after the retry: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 	if text := must(t, "dead", "--dir", dir, "list"); !strings.Contains(text, "no dead letters") {

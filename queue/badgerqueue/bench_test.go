@@ -15,6 +15,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
@@ -169,7 +170,7 @@ func openStore(tb testing.TB) *queue.Store {
 func parallel(b *testing.B, n, unit int, name string, fn func(worker int)) {
 	b.Helper()
 	b.ResetTimer()
-	start, used := time.Now(), cpuTime()
+	start, used := time.Now(), cputime.Used()
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	var wg sync.WaitGroup
@@ -183,7 +184,7 @@ func parallel(b *testing.B, n, unit int, name string, fn func(worker int)) {
 	wg.Wait()
 	b.ReportMetric(float64(b.N*unit)/time.Since(start).Seconds(), name)
 	// On a machine that others use too, the processor's time says more.
-	b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/1e3/float64(b.N*unit), "cpu-µs/"+strings.TrimSuffix(name, "s/s"))
+	b.ReportMetric(float64((cputime.Used()-used).Nanoseconds())/1e3/float64(b.N*unit), "cpu-µs/"+strings.TrimSuffix(name, "s/s"))
 }
 
 var body = make([]byte, 100)

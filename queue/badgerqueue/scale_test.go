@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
@@ -48,9 +49,9 @@ func kept(b *testing.B, fill func(s *queue.Store)) func() *queue.Store {
 // that is the cost of filling a store, not of using one that is full.
 func settle() {
 	for range 60 {
-		used := cpuTime()
+		used := cputime.Used()
 		time.Sleep(time.Second)
-		if cpuTime()-used < 20*time.Millisecond {
+		if cputime.Used()-used < 20*time.Millisecond {
 			return
 		}
 	}
@@ -306,10 +307,10 @@ func BenchmarkFilterAfterOpen(b *testing.B) {
 				s, err := badgerqueue.Open(dir(), nil)
 				must(b, err)
 				settle()
-				before := cpuTime()
+				before := cputime.Used()
 				must(b, offer(s, n, n+1))
 				settle()
-				used += cpuTime() - before
+				used += cputime.Used() - before
 				must(b, s.Close())
 			}
 			b.ReportMetric(used.Seconds()/float64(b.N), "cpu-s")

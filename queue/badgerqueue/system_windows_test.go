@@ -3,7 +3,6 @@ package badgerqueue_test
 import (
 	"io/fs"
 	"path/filepath"
-	"time"
 )
 
 // freeOnDisk returns what is left of a test's share of the disk.
@@ -19,6 +18,3 @@ func freeOnDisk(dir string) (int64, error) {
 	})
 	return share, err
 }
-
-// cpuTime is not measured on Windows.
-func cpuTime() time.Duration { return 0 }

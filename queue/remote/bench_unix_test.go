@@ -8,10 +8,10 @@ import (
 	"net/http/httptest"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 	"github.com/seed-301537d8/weir/queue/remote"
@@ -47,7 +47,7 @@ func BenchmarkPages(b *testing.B) {
 			var left, found atomic.Int64
 			left.Store(int64(b.N))
 			b.ResetTimer()
-			begin, cpu := time.Now(), processorTime(b)
+			begin, cpu := time.Now(), cputime.Used()
 			var group sync.WaitGroup
 			for w := range 4 {
 				s := store
@@ -76,7 +76,7 @@ func BenchmarkPages(b *testing.B) {
 			group.Wait()
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/time.Since(begin).Seconds(), "pages/s")
-			b.ReportMetric(float64((processorTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/page")
+			b.ReportMetric(float64((cputime.Used()-cpu).Microseconds())/float64(b.N), "cpu-µs/page")
 		})
 	}
 }
@@ -109,13 +109,4 @@ func pretend(ctx context.Context, s *queue.Store, c *queue.Consumer, left, found
 		left.Add(-1)
 	}
 	return nil
-}
-
-func processorTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

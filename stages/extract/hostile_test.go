@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/stages"
 )
 
@@ -115,9 +116,9 @@ func TestHostilePages(t *testing.T) {
 			d := stages.ParseDocument(utf8Page, "http://e.example/", nil)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			began := cpuTime()
+			began := cputime.Used()
 			got := x.Extract(t.Context(), d, "")
-			took := cpuTime() - began
+			took := cputime.Used() - began
 			runtime.ReadMemStats(&after)
 			if !utf8.ValidString(got.Text) || !utf8.ValidString(got.Markdown) {
 				t.Error("not UTF-8")

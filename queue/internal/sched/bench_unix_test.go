@@ -4,9 +4,10 @@ package sched
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-301537d8/weir/internal/cputime"
 )
 
 // BenchmarkTake is an item that becomes ready, is taken and settled, in a queue of groups
@@ -39,7 +40,7 @@ func benchTake(b *testing.B, owners, groups int) {
 		}
 	}
 	last := uint64(groups)
-	began := cpuTime()
+	began := cputime.Used()
 	b.ResetTimer()
 	for i := range b.N {
 		q.now++
@@ -58,14 +59,5 @@ func benchTake(b *testing.B, owners, groups int) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(cpuTime()-began)/float64(b.N), "cpu-ns/op")
-}
-
-// cpuTime is the processor time of the process so far.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	b.ReportMetric(float64(cputime.Used()-began)/float64(b.N), "cpu-ns/op")
 }

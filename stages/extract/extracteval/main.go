@@ -39,6 +39,7 @@ import (
 	readability "codeberg.org/readeck/go-readability"
 	"github.com/markusmobius/go-trafilatura"
 
+	"github.com/seed-301537d8/weir/internal/cputime"
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract"
 )
@@ -186,7 +187,7 @@ func measure(set string, x extractor, pages []page, worst int) {
 	old := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(old)
 	x.text(pages[0]) // what is read once
-	start := cpuTime()
+	start := cputime.Used()
 	for i, p := range pages {
 		begin := time.Now()
 		all[i] = one{page: p, text: x.text(p)}
@@ -195,7 +196,7 @@ func measure(set string, x extractor, pages []page, worst int) {
 			empty++
 		}
 	}
-	took := cpuTime() - start
+	took := cputime.Used() - start
 	kinds := make(map[string]*score)
 	for i := range all {
 		all[i].score = judge(all[i].page, all[i].text)

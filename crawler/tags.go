@@ -31,7 +31,11 @@ func (s *docStage) tag(ctx context.Context, d *Doc, out *pipeline.Out) error {
 			return err
 		}
 	}
-	return tables.Put(out.Tx(), tables.Tags, d.key(), TagText(text, d.Language))
+	tags, err := tagText(ctx, text, d.Language)
+	if err != nil {
+		return err
+	}
+	return tables.Put(out.Tx(), tables.Tags, d.key(), tags)
 }
 
 // beginning returns as much of a text as has at most so many tokens, and about how
@@ -63,19 +67,27 @@ const tagAtOnce = 256 << 10
 
 // TagText tags a text in a language, given by its code.
 func TagText(text, language string) Tags {
+	tags, _ := tagText(context.Background(), text, language) // which nothing ends
+	return tags
+}
+
+// tagText is TagText until ctx ends, whose error it returns then.
+func tagText(ctx context.Context, text, language string) (Tags, error) {
 	tagger, ok := tag.For(language)
 	t := &tagging{text: text, tags: Tags{Language: language, Tagged: ok, Sentences: []Sentence{}}}
 	if len(text) < tagAtOnce {
 		t.add(tagger.Tag(text))
 	} else {
-		// Neither the text nor add can fail.
-		_ = tagger.TagReader(strings.NewReader(text), func(sentences []tag.Sentence) error {
+		err := tagger.TagReader(strings.NewReader(text), func(sentences []tag.Sentence) error {
 			t.add(sentences)
-			return nil
+			return ctx.Err()
 		})
+		if err != nil {
+			return Tags{}, err
+		}
 	}
 	t.tags.Phrases, t.tags.Entities = sorted(t.phrases), sorted(t.entities)
-	return t.tags
+	return t.tags, nil
 }
 
 // tagging collects the tags of a text.

@@ -638,6 +638,29 @@ func TestExtractAndTag(t *testing.T) {
 	}
 }
 
+// A text without end is tagged until the context of the command ends.
+func TestTagEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	text := endless{"The cat sleeps.\n\n", cancel, new(int)}
+	if code := command.Run(ctx, nil, []string{"weir", "tag", "-"}, text, io.Discard, io.Discard); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+}
+
+// endless gives a text again and again, and ends a context when it was read often.
+type endless struct {
+	text  string
+	end   func()
+	reads *int
+}
+
+func (e endless) Read(p []byte) (int, error) {
+	if *e.reads++; *e.reads == 100 {
+		e.end()
+	}
+	return copy(p, e.text), nil
+}
+
 // binaryDir is the folder of binary, or "" if it was not needed.
 var binaryDir string
 

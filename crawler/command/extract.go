@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ input. More is written if it is asked for by --with:
 			}
 			failed := false
 			for _, name := range args {
-				b, err := a.readFile(name)
+				b, err := a.readFile(cmd.Context(), name)
 				if err != nil {
 					failed = true
 					fmt.Fprintf(a.err, "%s: %v\n", a.name, err)
@@ -122,8 +123,8 @@ func ask(x *extract.Extractor, fields []string, chunkTokens int) error {
 const maxInput = 256 << 20
 
 // readFile reads a file, or standard input if its name is "-".
-func (a *app) readFile(name string) ([]byte, error) {
-	in, err := a.openFile(name)
+func (a *app) readFile(ctx context.Context, name string) ([]byte, error) {
+	in, err := a.openFile(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -138,10 +139,27 @@ func (a *app) readFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// openFile opens a file, or standard input for "-".
-func (a *app) openFile(name string) (io.ReadCloser, error) {
+// openFile opens a file, or standard input for "-". Reading from it ends with ctx.
+func (a *app) openFile(ctx context.Context, name string) (io.ReadCloser, error) {
 	if name == "-" {
-		return io.NopCloser(a.in), nil
+		return reading{ctx, io.NopCloser(a.in)}, nil
 	}
-	return os.Open(name)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return reading{ctx, f}, nil
+}
+
+// reading is a file that ends, with its error, when a context does.
+type reading struct {
+	ctx context.Context
+	io.ReadCloser
+}
+
+func (r reading) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.ReadCloser.Read(p)
 }

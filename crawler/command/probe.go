@@ -268,7 +268,7 @@ func mustAddress(url string) weburl.URL {
 
 // probeFile reads a page from a file.
 func (a *app) probeFile(ctx context.Context, o *crawler.Options, f *fetchFlags, name string) (*probe, error) {
-	b, err := a.readFile(name)
+	b, err := a.readFile(ctx, name)
 	if err != nil {
 		return nil, err
 	}

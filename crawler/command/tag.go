@@ -28,8 +28,8 @@ There are models for ` + strings.Join(tag.Languages(), ", ") + `. Text in other 
   weir tag --language fr texte.txt
   weir tag --language en --conllu treebank.conllu > tagged.conllu`,
 		Args: oneArg("one file, or - for standard input"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			in, err := a.openFile(args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, err := a.openFile(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/stages/extract/internal/content"
 )
 
 // Markdown is written as GitHub Flavored Markdown (github.github.com/gfm): ATX
@@ -209,6 +211,8 @@ func (m *markdownWriter) enter(n *html.Node) bool {
 	default:
 		if breaks(n.DataAtom) {
 			m.block()
+		} else if content.IsLine(n) {
+			m.span.lineBreak(m.table != nil)
 		}
 	}
 	return true
@@ -279,6 +283,8 @@ func (m *markdownWriter) leave(n *html.Node) {
 	default:
 		if breaks(n.DataAtom) {
 			m.block()
+		} else if content.IsLine(n) {
+			m.span.lineBreak(m.table != nil)
 		}
 	}
 }

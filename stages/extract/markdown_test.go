@@ -104,6 +104,7 @@ func TestMarkdown(t *testing.T) {
 		{"code", "<p>use <code>a*b|`c`</code>", "use `` a*b|`c` ``"},
 		{"listing", "<pre><code class=language-go>func f() {\n\n\treturn\n}\n</code></pre>", "```go\nfunc f() {\n\n\treturn\n}\n```"},
 		{"listing with an element a line", "<pre><code><div>const a = 1;</div><div>  return a;</div></code></pre>", "```\nconst a = 1;\n  return a;\n```"},
+		{"code of lines", `<p><code><span style="display:block">open(gate)</span><span style="display:block">wait()</span></code></p>`, "`open(gate) wait()`"},
 		{"listing with a fence", "<pre>```\nx</pre>", "````\n```\nx\n````"},
 		{"lists", "<ul><li>a<ol start=3><li>b<li>c</ol><li><p>d</p><p>e</p></ul><p>f", "- a\n  3. b\n  4. c\n- d\n\n  e\n\nf"},
 		{"quote", "<blockquote><p>a</p><p>b</p></blockquote>c", "> a\n>\n> b\n\nc"},

@@ -78,16 +78,18 @@ func listingLines(root *html.Node, text string) (all, exact int, lost []string) 
 		listing(n, &b)
 		var of []string
 		found := 0
+		numbers := true // of the lines of the listing beside it, which are left out
 		for l := range strings.SplitSeq(b.String(), "\n") {
 			if l = strings.TrimRight(l, " \t\r\u00a0"); l == "" {
 				continue
 			}
 			of = append(of, l)
+			numbers = numbers && strings.Trim(l, " 0123456789") == ""
 			if loose[collapse(l)] || strings.Contains(text, strings.TrimSpace(l)) {
 				found++
 			}
 		}
-		if len(of) < 2 || found*2 < len(of) {
+		if len(of) < 2 || numbers || found*2 < len(of) {
 			continue
 		}
 		for _, l := range of {

@@ -1,5 +1,13 @@
 package content
 
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
 // The annotators of the pages that the model learns from did not agree on all of
 // what follows; it is a matter of what an article is, in any language and
 // whatever its elements are called.
@@ -17,8 +25,18 @@ const (
 	linkedShare = .8
 )
 
+// isProduct reports whether a page is more likely about a product than not.
+func isProduct(types [types]float32) bool { return types[3] > .5 }
+
+// isShop reports whether a page is more likely than not one that sells or shows
+// things: a product, a listing or a collection. There, and not on pages about
+// services and articles, what customers say and what opens over the page when
+// somebody clicks are not what the page is about.
+func isShop(types [types]float32) bool { return types[3]+types[4]+types[5] > .5 }
+
 // likely returns the probability of each block to be taken: smoothed, and none
-// for what is called comments and, on an article, for links that are not certain.
+// for what is called comments, what only screen readers are told, reviews and
+// overlays of shops and, on an article, links that are not certain.
 // So it is if there is enough without them: some words on an article, as many as
 // are left out on other pages but forums, where what has that name may be all
 // there is. The threshold is chosen among these.
@@ -31,7 +49,7 @@ func (p *Page) likely(blocks []float32, types [types]float32) []float32 {
 	furniture := make([]bool, len(out))
 	var rest, without float32 // words of content that are to be expected
 	for i, x := range out {
-		furniture[i] = p.isFurniture(i, x, article)
+		furniture[i] = p.isFurniture(i, x, article, isShop(types))
 		if furniture[i] {
 			without += x * float32(p.Blocks[i].words)
 		} else {
@@ -50,12 +68,71 @@ func (p *Page) likely(blocks []float32, types [types]float32) []float32 {
 }
 
 // isFurniture reports whether block i, of probability x, is furniture.
-func (p *Page) isFurniture(i int, x float32, article bool) bool {
+func (p *Page) isFurniture(i int, x float32, article, shop bool) bool {
 	b := &p.Blocks[i]
 	if b.Source != FromTree {
 		return false
 	}
-	return p.elements[b.elem].place&inComments != 0 || article && x < linksFloor && float32(b.linkWords) >= linkedShare*float32(b.words)
+	never := inComments | inReaderOnly
+	if shop {
+		never |= inReviews | inOverlay
+	}
+	if p.elements[b.elem].place&never != 0 || b.words <= homeWords && b.linkWords == b.words && p.leadsHome(b.elem) {
+		return true
+	}
+	return article && x < linksFloor && float32(b.linkWords) >= linkedShare*float32(b.words)
+}
+
+// homeWords is how many words a link has at most that names the site, or says home.
+const homeWords = 6
+
+// leadsHome reports whether the first link in an element, or the one that it stands
+// in, leads to the home page of the site: it is the site's name above its pages, or
+// the first of the links that say where a page stands.
+func (p *Page) leadsHome(at int32) bool {
+	if p.url == nil {
+		return false
+	}
+	home := func(n *html.Node) bool {
+		to, err := p.url.Parse(strings.TrimSpace(attr(n, "href")))
+		return err == nil && attr(n, "href") != "" && to.Host == p.url.Host && (to.Path == "/" || to.Path == "") && to.RawQuery == "" && to.Fragment == ""
+	}
+	for i := at; i >= 0 && p.elements[i].place&inAnchor != 0; i = p.elements[i].parent {
+		if n := p.elements[i].node; n.DataAtom == atom.A {
+			return home(n)
+		}
+	}
+	const within = 8
+	steps := 0
+	for n := range p.elements[at].node.Descendants() {
+		if steps++; steps > within {
+			break
+		}
+		if n.DataAtom == atom.A && n.Type == html.ElementNode {
+			return home(n)
+		}
+	}
+	return false
+}
+
+// dropEmptyHeadings leaves out headings of which all is left out that stands in one
+// element with them, where that has none like it beside it, as cards have: those in
+// what stands beside the text, or all of them.
+func (p *Page) dropEmptyHeadings(keep []bool, all bool) {
+	for i, k := range keep {
+		b := &p.Blocks[i]
+		if !k || b.Source != FromTree || b.Heading < 2 || !all && p.elements[b.elem].place&(inAside|inForm|inNav) == 0 {
+			continue
+		}
+		at := b.elem
+		for p.elements[at].lastBlock-p.elements[at].firstBlock < 2 && p.elements[at].parent >= 0 {
+			at = p.elements[at].parent
+		}
+		e := &p.elements[at]
+		if e.twins < 2 && !slices.Contains(keep[i+1:max(int(e.lastBlock), i+1)], true) && !slices.Contains(keep[e.firstBlock:i], true) {
+			keep[i] = false
+		}
+	}
 }
 
 // dropStructured leaves out the texts of JSON-LD where the elements that are kept

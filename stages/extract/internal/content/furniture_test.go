@@ -42,6 +42,12 @@ func TestSelect(t *testing.T) {
 		{"a body in JSON-LD alone", jsonLD("articleBody", long) + "<p>A boat", []float32{.95, .95}, []string{"A boat", strings.TrimSpace(long)}},
 		{"comments", "<p>" + paragraph + `<div class=comments><p>Nice boat, I say.</div>`, []float32{.95, .9}, []string{paragraph}},
 		{"nothing but comments", `<div class=comments><p>` + paragraph + `</div>`, []float32{.95}, []string{paragraph}},
+		{"what only screen readers are told", "<p>" + paragraph + `<p class=sr-only>A boat on a lake</p>`, []float32{.95, .9}, []string{paragraph}},
+		{"reviews on an article", "<p>" + paragraph + `<div class=reviews><p>Nice boat, I say.</div>`, []float32{.95, .9}, []string{paragraph, "Nice boat, I say."}},
+		{"a link home", `<div><a href="/">Boats of the Lake</a></div><p>` + paragraph, []float32{.95, .95}, []string{paragraph}},
+		{"a link to another page", `<div><a href="/a">Boats of the Lake</a></div><p>` + paragraph, []float32{.95, .95}, []string{"Boats of the Lake", paragraph}},
+		{"a heading of what is left out beside the text", "<p>" + paragraph + "<aside><h3>Length</h3><p>3 m</p><p>4 m</p></aside><p>" + paragraph[:60], []float32{.95, .9, .1, .1, .95}, []string{paragraph, paragraph[:60]}},
+		{"headings of cards", "<p>" + paragraph + "<aside><div><h3>Dinghy</h3><p>3 m</p></div><div><h3>Punt</h3><p>4 m</p></div></aside><p>" + paragraph[:60], []float32{.95, .9, .1, .9, .1, .95}, []string{paragraph, "Dinghy", "Punt", paragraph[:60]}},
 		{"links to other articles", "<p>" + paragraph + `<p><a href=a>Ten boats to build</a>`, []float32{.95, .8}, []string{paragraph}},
 		{"a link that is certain", "<p>" + paragraph + `<p><a href=a>Ten boats to build</a>`, []float32{.95, .95}, []string{paragraph, "Ten boats to build"}},
 		{"nothing but links", `<p><a href=a>` + paragraph + `</a>`, []float32{.8}, []string{paragraph}},
@@ -51,6 +57,28 @@ func TestSelect(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// What customers say and what opens over the page is left out where things are
+// sold, unless it is all there is.
+func TestSelectOfShop(t *testing.T) {
+	product := [types]float32{3: 1}
+	for name, part := range map[string]string{
+		"reviews":           `<div class="product-reviews"><p>Nice boat, I say.</p></div>`,
+		"an overlay":        `<div id="sizeModal"><p>Nice boat, I say.</p></div>`,
+		"names of the page": "",
+	} {
+		p := read(t, `<body class="reviews modal"><p>`+paragraph+part)
+		probability := []float32{.95, .9}[:len(p.Blocks)]
+		keep := Default().Select(p, &Verdict{Type: Product, Types: product, Blocks: probability})
+		if !keep[0] || len(keep) > 1 && keep[1] {
+			t.Errorf("%s: %v of %q", name, keep, texts(p))
+		}
+	}
+	p := read(t, `<div class=reviews><p>`+paragraph)
+	if keep := Default().Select(p, &Verdict{Type: Product, Types: product, Blocks: []float32{.9}}); !keep[0] {
+		t.Error("reviews are left out though there is nothing else")
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	noJoint   joint = iota
 	weakJoint       // between elements that mark letters in words too
 	joinedBox       // between elements of their own
+	apart           // on either side of what is no part of the words beside it
 )
 
 // marking are the elements that mark letters within words.
@@ -36,10 +37,28 @@ func jointBefore(n *html.Node) joint {
 	if before == nil || before.Type != html.ElementNode || before.DataAtom == atom.Wbr {
 		return noJoint
 	}
-	if marking[n.DataAtom] || marking[before.DataAtom] || len(n.Attr) == 0 && len(before.Attr) == 0 && n.DataAtom == before.DataAtom {
+	if isBare(n) || isBare(before) || len(n.Attr) == 0 && len(before.Attr) == 0 && n.DataAtom == before.DataAtom {
 		return weakJoint
 	}
 	return joinedBox
+}
+
+// isBare reports whether an element marks letters and has no class, by which it
+// might be something else: an icon, a label.
+func isBare(n *html.Node) bool { return marking[n.DataAtom] && attr(n, "class") == "" }
+
+// isNote reports whether an element is the mark of a note: a link that is raised.
+func isNote(n *html.Node) bool {
+	return n.DataAtom == atom.Sup && n.FirstChild != nil && n.FirstChild == n.LastChild && n.FirstChild.DataAtom == atom.A
+}
+
+// jointBeforeText returns the joint between a text and what stands right before it.
+func jointBeforeText(n *html.Node) joint {
+	before := n.PrevSibling
+	if before == nil || before.Type != html.ElementNode || len(before.Attr) == 0 || before.DataAtom == atom.A || isBare(before) {
+		return noJoint
+	}
+	return weakJoint
 }
 
 // parts reports whether two texts that meet at a joint are words of their own:
@@ -54,6 +73,9 @@ func (j joint) parts(before, after string) bool {
 	first, width := utf8.DecodeRuneInString(after)
 	if unspaced(last) || unspaced(first) {
 		return false
+	}
+	if j == apart {
+		return isWordRune(last) && isWordRune(first)
 	}
 	second, _ := utf8.DecodeRuneInString(after[width:])
 	if unicode.IsUpper(first) && (unicode.IsLetter(second) || unicode.IsSpace(second)) {

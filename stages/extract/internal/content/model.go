@@ -187,7 +187,11 @@ func (m *Model) Select(p *Page, v *Verdict) []bool {
 		return nil
 	}
 	probability := p.likely(v.Blocks, v.Types)
-	return p.over(probability, m.threshold(p, probability, v.Types))
+	keep := p.over(probability, m.threshold(p, probability, v.Types))
+	if isProduct(v.Types) {
+		p.dropEmptyHeadings(keep, true)
+	}
+	return keep
 }
 
 // thresholdBias is how far the threshold is moved towards one for each type of
@@ -221,6 +225,7 @@ func (p *Page) over(probability []float32, threshold float32) []bool {
 	}
 	p.dropStructured(keep)
 	p.dropLastHeading(keep)
+	p.dropEmptyHeadings(keep, false)
 	return keep
 }
 

@@ -120,6 +120,9 @@ const (
 	inItemprop
 	inCode
 	inComments
+	inReviews    // of customers, by the names of what it stands in
+	inOverlay    // what is shown over the page when somebody clicks, by the same
+	inReaderOnly // shown to screen readers only
 )
 
 // An element is an element of the page that text may stand in.
@@ -284,7 +287,14 @@ func (r *reader) enter(n *html.Node) bool {
 	} else if j := jointBefore(n); j > r.joint {
 		r.joint = j
 	}
+	if isNote(n) {
+		r.joint = apart
+	}
+	r.lineOf(n)
 	r.open(n)
+	if r.page.elements[r.at].place&inReaderOnly != 0 {
+		r.joint = apart
+	}
 	switch n.DataAtom {
 	case atom.Tr:
 		r.broken = false
@@ -299,6 +309,24 @@ func (r *reader) enter(n *html.Node) bool {
 		}
 	}
 	return true
+}
+
+// IsLine reports whether an element is a line by its own style, such as those that
+// listings without <pre> are made of.
+func IsLine(n *html.Node) bool {
+	if n.DataAtom != atom.Span {
+		return false
+	}
+	style := attr(n, "style")
+	return strings.Contains(style, "block") && strings.Contains(strings.ReplaceAll(style, " ", ""), "display:block")
+}
+
+// lineOf ends a line before and behind an element that is one. Those of listings end
+// with line breaks anyhow.
+func (r *reader) lineOf(n *html.Node) {
+	if IsLine(n) && (r.at < 0 || r.page.elements[r.at].place&inPre == 0) {
+		r.line.newline()
+	}
 }
 
 // touchesLink reports whether an element is a link right behind another: they
@@ -332,7 +360,11 @@ func (r *reader) leave(n *html.Node) {
 	if breaking[n.DataAtom] {
 		r.end()
 	}
+	r.lineOf(n)
 	r.page.elements[r.at].lastBlock = int32(len(r.page.Blocks))
+	if r.page.elements[r.at].place&inReaderOnly != 0 {
+		r.joint = apart
+	}
 	r.at = r.page.elements[r.at].parent
 }
 
@@ -346,6 +378,9 @@ func (r *reader) text(n *html.Node) {
 	if !pre && isSpace(n.Data) {
 		r.line.separate()
 		return
+	}
+	if r.joint == noJoint {
+		r.joint = jointBeforeText(n)
 	}
 	r.add(n, n.Data, pre)
 }
@@ -363,9 +398,9 @@ func (r *reader) add(n *html.Node, s string, pre bool) {
 	} else if b := &p.elements[r.block.elem]; holder != r.block.elem && isCell(b.node) {
 		r.block.elem = b.parent // of several cells: the block is their row
 	}
-	apart := false
+	parted := false
 	if r.line.gap == 0 && p.elements[r.at].place&(inPre|inCode) == 0 && r.joint.parts(r.line.b.String(), s) {
-		apart = true
+		parted = true
 		r.line.separate()
 	}
 	r.joint = noJoint
@@ -378,7 +413,7 @@ func (r *reader) add(n *html.Node, s string, pre bool) {
 	if p.elements[r.at].place&inAnchor != 0 {
 		r.block.linkWords += r.line.words - before
 	}
-	p.Texts = append(p.Texts, TextNode{n, int32(len(p.Blocks)), apart})
+	p.Texts = append(p.Texts, TextNode{n, int32(len(p.Blocks)), parted})
 }
 
 func isCell(n *html.Node) bool { return n.DataAtom == atom.Td || n.DataAtom == atom.Th }

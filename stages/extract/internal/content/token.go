@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
 
 // Names and words are known by their hashes: FNV-1a of 32 bits, begun with a
@@ -103,17 +104,39 @@ func elementTokens(n *html.Node, tokens []uint32, in place) ([]uint32, uint32, p
 			}
 		}
 	}
-	if in&inComments == 0 {
+	if n.DataAtom != atom.Html && n.DataAtom != atom.Body { // whose names are about the page
 		for _, t := range tokens[before:] {
-			if t == commentPart || t == commentsPart {
-				in |= inComments
-			}
+			in |= named[t]
 		}
 	}
 	return tokens, signature, in
 }
 
-var commentPart, commentsPart = hashName(kindPart, "comment"), hashName(kindPart, "comments")
+var commentPart = hashName(kindPart, "comment")
+
+// named are the places that parts of names and whole names stand for.
+var named = func() map[uint32]place {
+	m := make(map[uint32]place)
+	for _, of := range []struct {
+		kind  byte
+		in    place
+		names string
+	}{
+		{kindPart, inComments, "comment comments"},
+		{kindPart, inReviews, "review reviews"},
+		{kindPart, inOverlay, "modal popup overlay drawer lightbox"},
+		{kindName, inReaderOnly, readerOnlyNames},
+	} {
+		for name := range strings.FieldsSeq(of.names) {
+			m[hashName(of.kind, name)] |= of.in
+		}
+	}
+	return m
+}()
+
+// readerOnlyNames are the classes by which style sheets of frameworks and large
+// shops hide text from all but screen readers.
+const readerOnlyNames = "sr-only visually-hidden visuallyhidden screen-reader-text screen-reader screenreader-only sr-text clipped a-offscreen show-for-sr offscreen assistive-text"
 
 func hides(style string) bool {
 	if !strings.Contains(style, "none") && !strings.Contains(style, "hidden") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -15,10 +16,13 @@ import (
 // budgets bound what is fetched beside the number of all pages: the bytes of all,
 // and the pages and bytes of each host. What has been used is counted in the
 // transactions of the pages, and only where there is such a limit. A limit of bytes
-// is passed by the pages under way when it is reached; one of pages is exact.
+// is passed by the pages under way when it is reached; one of pages is exact. What is
+// remembered here is what is counted there, unless other processes count too: then it is
+// read each time.
 type budgets struct {
 	store    *queue.Store
 	settings *hostSettingsCache
+	shared   bool
 
 	round string       // before the names of what is counted
 	bytes atomic.Int64 // used
@@ -47,6 +51,10 @@ const (
 func (b *budgets) load(ctx context.Context, round int) error {
 	b.round = fmt.Sprintf("%d/", round)
 	b.hosts.clear()
+	return b.loadBytes(ctx)
+}
+
+func (b *budgets) loadBytes(ctx context.Context) error {
 	n, err := tables.Counter(ctx, b.store, tables.Uses, b.round+usedBytes)
 	b.bytes.Store(n)
 	return err
@@ -56,6 +64,11 @@ func (b *budgets) load(ctx context.Context, round int) error {
 // people, or "".
 func (b *budgets) spent(ctx context.Context, host string) (reason, text string, err error) {
 	s := b.settings.get(host)
+	if s.MaxBytes > 0 && b.shared {
+		if err := b.loadBytes(ctx); err != nil {
+			return "", "", err
+		}
+	}
 	if m := s.MaxBytes; m > 0 && b.bytes.Load() >= m {
 		return reasonMaxBytes, fmt.Sprintf("%s have been fetched, which is the limit", formatSize(m)), nil
 	}
@@ -79,7 +92,7 @@ func (b *budgets) spent(ctx context.Context, host string) (reason, text string, 
 func (b *budgets) use(ctx context.Context, host string, s *Settings) (*hostUse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if u, ok := b.hosts.get(host); ok {
+	if u, ok := b.hosts.get(host); ok && !b.shared {
 		return u, nil
 	}
 	pages, err := tables.Counter(ctx, b.store, tables.Uses, b.round+host+usedPages)
@@ -92,17 +105,37 @@ func (b *budgets) use(ctx context.Context, host string, s *Settings) (*hostUse, 
 	}
 	u := &hostUse{pages: pageLimit{max: int64(s.MaxHostPages), fetched: pages}}
 	u.bytes.Store(bytes)
-	b.hosts.put(host, u)
+	if !b.shared {
+		b.hosts.put(host, u)
+	}
 	return u, nil
 }
 
 // errBudget is returned by begin when the host's pages were spent while it waited.
 var errBudget = errors.New("the budget is spent")
 
+// ofHost is the limit of a host's pages, if several processes keep it.
+func (b *budgets) ofHost(host string, s *Settings) sharedLimit {
+	return sharedLimit{
+		max: int64(s.MaxHostPages),
+		fetched: func(ctx context.Context) (int64, error) {
+			return tables.Counter(ctx, b.store, tables.Uses, b.round+host+usedPages)
+		},
+		underway: func() (int, error) {
+			atOnce := b.settings.of.PerHost
+			if atOnce <= 1 { // the host's pages take turns
+				return 1, nil
+			}
+			st, err := b.store.QueueStats(StageCrawl)
+			return min(atOnce, int(st.Leased)), err
+		},
+	}
+}
+
 // begin takes a page of a host's budget, which may wait for those under way. What it
 // returns must be called at the end, with the page's transaction, whether it was
 // kept and its size as it arrived.
-func (b *budgets) begin(ctx context.Context, host string) (end func(out *pipeline.Out, kept bool, bytes int64), err error) {
+func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (end func(out *pipeline.Out, kept bool, bytes int64), err error) {
 	s := b.settings.get(host)
 	if s.MaxHostPages == 0 && s.MaxHostBytes == 0 {
 		return func(out *pipeline.Out, kept bool, bytes int64) {
@@ -116,13 +149,26 @@ func (b *budgets) begin(ctx context.Context, host string) (end func(out *pipelin
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := use.pages.begin(ctx); err != nil {
+	ok := true
+	if b.shared && s.MaxHostPages > 0 {
+		ok, err = b.ofHost(host, s).begin(ctx)
+		if errors.Is(err, pipeline.ErrAgain) { // as will all of the host
+			out.Tx().DelayGroup(StageCrawl, host, time.Now().Add(sharedPause/4))
+			err = pipeline.ErrAgain
+		}
+	} else if !b.shared {
+		ok, err = use.pages.begin(ctx)
+	}
+	if err != nil {
 		return nil, err
-	} else if !ok {
+	}
+	if !ok {
 		return nil, errBudget
 	}
 	return func(out *pipeline.Out, kept bool, bytes int64) {
-		use.pages.end(kept)
+		if !b.shared {
+			use.pages.end(kept)
+		}
 		if !kept {
 			return
 		}

@@ -3,6 +3,7 @@ package crawler
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -140,7 +141,51 @@ func (c *Crawler) run(ctx context.Context) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
-	return c.attend(ctx, c.runRounds)
+	d := c.options.Settings.MaxTime
+	if d <= 0 {
+		return c.attend(ctx, c.runRounds)
+	}
+	// As if somebody had stopped it then.
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var rested error
+	over := make(chan struct{})
+	timer := time.AfterFunc(d, func() {
+		defer close(over)
+		defer end()
+		rested = c.rest(context.WithoutCancel(ctx))
+	})
+	err := c.attend(ctx, c.runRounds)
+	if !timer.Stop() {
+		<-over
+		err = errors.Join(err, rested)
+	}
+	return err
+}
+
+// restRecord is there while workers rest since the crawl's time is over.
+const restRecord = "rests"
+
+// rest lets other processes fetch nothing more until somebody goes on with the crawl.
+func (c *Crawler) rest(ctx context.Context) error {
+	if !c.options.Shared {
+		return nil
+	}
+	var tx queue.Tx
+	tx.Pause(StageCrawl)
+	tx.Put(tables.Crawl, restRecord, []byte{})
+	return c.store.Commit(ctx, &tx)
+}
+
+// goOn adds to a transaction that they may fetch again.
+func (c *Crawler) goOn(ctx context.Context, tx *queue.Tx) error {
+	_, err := c.store.Get(ctx, tables.Crawl, restRecord)
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil
+	}
+	tx.Resume(StageCrawl)
+	tx.Delete(tables.Crawl, restRecord)
+	return err
 }
 
 // attend runs work with what the stages need.
@@ -148,13 +193,6 @@ func (c *Crawler) attend(ctx context.Context, work func(context.Context) error) 
 	defer c.visitor.close()
 	if err := c.prepare(ctx); err != nil {
 		return err
-	}
-	if d := c.options.Settings.MaxTime; d > 0 {
-		// As if somebody had stopped it then.
-		var end context.CancelFunc
-		ctx, end = context.WithCancel(ctx)
-		defer end()
-		defer time.AfterFunc(d, end).Stop()
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	children, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -188,13 +226,28 @@ func (c *Crawler) runRounds(ctx context.Context) error {
 				return ended(ctx, err)
 			}
 		}
-		if err := c.runGenerations(ctx); err != nil {
+		if err := c.withTokens(ctx, c.runGenerations); err != nil {
 			return err
 		}
 		if more, err := c.nextRound(ctx); err != nil || !more {
 			return ended(ctx, err)
 		}
 	}
+}
+
+// withTokens runs a round while it keeps the tokens of its pages right in number.
+func (c *Crawler) withTokens(ctx context.Context, run func(context.Context) error) error {
+	if c.visitor.tokens == nil {
+		return run(ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	keeping, stop := context.WithCancel(ctx)
+	g.Go(func() error { return c.visitor.tokens.upkeep(keeping) })
+	g.Go(func() error {
+		defer stop()
+		return run(ctx)
+	})
+	return g.Wait()
 }
 
 // ended is what a run returns that failed: nothing if ctx has ended.
@@ -262,6 +315,9 @@ func (c *Crawler) begin(ctx context.Context) error {
 	}
 	var tx queue.Tx
 	tx.Put(tables.Crawl, savedKey, b)
+	if err := c.goOn(ctx, &tx); err != nil {
+		return err
+	}
 	if err := c.store.Commit(ctx, &tx); err != nil {
 		return err
 	}

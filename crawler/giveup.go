@@ -21,7 +21,13 @@ func (v *Visitor) leaveOutPage(ctx context.Context, out *pipeline.Out, r Request
 	if v.limit.reached() || v.tokens != nil && v.tokens.reached() {
 		return pattern, true, v.refuseForLimit(out, r)
 	}
-	if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
+	if limit := v.sharedGeneration(out.Generation()); limit.max > 0 {
+		if n, err := limit.fetched(ctx); err != nil {
+			return pattern, false, err
+		} else if n >= limit.max {
+			return pattern, true, v.refuseForGeneration(out, r)
+		}
+	} else if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
 		return pattern, false, err
 	} else if limit != nil && limit.reached() {
 		return pattern, true, v.refuseForGeneration(out, r)

@@ -227,6 +227,23 @@ func (l *generationLimit) of(ctx context.Context, store *queue.Store, generation
 	return p, nil
 }
 
+// sharedGeneration is the limit of a generation's pages, if several processes keep it.
+func (v *Visitor) sharedGeneration(generation int) (l sharedLimit) {
+	if !v.Options.Shared {
+		return l
+	}
+	return sharedLimit{
+		max: v.generation.max,
+		fetched: func(ctx context.Context) (int64, error) {
+			return tables.Counter(ctx, v.Store, tables.Crawl, tables.GenerationCounter(generation, tables.CounterPages))
+		},
+		underway: func() (int, error) {
+			st, err := v.Store.QueueStats(StageCrawl)
+			return int(st.Leased), err
+		},
+	}
+}
+
 const reasonMaxGeneration = "max_pages_per_generation"
 
 func (v *Visitor) refuseForGeneration(out *pipeline.Out, r Request) error {

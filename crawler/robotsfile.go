@@ -122,10 +122,14 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 		return previous, nil
 	}
 	v, err, _ := f.fetching.Do(origin, func() (any, error) {
-		p := robots.Decide(f.fetch(ctx, origin), f.Agent, previous)
+		got := f.fetch(ctx, origin, out)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if errors.Is(got.Err, errNotAlive) {
+			return nil, pipeline.ErrAgain
+		}
+		p := robots.Decide(got, f.Agent, previous)
 		if p.Outcome == robots.Unreachable {
 			f.reportUnreachable(ctx, origin, p)
 		}
@@ -193,10 +197,10 @@ func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Pol
 }
 
 // fetch fetches a robots.txt file, with its redirects.
-func (f *RobotsFiles) fetch(ctx context.Context, origin string) robots.Fetch {
+func (f *RobotsFiles) fetch(ctx context.Context, origin string, out *pipeline.Out) robots.Fetch {
 	target := origin + "/robots.txt"
 	for range robots.MaxRedirects + 1 {
-		resp, err := f.Fetcher.Fetch(ctx, stages.FetchRequest{URL: target, Prepare: f.Prepare})
+		resp, err := f.Fetcher.Fetch(ctx, stages.FetchRequest{URL: target, Prepare: ifAlive(out, f.Prepare)})
 		got := robots.Fetch{Time: time.Now(), Err: err}
 		if resp == nil {
 			e := stages.AsError(err)

@@ -85,7 +85,7 @@ func (v *Visitor) init() {
 	v.traps = traps{store: v.Store, limits: s.Scope.Traps}
 	v.memory = stages.NewBudget(s.memory())
 	v.hosts.of = s
-	v.budgets = budgets{store: v.Store, settings: &v.hosts}
+	v.budgets = budgets{store: v.Store, settings: &v.hosts, shared: o.Shared}
 	if s.Rate > 0 {
 		v.pace = newPace(s.Rate)
 	}
@@ -248,7 +248,13 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		}
 		defer func() { v.limit.end(kept) }()
 	}
-	if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
+	if limit := v.sharedGeneration(out.Generation()); limit.max > 0 {
+		if ok, err := limit.begin(ctx); err != nil {
+			return err
+		} else if !ok {
+			return v.refuseForGeneration(out, r)
+		}
+	} else if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
 		return err
 	} else if limit != nil {
 		if ok, err := limit.begin(ctx); err != nil {
@@ -258,7 +264,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		}
 		defer func() { limit.end(kept) }()
 	}
-	spend, err := v.budgets.begin(ctx, u.Host())
+	spend, err := v.budgets.begin(ctx, u.Host(), out)
 	if errors.Is(err, errBudget) {
 		_, text, err := v.budgets.spent(ctx, u.Host())
 		if err != nil {
@@ -280,6 +286,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 // many bytes arrived.
 func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, bytes int64, err error) {
 	fr := v.request(ctx, r, u)
+	fr.Prepare = ifAlive(out, fr.Prepare)
 	if err := v.condition(ctx, &r, &fr); err != nil {
 		return false, 0, err
 	}
@@ -288,11 +295,34 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 	if ctx.Err() != nil {
 		return false, 0, ctx.Err()
 	}
+	if errors.Is(err, errNotAlive) {
+		return false, 0, pipeline.ErrAgain
+	}
 	if resp != nil {
 		bytes = resp.WireSize
 	}
 	kept, err = v.fetched(ctx, out, r, u, resp, err)
 	return kept, bytes, err
+}
+
+// errNotAlive ends a request before it is sent, as somebody else may have the address.
+var errNotAlive = errors.New("it may be another's by now")
+
+// ifAlive makes a request go only if what it is for is this process's. One that was
+// stopped, or cut off, for longer than its lease would else ask a host that another asks
+// now, and between whose requests it knows no delay.
+func ifAlive(out *pipeline.Out, prepare func(*http.Request) error) func(*http.Request) error {
+	return func(hr *http.Request) error {
+		if prepare != nil {
+			if err := prepare(hr); err != nil {
+				return err
+			}
+		}
+		if !out.Alive() {
+			return errNotAlive
+		}
+		return nil
+	}
 }
 
 // fetched decides about an answer.

@@ -122,6 +122,14 @@ func (l *link) after() {
 	}
 }
 
+// undone is after for a chain that was not committed, and will not be.
+func (l *link) undone() {
+	l.out.callUndone()
+	for _, n := range l.next {
+		n.undone()
+	}
+}
+
 // commitChain commits what a stage and those behind it want. It reports whether the
 // delivery is done with; otherwise the store has refused the chain, and nothing has
 // happened.
@@ -142,7 +150,13 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 				return nil
 			})
 		case errors.Is(err, queue.ErrLeaseLost):
-			return true, nil // somebody else has the item by now
+			return true, protect(func() error { // somebody else has the item by now
+				out.callUndone()
+				for _, l := range links {
+					l.undone()
+				}
+				return nil
+			})
 		case errors.Is(err, queue.ErrNotDirect), errors.Is(err, queue.ErrConflict), refusal(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
 			return false, nil

@@ -16,6 +16,7 @@ type Out struct {
 	err     error // the first of emission
 	emitted []emission
 	after   []func() // the commit
+	undone  []func() // if there is none
 	feeds   []string // declared; nil in tests, where everything may be fed
 	chains  bool     // values may be handed on as they are
 
@@ -25,6 +26,7 @@ type Out struct {
 	unused     bool // the value's group
 	generation int
 	id         uint64
+	of         *queue.Delivery // nil in tests
 }
 
 // emission is an item for a queue, or a record for a table.
@@ -89,6 +91,12 @@ func (o *Out) callAfter() {
 	}
 }
 
+func (o *Out) callUndone() {
+	for _, fn := range o.undone {
+		fn()
+	}
+}
+
 // mayPrecede reports whether the emission does no harm if it happens twice, or
 // without the rest.
 func (e *emission) mayPrecede() bool {
@@ -148,6 +156,13 @@ func (o *Out) OnFailure() *queue.Tx { return &o.failure }
 // process dies in between, nor if somebody else has the item by now.
 func (o *Out) OnCommit(fn func()) { o.after = append(o.after, fn) }
 
+// OnUndone registers a function that is called once when the stage is done with its value
+// and neither what it wants nor what it wants on failure was committed, nor will be: the
+// value is somebody else's by now, or the store has refused the transaction for good. It
+// is for what must then be given back in another way. It is not called if the process
+// dies, or the pipeline ends with an error.
+func (o *Out) OnUndone(fn func()) { o.undone = append(o.undone, fn) }
+
 // GroupUnused says that the stage has asked nothing of the value's group, such
 // as the host of an address that may not be fetched, so that the group's minimum
 // delay, which began when the value was taken, is taken back if the stage
@@ -157,7 +172,7 @@ func (o *Out) GroupUnused() { o.unused = true }
 // Reset drops what the stage has emitted, put into Tx and registered so far.
 func (o *Out) Reset() {
 	o.tx.Reset()
-	o.emitted, o.after, o.err, o.unused = nil, nil, nil, false
+	o.emitted, o.after, o.undone, o.err, o.unused = nil, nil, nil, nil, false
 }
 
 // Attempt returns how often the item has been delivered, this time included.
@@ -174,6 +189,11 @@ func (o *Out) LastAttempt() bool { return o.last }
 
 // Generation returns the generation that the item belongs to.
 func (o *Out) Generation() int { return o.generation }
+
+// Alive reports whether what the stage is called for is still this process's, as far as
+// can be known without a call; see [queue.Delivery.Alive]. A stage asks it right before
+// it does what no transaction undoes, and returns [ErrAgain] if it is not.
+func (o *Out) Alive() bool { return o.of == nil || o.of.Alive() }
 
 // ID returns the item's number, unique in the store and growing with the order
 // of enqueueing; 0 if the value was chained (see [Options]).

@@ -220,7 +220,7 @@ func TestRunRefusesASecondRun(t *testing.T) {
 }
 
 // What is registered with OnCommit is called when the stage's success has been
-// committed, and for no other end.
+// committed, and for no other end; with OnUndone, when neither that nor the failure has.
 func TestOnCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := memqueue.Open(nil)
@@ -243,6 +243,11 @@ func TestOnCommit(t *testing.T) {
 				defer mu.Unlock()
 				calls = append(calls, name)
 			})
+			out.OnUndone(func() {
+				mu.Lock()
+				defer mu.Unlock()
+				calls = append(calls, name+" undone")
+			})
 			out.Tx().Put("done", name, nil)
 			switch {
 			case n == 1 && out.Attempt() == 1:
@@ -261,7 +266,7 @@ func TestOnCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		slices.Sort(calls)
-		if want := []string{"0/1", "1/2"}; !slices.Equal(calls, want) {
+		if want := []string{"0/1", "1/2", "3/1 undone"}; !slices.Equal(calls, want) {
 			t.Errorf("called for %q, want %q", calls, want)
 		}
 	})

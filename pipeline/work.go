@@ -175,7 +175,10 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		smaller = func() (*queue.Tx, error) { return s.divide(working, ds, out) }
 	}
 	committed, failed := s.commit(working, ds, s.settle(working, ds, out, err), smaller)
-	if err != nil || failed != nil || !committed {
+	if failed == nil && !committed {
+		return protect(func() error { out.callUndone(); return nil })
+	}
+	if err != nil || failed != nil {
 		return failed
 	}
 	return protect(func() error { out.callAfter(); return nil })
@@ -185,7 +188,7 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 func (s *stage) newOut(d *queue.Delivery, chains bool) *Out {
 	out := &Out{
 		feeds: s.feeds, chains: chains, attempt: d.Attempt, failures: d.Attempt - 1 - d.Deaths,
-		generation: int(d.Epoch), id: d.ID,
+		generation: int(d.Epoch), id: d.ID, of: d,
 	}
 	out.last = s.lastAttempt(out.failures + 1)
 	if out.feeds == nil {

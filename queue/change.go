@@ -139,6 +139,22 @@ func (d *Delivery) Held() bool {
 	return d.state == leaseHeld
 }
 
+// Alive reports whether, as far as can be known here without a call, nobody else has been
+// given the item: the session has not ended, and whoever can end it from afar, the server
+// of a client or the database of a leader, has been heard of so lately that it has not. A
+// process that was stopped, or cut off, finds out by it what it has lost, before it does
+// what no transaction undoes, such as asking a host. It is false for a delivery that was
+// settled.
+func (d *Delivery) Alive() bool {
+	if h, ok := d.handle.(interface{ Alive() bool }); ok {
+		return h.Alive()
+	}
+	if d.direct {
+		return d.maker == nil || d.maker.alive()
+	}
+	return d.c != nil && d.c.s.alive() && d.Held()
+}
+
 // IsDirect reports whether [Store.Direct] has made the delivery.
 func (d *Delivery) IsDirect() bool { return d.direct }
 

@@ -151,6 +151,15 @@ func (s *leader) err() error {
 	}
 }
 
+// alive reports whether this process has the store still, as far as it can know.
+func (s *leader) alive() bool {
+	if s.err() != nil {
+		return false
+	}
+	led, ok := s.db.(driver.Led)
+	return !ok || led.Alive()
+}
+
 // fail makes the store refuse everything from now on.
 func (s *leader) fail(cause error) error {
 	err := fmt.Errorf("%w: %w", ErrFailed, cause)

@@ -229,12 +229,15 @@ func (s *leader) rewriteNotes() error {
 }
 
 // recoverDelays stores until when groups wait whose deliveries a crash cut short,
-// or the end of their session.
-func (s *leader) recoverDelays(until map[string]int64) error {
+// or the end of their session. Those of cut had one that has not ended: whoever had it,
+// on another machine perhaps, may have been at work until now, so their delay begins now.
+func (s *leader) recoverDelays(until map[string]int64, cut map[string]bool) error {
+	for key := range cut {
+		until[key] = max(until[key], s.now())
+	}
 	for key, nextDue := range until {
 		q, group, ok := s.notedGroup([]byte(key))
-		if !ok || nextDue <= s.now() {
-			delete(until, key)
+		if !ok || nextDue <= s.now() && !cut[key] {
 			continue
 		}
 		p := s.plan
@@ -246,7 +249,11 @@ func (s *leader) recoverDelays(until map[string]int64) error {
 		if err != nil {
 			return err
 		}
-		if nextDue > rec.nextDue {
+		if cut[key] {
+			delay := sched.Policy(q.config.Groups).Delay(sched.Settings(rec.settings))
+			nextDue = max(nextDue, sched.Later(s.now(), delay))
+		}
+		if nextDue > rec.nextDue && nextDue > s.now() {
 			rec.nextDue = nextDue
 			p.putGroup(q, group, rec)
 		}

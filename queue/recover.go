@@ -252,10 +252,8 @@ func (s *leader) recoverNotes(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read notes: %w", err)
 	}
-	if err := s.recoverDelays(delays); err != nil {
-		return err
-	}
 	var all []casualty
+	cut := make(map[string]bool) // groups of deliveries
 	for key, attempt := range taken {
 		at, err := parsePlace([]byte(key))
 		if err != nil || int(at.queue) > len(s.byID) || at.queue == 0 || s.byID[at.queue-1] == nil {
@@ -270,6 +268,12 @@ func (s *leader) recoverNotes(ctx context.Context) error {
 		}
 		h := r.history()
 		all = append(all, casualty{at: at, config: s.byID[at.queue-1].config, deaths: h.deaths, blamed: h.blamed})
+		if at.group != "" {
+			cut[string(appendGroupKey(nil, at.queue, at.group))] = true
+		}
+	}
+	if err := s.recoverDelays(delays, cut); err != nil {
+		return err
 	}
 	judge(all)
 	for rest := all; len(rest) > 0; {

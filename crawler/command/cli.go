@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,6 +37,7 @@ type app struct {
 
 	in       io.Reader
 	out, err io.Writer // both let no control characters through
+	to       *outlet   // where out writes to; nil in place of another process
 	tty      io.Writer // what err writes to, for a console
 	args     []string
 
@@ -73,7 +75,7 @@ func (a *app) exitCode(ctx context.Context, cmd *cobra.Command, err error) int {
 		return exitOK
 	case errors.As(err, &exit):
 		return int(exit)
-	case isClosedPipe(err):
+	case a.to != nil && a.to.closed.Load() && isClosedPipe(err):
 		return exitOK // whoever read has seen enough
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return exitInterrupted
@@ -215,4 +217,19 @@ func oneArg(what string) cobra.PositionalArgs {
 func serverFlag(flags *pflag.FlagSet, dir *string) {
 	flags.StringVar(dir, "server", defaultDir, "`URL` of the server that has the crawl, in place of --dir")
 	flags.Lookup("server").DefValue = ""
+}
+
+// outlet is where output goes. An error of a closed pipe may be of any connection: whether
+// it is of this one, it remembers.
+type outlet struct {
+	w      io.Writer
+	closed atomic.Bool
+}
+
+func (o *outlet) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if err != nil && isClosedPipe(err) {
+		o.closed.Store(true)
+	}
+	return n, err
 }

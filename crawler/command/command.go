@@ -69,7 +69,8 @@ func Run(ctx context.Context, options *crawler.Options, args []string, stdin io.
 }
 
 func newApp(options *crawler.Options, stdin io.Reader, stdout, stderr io.Writer) *app {
-	a := &app{name: "weir", in: stdin, out: printable.NewWriter(stdout), err: printable.NewWriter(stderr), tty: stderr}
+	to := &outlet{w: stdout}
+	a := &app{name: "weir", in: stdin, to: to, out: printable.NewWriter(to), err: printable.NewWriter(stderr), tty: stderr}
 	if options != nil {
 		a.options = *options
 	}

@@ -93,6 +93,9 @@ func (s *Server) Close() error {
 // DSN returns the connection string of a superuser.
 func (s *Server) DSN() string { return "postgres://weir@/postgres?host=" + s.dir }
 
+// Socket returns the folder of the socket that it listens on.
+func (s *Server) Socket() string { return s.dir }
+
 // PID returns the process id of the server, the parent of all its others.
 func (s *Server) PID() (int, error) {
 	b, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))

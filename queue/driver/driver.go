@@ -134,3 +134,12 @@ type Store interface {
 	// Close every method returns an error that wraps ErrClosed.
 	Close() error
 }
+
+// Led is a Store that another process may take over while this one has it open.
+type Led interface {
+	Store
+
+	// Alive reports, without a call, whether this process leads still: it returns
+	// false some time before another may, and true again if none has.
+	Alive() bool
+}

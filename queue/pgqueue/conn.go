@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,13 +28,74 @@ const (
 	readSession   = plans + `SET default_transaction_read_only = on;`
 )
 
+// sockets are the connections of a store, so that whoever waits for one that is cut off
+// can be told. The zero value has none.
+type sockets struct {
+	mu     sync.Mutex
+	all    map[net.Conn]bool
+	closed bool
+}
+
+// close closes all, and those to come.
+func (s *sockets) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.all {
+		_ = c.Close()
+	}
+}
+
+// dial makes dial's connections known.
+func (s *sockets) dial(dial pgconn.DialFunc) pgconn.DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			_ = c.Close()
+			return nil, net.ErrClosed
+		}
+		if s.all == nil {
+			s.all = make(map[net.Conn]bool)
+		}
+		s.all[c] = true
+		return &socket{c, s}, nil
+	}
+}
+
+type socket struct {
+	net.Conn
+	of *sockets
+}
+
+func (c *socket) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.all, c.Conn)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// connectTime is how long it may take to open a session, unless the connection string
+// says so (connect_timeout).
+const connectTime = 15 * time.Second
+
 // connect opens a session. Nothing may end it but its end, or the server's.
-func connect(ctx context.Context, dsn, role, settings string) (*pgx.Conn, error) {
+func (s *sockets) connect(ctx context.Context, dsn, role, settings string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("%w: connection string: %w", queue.ErrInvalid, err)
 	}
 	config.RuntimeParams["application_name"] = "weir " + role
+	config.DialFunc = s.dial(config.DialFunc)
+	if _, ok := ctx.Deadline(); !ok && config.ConnectTimeout == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, connectTime)
+		defer cancel()
+	}
 	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err

@@ -8,13 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/faults"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/pgqueue"
 )
@@ -192,4 +195,59 @@ func TestPausedLeaderIsReplaced(t *testing.T) {
 			t.Fatalf("record %d is %s", i, r.Key)
 		}
 	}
+}
+
+// A leader that no packet reaches, without a word, finds out by itself: what it waits for
+// ends with an error, and it stands by until the network is whole.
+func TestLeaderThatIsCutOffStandsBy(t *testing.T) {
+	dir, err := os.MkdirTemp("", "cut") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	listener, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	link := new(faults.Link)
+	defer link.Mend()
+	go link.Forward(listener, "unix", filepath.Join(server.Socket(), ".s.PGSQL.5432"))
+	opts := options(newSchema())
+	opts.LeaderTimeout = time.Second
+	standby := make(chan error, 100)
+	opts.Standby = func(why error) { standby <- why }
+	ctx, cancel := context.WithCancel(t.Context())
+	leads := make(chan *queue.Store)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = pgqueue.Lead(ctx, "postgres://weir@/postgres?host="+dir, opts, func(term context.Context, s *queue.Store) error { // which ends with ctx
+			leads <- s
+			<-term.Done()
+			return nil
+		})
+	}()
+	s := <-leads
+	if err := put(s, "k", "before"); err != nil {
+		t.Fatal(err)
+	}
+	link.Cut()
+	if err := put(s, "k", "while it was cut off"); !errors.Is(err, queue.ErrFailed) {
+		t.Errorf("a commit of a leader that is cut off returned %v, want ErrFailed", err)
+	}
+	if _, err := s.Get(t.Context(), "t", "other"); !errors.Is(err, queue.ErrFailed) && !errors.Is(err, queue.ErrClosed) {
+		t.Errorf("a read of it returned %v, want ErrFailed", err)
+	}
+	if why := <-standby; !strings.Contains(why.Error(), "lost") {
+		t.Errorf("it stands by because %v", why)
+	}
+	link.Reset()
+	link.Mend()
+	s = <-leads
+	if v, err := s.Get(t.Context(), "t", "k"); err != nil || string(v) != "before" && string(v) != "while it was cut off" { // which may have been on its way
+		t.Errorf("the record is %q, %v", v, err)
+	}
+	cancel()
+	<-over
 }

@@ -3,12 +3,14 @@ package pgqueue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
 )
 
@@ -64,12 +66,12 @@ func (r *readers) with(ctx context.Context, op string, fn func(c *pgx.Conn) erro
 	defer func() { r.slots <- c }()
 	for old := c != nil; ; old = false {
 		if c == nil {
-			fresh, err := connect(ctx, r.d.dsn, "reads "+r.d.opts.Schema, readSession)
+			fresh, err := r.d.open.connect(ctx, r.d.dsn, "reads "+r.d.opts.Schema, readSession)
 			if err == nil && r.d.snapshot != "" {
 				err = r.d.joinSnapshot(ctx, fresh)
 			}
 			if err != nil {
-				return pgError(op, err)
+				return r.d.unreadable(ctx, pgError(op, err))
 			}
 			c = fresh
 		}
@@ -79,14 +81,33 @@ func (r *readers) with(ctx context.Context, op string, fn func(c *pgx.Conn) erro
 		}
 		c = nil
 		if !old || ctx.Err() != nil {
-			return fmt.Errorf("%s: %w: %w", op, errConnection, err)
+			return r.d.unreadable(ctx, fmt.Errorf("%s: %w: %w", op, errConnection, err))
 		}
 	}
 }
 
+// unreadable returns the error of a read. One of the way to the server, which a session of
+// its own has not mended, is the end of the store: whoever leads next may reach it.
+func (d *store) unreadable(ctx context.Context, err error) error {
+	var e *pgconn.PgError
+	if ctx.Err() != nil || !isUnreachable(err) || errors.As(err, &e) && e.Code[:2] == "53" { // no connection is left, say
+		return err
+	}
+	d.fail(err)
+	return failed(err)
+}
+
+// failed says of what ends a store that it does.
+func failed(err error) error {
+	if errors.Is(err, queue.ErrFailed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", queue.ErrFailed, err)
+}
+
 func (d *store) Get(ctx context.Context, key []byte) ([]byte, error) {
 	if err := d.enter(); err != nil {
-		return nil, err
+		return nil, failed(err)
 	}
 	defer d.mu.RUnlock()
 	l := &lookup{key: bytes.Clone(key), done: make(chan struct{})}
@@ -162,7 +183,7 @@ const (
 
 func (d *store) Scan(ctx context.Context, start, end []byte, fn func(key, value []byte) bool) error {
 	if err := d.enter(); err != nil {
-		return err
+		return failed(err)
 	}
 	defer d.mu.RUnlock()
 	var stopped error // what fn's caller is told, whatever comes of the session
@@ -177,7 +198,7 @@ func (d *store) Scan(ctx context.Context, start, end []byte, fn func(key, value 
 			return err
 		})
 		if err != nil && seen && c.IsClosed() {
-			stopped = fmt.Errorf("scan: %w: %w", errConnection, err) // fn cannot be told all again
+			stopped = d.unreadable(ctx, fmt.Errorf("scan: %w: %w", errConnection, err)) // fn cannot be told all again
 			return nil
 		}
 		return pgError("scan", err)

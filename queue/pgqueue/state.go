@@ -29,7 +29,7 @@ func ReadState(ctx context.Context, dsn string, options *Options) (State, error)
 }
 
 func readState(ctx context.Context, dsn, schema string) (st State, err error) {
-	c, err := connect(ctx, dsn, "state "+schema, "")
+	c, err := new(sockets).connect(ctx, dsn, "state "+schema, "")
 	if err != nil {
 		return st, pgError("connect", err)
 	}

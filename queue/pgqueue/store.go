@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/seed-301537d8/weir/internal/lease"
 	"github.com/seed-301537d8/weir/queue/driver"
 )
 
@@ -43,6 +44,8 @@ type store struct {
 
 	broken atomic.Pointer[error] // why nothing works any more
 	lost   chan struct{}         // closed after broken was set
+	open   sockets               // of all sessions
+	held   lease.Holder          // of the leader's lock
 
 	mu     sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
@@ -63,16 +66,18 @@ func open(ctx context.Context, dsn string, opts Options) (_ *store, err error) {
 			d.disconnect()
 		}
 	}()
-	if d.leading, err = connect(ctx, dsn, "leader "+opts.Schema, leaderSession); err != nil {
+	if d.leading, err = d.open.connect(ctx, dsn, "leader "+opts.Schema, leaderSession); err != nil {
 		return nil, pgError("connect", err)
 	}
+	asked := time.Now()
 	if err := d.takeLead(ctx); err != nil {
-		return nil, pgError("lead", err)
+		return nil, connError(d.leading, "lead", err)
 	}
-	if d.commits, err = connect(ctx, dsn, "batches "+opts.Schema, batchSession); err != nil {
+	d.held.Answered(asked)
+	if d.commits, err = d.open.connect(ctx, dsn, "batches "+opts.Schema, batchSession); err != nil {
 		return nil, pgError("connect", err)
 	}
-	if d.notes, err = connect(ctx, dsn, "notes "+opts.Schema, noteSession); err != nil {
+	if d.notes, err = d.open.connect(ctx, dsn, "notes "+opts.Schema, noteSession); err != nil {
 		return nil, pgError("connect", err)
 	}
 	d.batch, d.note = d.term<<32, d.term<<32
@@ -190,20 +195,38 @@ func (d *store) beat(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		err := d.checkTerm(ctx)
+		asked := time.Now()
+		err := d.within(ctx, d.checkTerm)
 		if err != nil && d.leading.IsClosed() {
 			// Perhaps the server took this process for dead because it was stopped.
 			// That is no reason to end if nobody else leads.
-			err = d.leadAgain(ctx)
+			asked = time.Now()
+			err = d.within(ctx, d.leadAgain)
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil {
+			d.held.Answered(asked)
 		}
 		if err != nil {
 			d.fail(connError(d.leading, "heartbeat", err))
 			return
 		}
 	}
+}
+
+// within calls fn with as much time as the server gives a leader: one that has no answer
+// by then is cut off, and leads no more.
+func (d *store) within(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d.opts.LeaderTimeout)
+	defer cancel()
+	return fn(ctx)
+}
+
+// Alive implements driver.Led: the server ends the session of a leader that is silent.
+func (d *store) Alive() bool {
+	return !d.isLost() && d.held.Alive(d.opts.LeaderTimeout)
 }
 
 // checkTerm returns an error that wraps ErrFenced if another has begun a term.
@@ -220,7 +243,7 @@ func (d *store) checkTerm(ctx context.Context) error {
 
 // leadAgain takes the lock with another session, within the same term.
 func (d *store) leadAgain(ctx context.Context) error {
-	c, err := connect(ctx, d.dsn, "leader "+d.opts.Schema, leaderSession)
+	c, err := d.open.connect(ctx, d.dsn, "leader "+d.opts.Schema, leaderSession)
 	if err != nil {
 		return err
 	}
@@ -254,6 +277,8 @@ func (d *store) fail(err error) {
 	if d.broken.CompareAndSwap(nil, &err) {
 		d.log.Error("the store is lost", "schema", d.opts.Schema, "err", err)
 		close(d.lost)
+		// What waits for a server that is cut off would wait for ever.
+		d.open.close()
 	}
 }
 

@@ -64,7 +64,7 @@ func newView(ctx context.Context, dsn string, opts Options) (_ *view, err error)
 		}
 	}()
 	// The session whose snapshot the others share as long as its transaction is open.
-	if d.notes, err = connect(ctx, dsn, "view "+opts.Schema, readSession); err != nil {
+	if d.notes, err = d.open.connect(ctx, dsn, "view "+opts.Schema, readSession); err != nil {
 		return nil, pgError("connect", err)
 	}
 	exists, err := recogniseSchema(ctx, d.notes, opts.Schema)

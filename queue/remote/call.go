@@ -43,13 +43,17 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 	begun := time.Now()
 	for pause := e.pause; ; pause = min(2*pause, lastPause) {
 		at := e.at.Load()
+		asked := time.Now()
 		attempt, done := context.WithTimeoutCause(ctx, limit, errSlow)
 		err := e.once(attempt, e.urls[at], name, request, reply)
 		done()
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err == nil || !again(err):
+		case err == nil:
+			e.answered(request, asked)
+			return nil
+		case !again(err):
 			return err
 		case time.Since(begun) >= e.opts.Patience:
 			if errors.Is(err, ErrUnavailable) {
@@ -64,6 +68,24 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// answered notes that the server has heard of the client.
+func (e *engine) answered(request any, asked time.Time) {
+	var client string
+	switch m := request.(type) {
+	case *clientRequest:
+		client = m.Client
+	case *subscribeRequest:
+		client = m.Client
+	case *receiveRequest:
+		client = m.Client
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if client != "" && client == e.client {
+		e.held.Answered(asked)
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/lease"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -113,6 +114,7 @@ type engine struct {
 	mu       sync.Mutex
 	client   string // the id under which it is open, or ""
 	lease    time.Duration
+	held     *lease.Holder // as the client of that id
 	beating  bool
 	sessions map[*remoteSession]bool
 
@@ -207,7 +209,7 @@ func (e *engine) memberID(ctx context.Context) (string, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.client, e.lease = id, time.Duration(reply.Lease)*time.Millisecond
+	e.client, e.lease, e.held = id, time.Duration(reply.Lease)*time.Millisecond, new(lease.Holder)
 	if !e.beating {
 		e.beating = true
 		go e.beat()

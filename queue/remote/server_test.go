@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,6 +197,56 @@ func TestASessionEndsWhenAnotherLeads(t *testing.T) {
 	if _, err := s.Subscribe(t.Context(), "q", nil); err != nil {
 		t.Errorf("a new session: %v", err)
 	}
+}
+
+// roundTripper is a function that makes requests.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (fn roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return fn(r) }
+
+// A client that is cut off knows by itself, before its lease has run out, that what it
+// holds may be another's.
+func TestADeliveryIsAliveWhileTheServerIsHeardOf(t *testing.T) {
+	web, _, _ := serve(t, false, nil)
+	var cut atomic.Bool
+	s := open(t, web, remote.Options{Lease: time.Second, Patience: time.Minute, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if cut.Load() {
+			<-r.Context().Done()
+			return nil, context.Cause(r.Context())
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})})
+	var tx queue.Tx
+	tx.Enqueue("q", queue.Item{}, queue.Item{})
+	if err := s.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Subscribe(t.Context(), "q", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := c.Receive(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := func(alive bool) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for ds[0].Alive() != alive {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				t.Fatalf("for a minute it has not become %v that the delivery is alive", alive)
+			}
+		}
+	}
+	until(true)
+	cut.Store(true)
+	until(false)
+	cut.Store(false)
 }
 
 // post makes a call as curl does.

@@ -7,13 +7,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/lease"
 	"github.com/seed-301537d8/weir/queue"
 )
 
 // remoteSession is a queue.Session that a server holds.
 type remoteSession struct {
 	e      *engine
-	client string // the id of the client when it began
+	client string        // the id of the client when it began
+	held   *lease.Holder // by it
+	lease  time.Duration
 	name   string
 	queue  string
 	wait   time.Duration // of a call
@@ -82,6 +85,7 @@ func (e *engine) subscribe(ctx context.Context, name string, options *queue.Subs
 		s.ctx, s.stop = context.WithCancelCause(context.Background())
 		e.mu.Lock()
 		s.wait = min(e.lease/3, 10*time.Second)
+		s.held, s.lease = e.held, e.lease
 		e.sessions[s] = true
 		current := e.client
 		e.mu.Unlock()
@@ -179,6 +183,14 @@ func (s *remoteSession) take(sent []delivery) []*queue.Delivery {
 	s.holding += items
 	s.mu.Unlock()
 	return ds
+}
+
+// Alive tells a delivery whether it is still this client's.
+func (h *handle) Alive() bool {
+	if h.session == nil {
+		return h.e.ctx.Err() == nil
+	}
+	return h.session.ended() == nil && h.session.held.Alive(h.session.lease)
 }
 
 // settled notes that the session holds a delivery no more.

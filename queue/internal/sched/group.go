@@ -20,6 +20,14 @@ type Policy struct {
 	Ordered     bool // one at a time, whatever else is set
 }
 
+// Delay returns the minimum delay of a group, in nanoseconds.
+func (p Policy) Delay(of Settings) int64 {
+	if of.MinDelay != 0 {
+		return max(int64(of.MinDelay), 0)
+	}
+	return int64(p.MinDelay)
+}
+
 // group is what the lanes of one group share. The group with the empty name has
 // no limits.
 type group[R Item[R]] struct {
@@ -64,12 +72,9 @@ func (s *Scheduler[R]) limitsOf(g *group[R]) (maxInFlight int, delay int64) {
 	if g.name == "" {
 		return 0, 0
 	}
-	maxInFlight, delay = s.policy.MaxInFlight, int64(s.policy.MinDelay)
+	maxInFlight, delay = s.policy.MaxInFlight, s.policy.Delay(g.settings)
 	if n := g.settings.MaxInFlight; n != 0 {
 		maxInFlight = max(n, 0)
-	}
-	if d := g.settings.MinDelay; d != 0 {
-		delay = max(int64(d), 0)
 	}
 	if s.policy.Ordered {
 		maxInFlight = 1

@@ -94,7 +94,7 @@ func (d *store) unreadable(ctx context.Context, err error) error {
 		return err
 	}
 	d.fail(err)
-	return failed(err)
+	return failed(*d.broken.Load())
 }
 
 // failed says of what ends a store that it does.

@@ -307,6 +307,9 @@ func (d *store) write(ctx context.Context, c *pgx.Conn, op, sql string, args ...
 		return nil
 	}
 	err = connError(c, op, err)
+	if why := d.broken.Load(); why != nil {
+		return fmt.Errorf("%s: %w", op, *why) // which has closed the connection perhaps
+	}
 	if c.IsClosed() || errors.Is(err, driver.ErrFenced) || errors.Is(err, driver.ErrCorrupt) {
 		d.fail(err)
 	}

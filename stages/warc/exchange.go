@@ -91,6 +91,7 @@ func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error)
 		ContentType: "application/http; msgtype=response",
 		Fields:      append(slices.Clone(shared), Field{"WARC-Payload-Digest", x.digest}),
 		Block:       x.responseBlock(),
+		packed:      x.packed(),
 	}
 	if x.Revisit != nil {
 		res.refer(x.Revisit)
@@ -218,6 +219,19 @@ func (x *Exchange) rawHeader() []byte {
 func (x *Exchange) bodiless() bool {
 	noBody := x.Status/100 == 1 || x.Status == http.StatusNoContent || x.Status == http.StatusNotModified
 	return noBody && len(x.Body) == 0
+}
+
+// packed says whether the body is compressed, by what its header says.
+func (x *Exchange) packed() bool {
+	for _, v := range x.Header.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(v, ",") {
+			switch strings.ToLower(strings.TrimSpace(coding)) {
+			case "gzip", "x-gzip", "br", "zstd", "deflate":
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // requestBlock returns the request as HTTP/1.1 text.

@@ -64,6 +64,8 @@ type Record struct {
 	Fields []Field
 	// Block is what the record holds; for HTTP, the message with its header.
 	Block []byte
+
+	packed bool // Block has been compressed by others
 }
 
 // Get returns the value of the first of r.Fields with that name, in any case,
@@ -187,7 +189,8 @@ func cleanURI(s string) string {
 
 // gzipWriters hold *gzip.Writer between records, since each has large tables. Real
 // pages take 13 % more space than at the level 5, and half of the time. What is short,
-// as requests are, is not worth the tables that it would be compressed with.
+// as requests are, is not worth the tables that it would be compressed with, and what
+// arrived in a content coding, as most pages do, does not become shorter.
 var gzipWriters, storeWriters = gzipPool(gzip.BestSpeed), gzipPool(gzip.NoCompression)
 
 // compressFrom is the least block that is compressed, in bytes.
@@ -217,7 +220,7 @@ func (s *sliceWriter) Write(p []byte) (int, error) {
 func AppendGzip(b []byte, r *Record) ([]byte, error) {
 	out := sliceWriter(b)
 	pool := gzipWriters
-	if len(r.Block) < compressFrom {
+	if len(r.Block) < compressFrom || r.packed {
 		pool = storeWriters
 	}
 	w := pool.Get().(*gzip.Writer)

@@ -326,3 +326,25 @@ func TestExchangeOfHostileURLs(t *testing.T) {
 		t.Errorf("got %q, want %q", req.Block, want)
 	}
 }
+
+// What arrived compressed is not compressed again, and is read back all the same.
+func TestCompressedBodiesAreStored(t *testing.T) {
+	body := bytes.Repeat([]byte("what would compress very well "), 100)
+	for coding, stored := range map[string]bool{"": false, "identity": false, "gzip": true, "BR": true, "identity, zstd": true} {
+		x := &Exchange{URL: "http://example.com/", Time: time.Unix(1, 0), Proto: "HTTP/1.1", Status: 200, Header: http.Header{}, Body: body}
+		if coding != "" {
+			x.Header.Set("Content-Encoding", coding)
+		}
+		out, _, err := x.AppendRecords(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(out, body); got != stored {
+			t.Errorf("coding %q: the body is there as it was: %v, want %v", coding, got, stored)
+		}
+		r, err := NewReader(bytes.NewReader(out)).Next()
+		if err != nil || !bytes.HasSuffix(r.Block, body) {
+			t.Errorf("coding %q: read back %v", coding, err)
+		}
+	}
+}

@@ -59,56 +59,6 @@ func (d *Doc) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-// MarshalBinary implements encoding.BinaryMarshaler. Links are most of a page's
-// record and much alike, so each is written as what differs from the one before; the
-// rest is JSON.
-func (p Page) MarshalBinary() ([]byte, error) {
-	links := p.Links
-	p.Links = nil
-	head, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	b := make(packed, 0, len(head)+48*len(links)+8)
-	b.text(string(head))
-	b.number(len(links))
-	before := p.URL
-	for _, l := range links {
-		same := 0
-		for same < len(before) && same < len(l.To) && before[same] == l.To[same] {
-			same++
-		}
-		b.number(same)
-		b.text(l.To[same:])
-		b.text(l.Anchor)
-		before = l.To
-	}
-	return b, nil
-}
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (p *Page) UnmarshalBinary(b []byte) error {
-	u := unpack(b)
-	head := u.Bytes()
-	*p = Page{}
-	if err := json.Unmarshal(head, p); err != nil {
-		return fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	if n := u.Count(3); n > 0 {
-		p.Links = make([]Link, n)
-	}
-	before := p.URL
-	for i := range p.Links {
-		same := u.Int()
-		if same > len(before) {
-			return errMalformed
-		}
-		p.Links[i] = Link{To: before[:same] + u.Text(), Anchor: u.Text()}
-		before = p.Links[i].To
-	}
-	return u.end()
-}
-
 // MarshalBinary implements encoding.BinaryMarshaler.
 func (c Captured) MarshalBinary() ([]byte, error) {
 	head, err := json.Marshal(c.Capture)
@@ -228,8 +178,10 @@ type packed []byte
 
 func (b *packed) number(n int) { *b = binary.AppendUvarint(*b, uint64(n)) }
 
+func (b *packed) signed(n int64) { *b = binary.AppendVarint(*b, n) }
+
 // difference adds a number that is near another one.
-func (b *packed) difference(n, from int) { *b = binary.AppendVarint(*b, int64(n-from)) }
+func (b *packed) difference(n, from int) { b.signed(int64(n - from)) }
 
 func (b *packed) text(s string) {
 	*b = wire.AppendString(*b, s)

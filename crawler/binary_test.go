@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // unmarshaler is what a *T is.
@@ -56,6 +57,17 @@ func TestDocRoundTrip(t *testing.T) {
 }
 
 func TestPageRoundTrip(t *testing.T) {
+	at := time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC)
+	digest := strings.Repeat("0af", 21) + "1"
+	roundTrip(t, false, Page{
+		URL: "http://a/b", Method: "POST", Label: "l", Status: 200, Generation: 3, Depth: 4, Referrer: "http://a/", FetchedAt: at, Took: 5, FirstByte: 6,
+		Remote: "[::1]:80", ContentType: "text/html; charset=utf-8", Bytes: 1 << 30, Digest: digestForm + digest, DuplicateOf: "http://a/c", Redirect: "/",
+		Title: "t", Canonical: "http://a/b", NoIndex: true, TooLarge: true, ETag: `"e"`, Modified: "yesterday", Attempts: 7, Items: 8, Soft404: true,
+		VanishedAt: &at, Round: 9, Request: []byte{0, 1}, Links: []Link{{"http://b/", "x"}}, Dropped: 10,
+	},
+		// What has no short form.
+		Page{Remote: "127.0.0.1:080", ContentType: "text/html; charset=klingon", Digest: digestForm + strings.ToUpper(digest)},
+		Page{Remote: "proxy", Digest: "md5:00", FetchedAt: at.In(time.FixedZone("", 3600))})
 	roundTrip(t, false, Page{}, Page{URL: "http://a/", Title: "é", Attempts: 2}, Page{URL: "http://a/b", Links: []Link{
 		{"http://a/c", "c"}, {"http://a/c", ""}, {"http://a/", "up"}, {"https://b/", "\xff"}, {"http://a/b/long/way", "a"},
 	}})
@@ -85,7 +97,7 @@ func TestTagsWithNonsense(t *testing.T) {
 
 func FuzzUnmarshal(f *testing.F) {
 	for _, v := range []encoding.BinaryMarshaler{
-		Request{URL: "http://a/b", Depth: 3, Sitemap: true}, Doc{URL: "http://a/", HTML: []byte("<p>")}, TagText("A word, isn't it? New York.", "en"),
+		Request{URL: "http://a/b", Depth: 3, Sitemap: true}, Doc{URL: "http://a/", HTML: []byte("<p>")}, Page{URL: "http://a/", Links: []Link{{"http://a/b", "b"}}}, TagText("A word, isn't it? New York.", "en"),
 	} {
 		b, err := v.MarshalBinary()
 		if err != nil {
@@ -100,6 +112,14 @@ func FuzzUnmarshal(f *testing.F) {
 				t.Fatal(err)
 			}
 			roundTrip(t, false, r)
+		}
+		var p Page
+		if p.UnmarshalBinary(b) == nil {
+			again, err := p.MarshalBinary()
+			var got Page
+			if err != nil || got.UnmarshalBinary(again) != nil || !reflect.DeepEqual(got, p) {
+				t.Errorf("%+v becomes %+v, %v", p, got, err)
+			}
 		}
 		var d Doc
 		_ = d.UnmarshalBinary(b)

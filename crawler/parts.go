@@ -73,10 +73,10 @@ type Records struct {
 func (s *Records) Page(ctx context.Context, out *pipeline.Out, key string, page *Page) error {
 	tx := out.Tx()
 	if page.Digest != "" && page.Bytes > 0 {
-		first, err := s.Store.Get(ctx, tables.Digests, page.Digest)
+		first, err := s.Store.Get(ctx, tables.Digests, page.digestKey())
 		switch {
 		case errors.Is(err, queue.ErrNotFound):
-			tx.Put(tables.Digests, page.Digest, []byte(page.URL))
+			tx.Put(tables.Digests, page.digestKey(), []byte(page.URL))
 		case err != nil:
 			return err
 		case string(first) != page.URL:
@@ -114,7 +114,7 @@ func (s *Records) countPage(tx *queue.Tx, key string, page *Page) {
 			redirects--
 		}
 		if k.page.Digest != "" && k.page.Digest != page.Digest && k.page.DuplicateOf == "" {
-			tx.Delete(tables.Digests, k.page.Digest) // nobody has that content any more, as far as is known
+			tx.Delete(tables.Digests, k.page.digestKey()) // nobody has that content any more, as far as is known
 		}
 	}
 	if redirects != 0 {

@@ -454,7 +454,7 @@ func TestNotModifiedIsASmallCommit(t *testing.T) {
 		if asked != pages+1 {
 			t.Fatalf("%d pages were not modified, want %d", asked, pages+1)
 		}
-		if bytes > asked*1500 || writes > asked*12 || bytes > whole/2 {
+		if bytes > asked*1200 || writes > asked*12 || bytes > whole*3/5 {
 			t.Errorf("%d pages that were not modified took %d writes of %d bytes; the crawl took %d bytes", asked, writes, bytes, whole)
 		}
 		t.Logf("%d writes and %d bytes a page; %d bytes of a page that is new", writes/asked, bytes/asked, whole/asked)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -127,10 +128,22 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 	for _, it := range st.Items {
 		p.printf("items %s: %s\n", it.Name, count(it.Count))
 	}
+	writeSizes(p, st.Sizes)
 	writeRounds(p, st.Rounds)
 	p.printf("\n")
 	writeGenerations(p, st.Generations)
 	return p.err
+}
+
+// writeSizes says what takes the disk.
+func writeSizes(p *printer, sizes []inspect.SizeStatus) {
+	var each []string
+	for _, s := range sizes {
+		each = append(each, fmt.Sprintf("%s %s", printable.Line(s.Kind), count(s.Bytes)))
+	}
+	if len(each) > 0 {
+		p.printf("bytes kept of one: %s\n", strings.Join(each, ", "))
+	}
 }
 
 // writeWorkers lists who works on the crawl over the network.

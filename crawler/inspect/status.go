@@ -31,6 +31,7 @@ type Status struct {
 	Sick           []crawler.SickHost `json:"sick_hosts,omitempty"` // 20 at most
 	Queues         []QueueStatus      `json:"queues"`               // in the order of the stages
 	Items          []ItemStatus       `json:"items,omitempty"`
+	Sizes          []SizeStatus       `json:"sizes,omitempty"` // not in ReadProgress
 
 	// Round is the present round, or the last one, and Rounds are the last 20, if
 	// there have been more than the first.
@@ -224,6 +225,9 @@ func readRounds(ctx context.Context, store *queue.Store) (int, []crawler.Round, 
 func readStatus(ctx context.Context, store *queue.Store) (Status, error) {
 	st, frontier, err := readProgress(ctx, store)
 	if err != nil {
+		return st, err
+	}
+	if st.Sizes, err = readSizes(ctx, store); err != nil {
 		return st, err
 	}
 	done, err := pipeline.Generations(ctx, store, 0, 1<<20)

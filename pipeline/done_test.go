@@ -85,7 +85,11 @@ func TestDoneAndOverlooksNothingThatMoves(t *testing.T) {
 		}
 		expect("it is aside", nothingAside)
 
+		calls := 0
 		expect("it moves to the queue and aside again meanwhile", func() (bool, error) {
+			if calls++; calls > 1 {
+				return nothingAside()
+			}
 			if err := moveBack(); err != nil {
 				return false, err
 			}
@@ -95,6 +99,9 @@ func TestDoneAndOverlooksNothingThatMoves(t *testing.T) {
 			}
 			return nothing, p.Run(ctx)
 		})
+		if calls != 2 {
+			t.Errorf("it was looked %d times, want another time after what has happened meanwhile", calls)
+		}
 		if nothing, err := nothingAside(); err != nil || nothing {
 			t.Fatalf("it was not put aside again: %v", err)
 		}

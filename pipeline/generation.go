@@ -54,28 +54,31 @@ func Done(ctx context.Context, store *queue.Store) (bool, error) {
 // DoneAnd reports whether there was a moment during the call at which the pipeline was
 // done and also, which reads records of the store, said true. It is for those who keep
 // work elsewhere than in queues, in a table say, and move it by transactions: what moves
-// while they look is not overlooked.
+// while they look is not overlooked. also may be called more than once.
 func DoneAnd(ctx context.Context, store *queue.Store, also func() (bool, error)) (bool, error) {
 	// Between two commits of those who coordinate, no barrier goes and none but a user's
 	// comes, so a queue to which something has been enqueued stays one. If all are empty
 	// behind also, counting what it can have read (see queue.Store.QueueStats), they were
 	// empty when it read.
 	turn, err := loadTurn(ctx, store)
-	if err != nil {
-		return false, err
+	for err == nil {
+		st, err := loadState(ctx, store)
+		if err != nil || !st.Done {
+			return false, err
+		}
+		if ok, err := also(); err != nil || !ok {
+			return false, err
+		}
+		if empty, err := allEmpty(ctx, store); err != nil || !empty {
+			return false, err
+		}
+		now, err := loadTurn(ctx, store)
+		if err != nil || bytes.Equal(turn, now) {
+			return err == nil, err
+		}
+		turn = now
 	}
-	st, err := loadState(ctx, store)
-	if err != nil || !st.Done {
-		return false, err
-	}
-	if ok, err := also(); err != nil || !ok {
-		return false, err
-	}
-	if empty, err := allEmpty(ctx, store); err != nil || !empty {
-		return false, err
-	}
-	now, err := loadTurn(ctx, store)
-	return bytes.Equal(turn, now), err
+	return false, err
 }
 
 // allEmpty reports whether nothing has been enqueued to any stage since its last barrier,

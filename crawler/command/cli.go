@@ -59,9 +59,6 @@ func (a *app) run(ctx context.Context, args []string) int {
 		args = []string{} // nil means os.Args
 	}
 	root.SetArgs(args)
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.exitCode(ctx, cmd, err)
 }
@@ -146,7 +143,15 @@ it at any time, run the same command again, and it goes on where it was.`,
 	if a.live == nil { // the others are for the process that was called
 		root.AddCommand(a.crawlCommand(), a.serveCommand(), a.workCommand(), a.fetchCommand(), a.demoCommand(), a.extractCommand(), a.tagCommand(), a.versionCommand(), a.copyCommand(), a.manCommand())
 	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.InitDefaultCompletionCmd() // which writes where the root writes now
 	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.Args = noSuchShell
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
 		for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
 			if flags.Lookup("server") != nil {
 				a.remote.add(flags)
@@ -157,6 +162,14 @@ it at any time, run the same command again, and it goes on where it was.`,
 		rename(root, a.name)
 	}
 	return root
+}
+
+// noSuchShell refuses shells that there is no completion for.
+func noSuchShell(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("there is no completion for %q; there is for bash, fish, powershell and zsh", args[0])
+	}
+	return nil
 }
 
 // rename has the help of a program speak of it by its name.

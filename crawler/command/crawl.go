@@ -159,6 +159,11 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 	if f.dryRun {
 		return a.dryRun(ctx, p, f, w)
 	}
+	if f.listen.address != "" {
+		if err := f.listen.check(); err != nil {
+			return err
+		}
+	}
 	if mayBegin := f.seeds != "" || len(w.seeds) > 0 || len(a.options.Seeds) > 0; !state.Exists && !mayBegin {
 		return usagef("no crawl has begun in %s: name a URL to begin with", p.name)
 	}

@@ -109,6 +109,9 @@ func (p place) state(ctx context.Context) (pgqueue.State, error) {
 		return pgqueue.State{Exists: true}, nil // it says so itself
 	}
 	ok, err := badgerqueue.Exists(p.folder)
+	if err != nil {
+		err = fmt.Errorf("--dir %s: %w", p.folder, err)
+	}
 	return pgqueue.State{Exists: ok}, err
 }
 

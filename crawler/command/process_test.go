@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -253,4 +254,25 @@ func sortLines(s string) string {
 	all := strings.Split(s, "\n")
 	slices.Sort(all)
 	return strings.Join(all, "\n")
+}
+
+// A worker that cannot reach its server says so while it waits, not only when its
+// patience is over.
+func TestWorkSaysThatItWaits(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd, out, errs := start(t, "work", url)
+	errs.await(t, "Waiting for "+url+", which does not answer yet; for 2m0s at most")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || out.String() != "" {
+		t.Errorf("%v\n%s", err, out)
+	}
 }

@@ -25,6 +25,9 @@ func parseSeed(arg string) (crawler.Request, error) {
 	case strings.HasPrefix(raw, "@"):
 		return crawler.Request{}, usagef("%q is no web address; URLs from a file are read with --seeds %s", arg, orFile(raw[1:]))
 	case !strings.Contains(raw, "://"):
+		if isBareWord(raw) {
+			return crawler.Request{}, usagef("%q is no web address: if it is a host's name, write https://%s; if it is the value of a flag that can do without, join them with =", arg, raw)
+		}
 		raw = "https://" + raw
 	}
 	if err := crawler.CheckCredentials(raw); err != nil {
@@ -35,6 +38,16 @@ func parseSeed(arg string) (crawler.Request, error) {
 		return crawler.Request{}, usagef("%q is no web address: %v", arg, reasonOf(err))
 	}
 	return crawler.Request{URL: u.String()}, nil
+}
+
+// isBareWord reports whether a seed is a single word, which is more often the rest of
+// another flag or command than a host.
+func isBareWord(raw string) bool {
+	return raw != "" && raw != "localhost" && !strings.ContainsAny(raw, ".:/[]@?#") && printableASCII(raw)
+}
+
+func printableASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func orFile(name string) string {
@@ -79,7 +92,11 @@ func checkReadable(flag, name string) error {
 	if err != nil {
 		return usagef("%s: %v", flag, err)
 	}
-	return f.Close()
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return usagef("%s: %s is a folder; give a file", flag, name)
+	}
+	return nil
 }
 
 // reasonOf is the reason in an error of weburl, or the error.

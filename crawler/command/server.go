@@ -182,19 +182,24 @@ type offer struct {
 	failed chan error // at most one, and closed when it does not listen any more
 }
 
+// check refuses what cannot be, before a folder is made.
+func (f *listenFlags) check() error {
+	host, _, err := net.SplitHostPort(f.address)
+	if err != nil {
+		return usagef("--listen is %q; it must be an address and a port, as %s", f.address, defaultListen)
+	}
+	if (f.cert == "") != (f.key == "") {
+		return usagef("--tls-cert and --tls-key go together")
+	}
+	if ip := net.ParseIP(host); f.cert == "" && !f.insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usagef("--listen %s can be reached from elsewhere: give --tls-cert and --tls-key, or --listen-insecure if something before it has TLS", f.address)
+	}
+	return errors.Join(checkReadable("--tls-cert", f.cert), checkReadable("--tls-key", f.key), checkReadable("--tokens", f.tokens))
+}
+
 // offer begins to listen. Until Lead is called it is a standby. dir is where its tokens
 // are, if flags do not say.
 func (a *app) offer(f *listenFlags, dir string, logger *slog.Logger) (*offer, error) {
-	host, _, err := net.SplitHostPort(f.address)
-	if err != nil {
-		return nil, usagef("--listen is %q; it must be an address and a port, as %s", f.address, defaultListen)
-	}
-	if (f.cert == "") != (f.key == "") {
-		return nil, usagef("--tls-cert and --tls-key go together")
-	}
-	if ip := net.ParseIP(host); f.cert == "" && !f.insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, usagef("--listen %s can be reached from elsewhere: give --tls-cert and --tls-key, or --listen-insecure if something before it has TLS", f.address)
-	}
 	o := &offer{failed: make(chan error, 1)}
 	tokens, err := f.readTokens(dir, &o.hint)
 	if err != nil {
@@ -341,6 +346,9 @@ func (o *offer) lead(l *live) {
 // leadOffering is lead for a store that others may use meanwhile. As long as this process
 // is a standby they are told so.
 func (a *app) leadOffering(ctx context.Context, p place, f *listenFlags, con *console, logger *slog.Logger, crawl func(ctx context.Context, l *live, waited bool) error) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var o *offer

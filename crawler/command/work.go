@@ -79,7 +79,11 @@ func (a *app) workFor(ctx context.Context, url string, f *workFlags, con *consol
 		return err
 	}
 	o.Patience, o.Lease, o.Logger = f.patience, f.lease, logger
+	waiting := time.AfterFunc(2*time.Second, func() {
+		con.printf("Waiting for %s, which does not answer yet; for %s at most (--patience).", url, f.patience)
+	})
 	store, err := remote.Open(ctx, url, o)
+	waiting.Stop()
 	if err != nil {
 		return err
 	}

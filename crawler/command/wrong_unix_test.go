@@ -78,6 +78,14 @@ crawl ftp://a.example/
 crawl http://[::1
 crawl http://me:pw@a.example/
 crawl http://127.0.0.1:1/
+crawl --requisites css a.example
+crawl --recrawl due
+crawl --dir /dev/null/x a.example
+crawl --seeds /
+crawl --cookie-file / a.example
+crawl --listen nowhere a.example
+crawl --listen 0.0.0.0:7420 a.example
+crawl --listen 127.0.0.1:0 --tls-cert none.pem --tls-key none.pem a.example
 crawl -
 crawl @seeds.txt
 crawl --dry-run
@@ -95,6 +103,12 @@ dead
 dead retry
 dead drop x
 fetch
+serve --listen nowhere
+serve --dir /dev/null/x --listen 127.0.0.1:0
+completion tcsh
+work nowhere
+copy none
+copy none other
 fetch --select [ a.example
 fetch --label none a.example
 fetch --header x a.example

@@ -165,8 +165,7 @@ func affinityHistory(e *env, q string, rnd *rand.Rand) {
 	}
 	finished, finish := context.WithCancel(e.ctx)
 	defer finish()
-	var work func(n int, pace time.Duration, lives int)
-	work = func(n int, pace time.Duration, lives int) {
+	work := func(n int, pace time.Duration, lives int) {
 		c := e.subscribe(q, &queue.SubscribeOptions{Affinity: keep})
 		mu.Lock()
 		alive[n] = true

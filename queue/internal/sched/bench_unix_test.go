@@ -29,12 +29,10 @@ func benchTake(b *testing.B, owners, groups int) {
 	if owners > 0 {
 		consumers = consumers[1:]
 	}
-	var ready []*item
 	for i := range groups {
 		k := Key{0, fmt.Sprint("g", i)}
 		q.lanes[k] = Pointer{Due: q.now}
 		it := &item{id: uint64(i + 1), first: uint64(i + 1), last: uint64(i + 1), key: k, size: 1}
-		ready = append(ready, it)
 		if err := q.s.Add(k, it, &Pointer{Due: q.now}, q.now); err != nil {
 			b.Fatal(err)
 		}

@@ -24,6 +24,14 @@ func inSchema(t *testing.T, schema string) string {
 	if err := startDatabase(); err != nil {
 		t.Fatal("this test needs PostgreSQL: ", err)
 	}
+	c, err := pgx.Connect(t.Context(), database.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if _, err := c.Exec(t.Context(), "DROP SCHEMA IF EXISTS "+pgx.Identifier{schema}.Sanitize()+" CASCADE"); err != nil {
+		t.Fatal(err) // of the test before, with -count
+	}
 	return database.DSN() + "&schema=" + schema
 }
 

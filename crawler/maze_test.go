@@ -178,6 +178,8 @@ func TestMaze(t *testing.T) {
 			if err := c.Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			found := 0
 			for _, c := range mazeCases {
 				want := c.how == mazePage || c.how == mazeRequisite && requisites == crawler.RequisitesAll

@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -18,6 +19,7 @@ type traps struct {
 	store  *queue.Store
 	limits scope.Traps
 
+	mu     sync.Mutex   // held while a count is raised
 	recent cache[int64] // what was counted lately, by pattern
 }
 
@@ -44,17 +46,18 @@ func (t *traps) trapped(ctx context.Context, u weburl.URL) (why string, p scope.
 	return "", p, nil
 }
 
-// count notes that an address was asked for.
+// count notes that an address is asked for: at once in memory, since its host's next
+// address may come before whoever waits for the commit of this one has had a turn.
 func (t *traps) count(p scope.Pattern, out *pipeline.Out) {
 	if p.Key == "" {
 		return
 	}
 	out.Tx().Add(tables.Patterns, tables.Key(p.Key), 1)
-	out.OnCommit(func() {
-		if n, ok := t.recent.get(p.Key); ok {
-			t.recent.put(p.Key, n+1)
-		}
-	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n, ok := t.recent.get(p.Key); ok {
+		t.recent.put(p.Key, n+1)
+	}
 }
 
 // countTrap counts a refusal.

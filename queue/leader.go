@@ -156,8 +156,16 @@ func (s *leader) alive() bool {
 	if s.err() != nil {
 		return false
 	}
-	led, ok := s.db.(driver.Led)
-	return !ok || led.Alive()
+	d, bounded := s.Lasts()
+	return !bounded || d > 0
+}
+
+// Lasts implements Store.Lasts.
+func (s *leader) Lasts() (d time.Duration, bounded bool) {
+	if led, ok := s.db.(driver.Led); ok {
+		return led.Lasts(), true
+	}
+	return 0, false
 }
 
 // fail makes the store refuse everything from now on.

@@ -1,6 +1,9 @@
 package queue
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store holds queues, tables and everything about them. It is safe for
 // concurrent use. A backend's Open returns one, for example
@@ -175,6 +178,16 @@ func (s *Store) Config(queue string) (Config, error) {
 // GroupSettings returns the stored settings of a group, zero if there are none.
 func (s *Store) GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error) {
 	return s.engine.GroupSettings(ctx, queue, group)
+}
+
+// Lasts returns for how long at least the store is this process's from now on, if another
+// could take it over: 0 or less means that one may have. bounded is false if none can, or
+// if the store is elsewhere. It asks nobody.
+func (s *Store) Lasts() (d time.Duration, bounded bool) {
+	if e, ok := s.engine.(interface{ Lasts() (time.Duration, bool) }); ok {
+		return e.Lasts()
+	}
+	return 0, false
 }
 
 // Full reports whether a queue is at or above one of its high-water marks. A

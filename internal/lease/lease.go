@@ -9,29 +9,38 @@ import (
 
 // Holder is the holder's side of a lease, which whoever grants it ends some time after the
 // last question from the holder. The zero value has none. It is safe for concurrent use.
-type Holder struct{ heard atomic.Pointer[time.Time] }
+type Holder struct{ last atomic.Pointer[answer] }
 
-// Answered notes that a question was answered which was asked at that time. What counts is
-// when it was asked: it has not come to the other side before.
-func (h *Holder) Answered(asked time.Time) {
+// answer is one that was given to a question of that time.
+type answer struct {
+	asked time.Time
+	lasts time.Duration
+}
+
+// Share is the part of a lease for which its holder counts on it: what begins within it is
+// over, or under way, before another has the lease.
+func Share(lease time.Duration) time.Duration { return lease - lease/3 }
+
+// Answered notes that a question was answered which was asked at that time, and for how
+// long that lasts. What counts is when it was asked: it has not come to the other side
+// before.
+func (h *Holder) Answered(asked time.Time, lasts time.Duration) {
 	for {
-		last := h.heard.Load()
-		if last != nil && !asked.After(*last) || h.heard.CompareAndSwap(last, &asked) {
+		last := h.last.Load()
+		if last != nil && !asked.After(last.asked) || h.last.CompareAndSwap(last, &answer{asked, lasts}) {
 			return
 		}
 	}
 }
 
-// Alive reports whether a lease of that length holds still: a third of it is left at
-// least, so that what begins now is over, or under way, before another has it. The
+// Lasts returns for how long the lease holds yet; 0 or less if another may have it. The
 // process may have been stopped, or its machine suspended, when the monotonic clock
-// stands still; a wall clock that is set forward only makes the answer false too soon.
-func (h *Holder) Alive(length time.Duration) bool {
-	last := h.heard.Load()
+// stands still; a wall clock that is set forward only makes it less than it is.
+func (h *Holder) Lasts() time.Duration {
+	last := h.last.Load()
 	if last == nil {
-		return false
+		return 0
 	}
 	now := time.Now()
-	gone := max(now.Sub(*last), now.Round(0).Sub(last.Round(0)))
-	return gone < length-length/3
+	return last.lasts - max(now.Sub(last.asked), now.Round(0).Sub(last.asked.Round(0)))
 }

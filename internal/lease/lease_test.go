@@ -9,24 +9,22 @@ import (
 func TestHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h Holder
-		if h.Alive(time.Hour) {
-			t.Error("a lease that was never granted holds")
+		lasts := func(want time.Duration) {
+			t.Helper()
+			if got := h.Lasts(); got != want {
+				t.Errorf("lasts %v, want %v", got, want)
+			}
 		}
+		lasts(0) // it was never granted
 		asked := time.Now()
 		time.Sleep(time.Second) // the answer takes its time
-		h.Answered(asked)
-		time.Sleep(time.Second)
-		if !h.Alive(6 * time.Second) {
-			t.Error("of a lease of 6s not even 2s have gone")
-		}
-		time.Sleep(2 * time.Second)
-		if h.Alive(6 * time.Second) {
-			t.Error("two thirds of the lease have gone")
-		}
-		h.Answered(asked.Add(3 * time.Second))
-		h.Answered(asked) // an answer that comes late
-		if !h.Alive(6 * time.Second) {
-			t.Error("an older answer has ended the lease")
-		}
+		h.Answered(asked, Share(6*time.Second))
+		lasts(3 * time.Second)
+		time.Sleep(4 * time.Second)
+		lasts(-time.Second)
+		h.Answered(asked.Add(3*time.Second), Share(6*time.Second))
+		lasts(2 * time.Second)
+		h.Answered(asked, time.Hour) // an answer that comes late
+		lasts(2 * time.Second)
 	})
 }

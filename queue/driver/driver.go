@@ -15,6 +15,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Errors that a backend returns, wrapped with its own words or bare. Package
@@ -139,7 +140,7 @@ type Store interface {
 type Led interface {
 	Store
 
-	// Alive reports, without a call, whether this process leads still: it returns
-	// false some time before another may, and true again if none has.
-	Alive() bool
+	// Lasts returns, without a call, for how long this process leads at least, from now
+	// on. It is 0 or less if another may lead already, and more again if none does.
+	Lasts() time.Duration
 }

@@ -73,7 +73,7 @@ func open(ctx context.Context, dsn string, opts Options) (_ *store, err error) {
 	if err := d.takeLead(ctx); err != nil {
 		return nil, connError(d.leading, "lead", err)
 	}
-	d.held.Answered(asked)
+	d.held.Answered(asked, lease.Share(d.opts.LeaderTimeout))
 	if d.commits, err = d.open.connect(ctx, dsn, "batches "+opts.Schema, batchSession); err != nil {
 		return nil, pgError("connect", err)
 	}
@@ -207,7 +207,7 @@ func (d *store) beat(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			d.held.Answered(asked)
+			d.held.Answered(asked, lease.Share(d.opts.LeaderTimeout))
 		}
 		if err != nil {
 			d.fail(connError(d.leading, "heartbeat", err))
@@ -224,9 +224,12 @@ func (d *store) within(ctx context.Context, fn func(ctx context.Context) error) 
 	return fn(ctx)
 }
 
-// Alive implements driver.Led: the server ends the session of a leader that is silent.
-func (d *store) Alive() bool {
-	return !d.isLost() && d.held.Alive(d.opts.LeaderTimeout)
+// Lasts implements driver.Led: the server ends the session of a leader that is silent.
+func (d *store) Lasts() time.Duration {
+	if d.isLost() {
+		return 0
+	}
+	return d.held.Lasts()
 }
 
 // checkTerm returns an error that wraps ErrFenced if another has begun a term.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/lease"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -51,7 +52,7 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil:
-			e.answered(request, asked)
+			e.answered(request, reply, asked)
 			return nil
 		case !again(err):
 			return err
@@ -72,21 +73,31 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 }
 
 // answered notes that the server has heard of the client.
-func (e *engine) answered(request any, asked time.Time) {
+func (e *engine) answered(request, reply any, asked time.Time) {
 	var client string
 	switch m := request.(type) {
 	case *clientRequest:
-		client = m.Client
-	case *subscribeRequest:
 		client = m.Client
 	case *receiveRequest:
 		client = m.Client
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if client != "" && client == e.client {
-		e.held.Answered(asked)
+	if client == "" || client != e.client {
+		return
 	}
+	lasts := lease.Share(e.lease)
+	var leads int64
+	switch m := reply.(type) {
+	case *heartbeatReply:
+		leads = m.Lasts
+	case *receiveReply:
+		leads = m.Lasts
+	}
+	if leads > 0 {
+		lasts = min(lasts, time.Duration(leads)*time.Millisecond)
+	}
+	e.held.Answered(asked, lasts)
 }
 
 // errSlow ends an attempt that nobody answers.

@@ -80,6 +80,13 @@ type receiveRequest struct {
 
 type receiveReply struct {
 	Deliveries []delivery `json:"deliveries" cbor:"1,keyasint,omitempty"`
+	Lasts      int64      `json:"lasts_ms,omitempty" cbor:"2,keyasint,omitempty"` // as of a heartbeat
+}
+
+// heartbeatReply says for how long the server leads at least, if another could: what the
+// client holds may be another's then, whatever its own lease is.
+type heartbeatReply struct {
+	Lasts int64 `json:"lasts_ms,omitempty" cbor:"1,keyasint,omitempty"`
 }
 
 // delivery is an item or a barrier that a client holds, under the number Delivery.

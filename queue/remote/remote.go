@@ -233,7 +233,7 @@ func (e *engine) beat() {
 		}
 		// One that is late is as good as none; the next goes elsewhere perhaps.
 		ctx, cancel := context.WithTimeout(e.ctx, lease/2)
-		err := e.call(ctx, "heartbeat", &clientRequest{Client: id}, &empty{})
+		err := e.call(ctx, "heartbeat", &clientRequest{Client: id}, new(heartbeatReply))
 		cancel()
 		if errors.Is(err, errUnknownClient) {
 			e.lost(id)

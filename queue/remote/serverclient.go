@@ -106,6 +106,12 @@ func (s *Server) client(call *call, id string) (*client, error) {
 	if c == nil || !c.alive(call) {
 		return nil, errUnknownClient
 	}
+	if d, bounded := call.store.Lasts(); bounded {
+		if d <= 0 {
+			return nil, fmt.Errorf("%w: it has not heard of its database lately", ErrUnavailable)
+		}
+		call.lasts = max(d.Milliseconds(), 1)
+	}
 	return c, nil
 }
 
@@ -173,14 +179,15 @@ func (s *Server) heartbeat(_ context.Context, call *call, m *clientRequest) (any
 	if err != nil {
 		return nil, err
 	}
+	reply := heartbeatReply{Lasts: call.lasts}
 	if m.Session == "" {
-		return empty{}, nil
+		return &reply, nil
 	}
 	ss, err := c.session(m.Session)
 	if err != nil {
 		return nil, err
 	}
-	return empty{}, ss.consumer.Heartbeat()
+	return &reply, ss.consumer.Heartbeat()
 }
 
 // leave ends a client: what it holds goes back at once.
@@ -335,7 +342,9 @@ func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (an
 	switch {
 	case m.Seq == 0:
 	case m.Seq == ss.seq:
-		return &ss.last, nil
+		reply := ss.last
+		reply.Lasts = call.lasts
+		return &reply, nil
 	case m.Seq != ss.seq+1:
 		return nil, fmt.Errorf("%w: call %d of a session that has had %d", ErrProtocol, m.Seq, ss.seq)
 	}
@@ -351,6 +360,7 @@ func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (an
 	if err == nil && m.Seq != 0 {
 		ss.seq, ss.last = m.Seq, reply
 	}
+	reply.Lasts = call.lasts
 	return &reply, err
 }
 

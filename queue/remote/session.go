@@ -16,7 +16,6 @@ type remoteSession struct {
 	e      *engine
 	client string        // the id of the client when it began
 	held   *lease.Holder // by it
-	lease  time.Duration
 	name   string
 	queue  string
 	wait   time.Duration // of a call
@@ -85,7 +84,7 @@ func (e *engine) subscribe(ctx context.Context, name string, options *queue.Subs
 		s.ctx, s.stop = context.WithCancelCause(context.Background())
 		e.mu.Lock()
 		s.wait = min(e.lease/3, 10*time.Second)
-		s.held, s.lease = e.held, e.lease
+		s.held = e.held
 		e.sessions[s] = true
 		current := e.client
 		e.mu.Unlock()
@@ -190,7 +189,7 @@ func (h *handle) Alive() bool {
 	if h.session == nil {
 		return h.e.ctx.Err() == nil
 	}
-	return h.session.ended() == nil && h.session.held.Alive(h.session.lease)
+	return h.session.ended() == nil && h.session.held.Lasts() > 0
 }
 
 // settled notes that the session holds a delivery no more.
@@ -208,7 +207,7 @@ func (h *handle) settled() {
 func (s *remoteSession) Heartbeat() error {
 	err := s.ended()
 	if err == nil && s.leased {
-		err = s.e.call(s.e.ctx, "heartbeat", &clientRequest{s.client, s.name}, &empty{})
+		err = s.e.call(s.e.ctx, "heartbeat", &clientRequest{s.client, s.name}, new(heartbeatReply))
 		if errors.Is(err, errUnknownClient) {
 			s.e.lost(s.client)
 			err = queue.ErrLeaseLost
@@ -241,7 +240,7 @@ func (s *remoteSession) Close() error {
 	s.end(queue.ErrClosed)
 	ctx, cancel := context.WithTimeout(s.e.ctx, closeTime)
 	defer cancel()
-	if err := s.e.call(ctx, "close", &clientRequest{s.client, s.name}, &empty{}); err != nil {
+	if err := s.e.call(ctx, "close", &clientRequest{s.client, s.name}, new(heartbeatReply)); err != nil {
 		s.e.log.Warn("end of a session: the server does not know yet", "queue", s.queue, "err", err)
 	}
 	return nil

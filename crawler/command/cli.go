@@ -45,7 +45,6 @@ type app struct {
 	// store that takes the place of the folder on the command line.
 	live *live
 
-	process bool // it is the program's own, which may bound its memory
 
 	remote remoteFlags // for a store at a server
 

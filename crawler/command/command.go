@@ -51,7 +51,6 @@ func Main(options *crawler.Options) {
 	})
 	args := append([]string{programName(os.Args[0])}, os.Args[1:]...)
 	a := newApp(options, os.Stdin, os.Stdout, os.Stderr)
-	a.process = true
 	os.Exit(a.runArgs(ctx, args))
 }
 

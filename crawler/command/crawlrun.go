@@ -8,9 +8,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -135,9 +133,7 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	if o.PDF == nil {
 		o.PDF = r.pdf.Read
 	}
-	if r.app.process && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memory.Limit(cmp.Or(o.Settings.Memory, crawler.DefaultMemory)))
-	}
+	memory.SetBudget(cmp.Or(o.Settings.Memory, crawler.DefaultMemory))
 	if r.crawler, err = crawler.New(r.live.store, o); err != nil {
 		return err
 	}

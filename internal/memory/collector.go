@@ -1,15 +1,18 @@
 package memory
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 )
 
 // How the garbage collector is set. By a percentage alone it runs the more often the
 // less is alive, and a crawl for links, of which little is, spent a tenth of its time
 // there; by a limit alone it runs without end when as much is alive. So there is a
-// limit, and where half of what is alive would not fit below it, it is raised.
+// limit that follows what is alive: with half as much again, as far as that stays below
+// a ceiling, and with an eighth above it, which is where pages are large.
 const (
 	limitFloor = 112 << 20 // bytes of the Go runtime, of which some are not the heap
 	limitRest  = 24 << 20  // of these: stacks, what the runtime needs, and gaps
@@ -17,25 +20,43 @@ const (
 	growth     = 200 // percent of what is alive; the limit is less in all but small heaps
 )
 
+// tuned is set by TuneCollector.
+var tuned *collection
+
 // TuneCollector sets the garbage collector of the process until it ends: the program
-// takes 112 MiB, or one and a half times what is alive, whichever is more.
+// takes 112 MiB, or one and a half times what is alive, whichever is more. It is called
+// once, before SetBudget.
 func TuneCollector() {
 	debug.SetGCPercent(growth)
-	c := &collection{limit: limitFloor}
-	debug.SetMemoryLimit(c.limit)
-	c.next()
+	tuned = &collection{limit: limitFloor}
+	tuned.ceiling.Store(math.MaxInt64)
+	debug.SetMemoryLimit(tuned.limit)
+	tuned.next()
+}
+
+// SetBudget says how much large pages under way may take. Where that and 128 MiB are
+// not enough the collector works the harder. Without TuneCollector it does nothing.
+func SetBudget(bytes int64) {
+	if tuned != nil {
+		tuned.ceiling.Store(bytes + 128<<20)
+	}
 }
 
 // A collection is told when the collector has run, which is when it finds that nobody
-// has the collection.
-type collection struct{ limit int64 }
+// has the token.
+type collection struct {
+	limit   int64 // the finalizers' own
+	ceiling atomic.Int64
+}
 
-func (c *collection) next() { runtime.SetFinalizer(c, (*collection).over) }
+func (c *collection) next() {
+	runtime.SetFinalizer(new([16]byte), func(*[16]byte) { c.over() })
+}
 
 func (c *collection) over() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	if l := limit(live[0].Value.Uint64()); l != c.limit {
+	if l := limit(live[0].Value.Uint64(), c.ceiling.Load()); l != c.limit {
 		debug.SetMemoryLimit(l)
 		c.limit = l
 	}
@@ -44,7 +65,8 @@ func (c *collection) over() {
 
 // limit returns how much memory the runtime may take when so many bytes are alive, in
 // steps, since each change stops the program for some microseconds.
-func limit(live uint64) int64 {
-	l := int64(live) + int64(live)/2 + limitRest
+func limit(live uint64, ceiling int64) int64 {
+	n := int64(live)
+	l := max(min(n+n/2, ceiling-limitRest), n+n/8) + limitRest
 	return max(limitFloor, l-l%limitStep)
 }

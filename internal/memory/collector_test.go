@@ -7,11 +7,12 @@ import (
 )
 
 func TestLimitLeavesRoomToWhatIsAlive(t *testing.T) {
-	for _, tc := range []struct{ live, want int64 }{
-		{0, 112}, {40, 112}, {64, 120}, {100, 168}, {1000, 1520},
+	for _, tc := range []struct{ live, ceiling, want int64 }{
+		{0, 256, 112}, {40, 256, 112}, {64, 256, 120}, {100, 256, 168}, {150, 256, 248},
+		{160, 256, 256}, {200, 256, 256}, {240, 256, 288}, {1000, 256, 1144}, {1000, 1 << 20, 1520},
 	} {
-		if got := limit(uint64(tc.live << 20)); got != tc.want<<20 {
-			t.Errorf("limit(%d MiB) = %d MiB, want %d", tc.live, got>>20, tc.want)
+		if got := limit(uint64(tc.live<<20), tc.ceiling<<20); got != tc.want<<20 {
+			t.Errorf("limit(%d MiB, %d MiB) = %d MiB, want %d", tc.live, tc.ceiling, got>>20, tc.want)
 		}
 	}
 }
@@ -21,6 +22,7 @@ func TestLimitFollowsTheHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	TuneCollector()
+	SetBudget(0)
 	large := make([]byte, 256<<20)
 	for debug.SetMemoryLimit(-1) < 256<<20+limitRest { // or until the time of the test is over
 		runtime.GC()

@@ -9,11 +9,6 @@ import (
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
-// Limit is what the heap of a crawl may take, in bytes, before the collector works more
-// often than GCPercent says (GOMEMLIMIT). Large pages may take budget; the rest of a
-// crawl takes some 70 MiB at the least.
-func Limit(budget int64) int64 { return budget + 128<<20 }
-
 // MaxItem is the largest item in bytes, compressed, of a crawl's store: what one in a
 // folder takes, so that one in a database has none that it could not.
 const MaxItem = 1_200_000

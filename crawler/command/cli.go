@@ -45,7 +45,6 @@ type app struct {
 	// store that takes the place of the folder on the command line.
 	live *live
 
-
 	remote remoteFlags // for a store at a server
 
 	parsed bool // the command line is in order; errors are failures from now on

@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	crashKills = flag.Int("crash.kills", 20, "how often TestCrawlSurvivesKills kills the crawl")
+	crashKills = flag.Int("crash.kills", 12, "how often TestCrawlSurvivesKills kills the crawl")
 	crashSeed  = flag.Uint64("crash.seed", 0, "seed of TestCrawlSurvivesKills; 0 means by the clock")
 )
 

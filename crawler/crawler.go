@@ -264,6 +264,7 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 	j := &rejoin{
 		store: c.store, edge: c.visitor.Edges.Requests, polite: politeness,
 		tries: c.options.Settings.maxAttempts(), giveUp: c.options.Settings.GiveUp,
+		grace: c.options.Settings.Grace,
 	}
 	if err := j.mend(ctx, "", ""); err != nil {
 		return err

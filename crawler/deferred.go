@@ -88,6 +88,7 @@ type rejoin struct {
 	polite polite.Options
 	tries  int           // of a robots.txt
 	giveUp time.Duration // the same
+	grace  time.Duration
 }
 
 // rejoinEvery is how often it is looked whose time has come.
@@ -96,9 +97,14 @@ const rejoinEvery = time.Second
 func (j *rejoin) run(ctx context.Context) error {
 	t := time.NewTicker(rejoinEvery)
 	defer t.Stop()
+	var next time.Time // when somebody's time may have come
 	for {
-		if err := j.due(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("bring deferred addresses back: %w", err)
+		if now := time.Now(); !now.Before(next) {
+			due, err := j.due(ctx, now)
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("bring deferred addresses back: %w", err)
+			}
+			next = due
 		}
 		select {
 		case <-t.C:
@@ -128,10 +134,13 @@ func (j *rejoin) wait(ctx context.Context, tick <-chan time.Time) (more bool, er
 	return false, nil
 }
 
-// due brings back what belongs to hosts whose time has come.
-func (j *rejoin) due(ctx context.Context, now time.Time) error {
-	return tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
+// due brings back what belongs to hosts whose time has come, and returns when that may be
+// so of another: of one that fails from now on, not within the grace time.
+func (j *rejoin) due(ctx context.Context, now time.Time) (next time.Time, err error) {
+	next = now.Add(j.grace)
+	err = tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
 		if now.Before(s.Until) {
+			next = earlier(next, s.Until)
 			return nil
 		}
 		var st polite.HostState
@@ -152,6 +161,7 @@ func (j *rejoin) due(ctx context.Context, now time.Time) error {
 		if len(waiting) > 0 && down {
 			// One of them, to see. What comes of it moves Until, or ends the failures.
 			s.Until = now.Add(5 * rejoinEvery)
+			next = earlier(next, s.Until)
 			if err := tables.Put(&tx, tables.Sick, s.Host, *s); err != nil {
 				return err
 			}
@@ -170,6 +180,14 @@ func (j *rejoin) due(ctx context.Context, now time.Time) error {
 			}
 		}
 	})
+	return next, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // robotsDown reports whether a host's robots.txt could not be reached when it was

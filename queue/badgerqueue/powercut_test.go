@@ -17,7 +17,7 @@ import (
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
-var powerCuts = flag.Int("power-cuts", 4, "how often to cut the power")
+var powerCuts = flag.Int("power-cuts", 3, "how often to cut the power")
 
 // TestPowerCut stops the filesystem under a child that commits, so that only
 // what has reached the block device is left, and mounts it again. Every

@@ -130,12 +130,18 @@ func (f *Fetcher) roundTrip(r *http.Request) (*http.Response, error) {
 	return via.RoundTrip(r)
 }
 
-// around is what the Fetcher's user makes of a built-in transport.
+// around is what the Fetcher's user makes of a built-in transport. It has a TLS
+// configuration of its own then, which net/http writes to, though the user may have
+// given the same to all.
 func (f *Fetcher) around(builtin *http.Transport) http.RoundTripper {
 	if f.Transport == nil {
 		return builtin
 	}
-	return f.Transport(builtin)
+	rt := f.Transport(builtin)
+	if c := builtin.TLSClientConfig; c != nil {
+		builtin.TLSClientConfig = c.Clone()
+	}
+	return rt
 }
 
 // CloseIdle closes the connections that are kept for reuse.

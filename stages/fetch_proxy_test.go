@@ -92,8 +92,9 @@ func TestTunnelsAreReadWithTolerance(t *testing.T) {
 		turn++
 		return []*url.URL{plain, secure}[turn%2], nil
 	}
+	shared := &tls.Config{InsecureSkipVerify: true} // of all transports: there are several
 	f.Transport = func(builtin *http.Transport) http.RoundTripper {
-		builtin.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+		builtin.TLSClientConfig = shared
 		return builtin
 	}
 	defer f.CloseIdle()
@@ -106,6 +107,9 @@ func TestTunnelsAreReadWithTolerance(t *testing.T) {
 			t.Errorf("got %q with the header %q", resp.Body, resp.RawHeader)
 		}
 		resp.Release()
+	}
+	if shared.NextProtos != nil {
+		t.Errorf("the configuration of all transports was written to: %v", shared.NextProtos)
 	}
 	if turn != 4 || byPlain.Load() != 1 || bySecure.Load() != 1 {
 		t.Errorf("%d choices, %d and %d tunnels; want 4, 1 and 1", turn, byPlain.Load(), bySecure.Load())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -194,12 +195,15 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 // seed opens a new folder to read a file of seeds into, which takes less memory than
 // to crawl. An old one may hold what is too large for it.
 func (a *app) seed(ctx context.Context, p place, con *console, logger *slog.Logger, read func(*live) error) error {
+	defer memory.Save()()
 	l, err := a.openForCrawl(ctx, p, memory.SeedOptions(), con, logger)
 	if err != nil {
 		return err
 	}
 	l.running = true
-	return errors.Join(read(l), l.close())
+	err = errors.Join(read(l), l.close())
+	debug.FreeOSMemory() // the store that comes next takes as much again
+	return err
 }
 
 // lead opens a store and calls crawl with it. A store in a database may be another

@@ -15,6 +15,7 @@ import (
 // a ceiling, and with an eighth above it, which is where pages are large.
 const (
 	limitFloor = 112 << 20 // bytes of the Go runtime, of which some are not the heap
+	limitSaved = 64 << 20  // the same, while the program saves
 	limitRest  = 24 << 20  // of these: stacks, what the runtime needs, and gaps
 	limitStep  = 8 << 20
 	growth     = 200 // percent of what is alive; the limit is less in all but small heaps
@@ -42,11 +43,22 @@ func SetBudget(bytes int64) {
 	}
 }
 
+// Save has the program take 64 MiB, or little more than is alive, until done is called,
+// for work that need not be fast. Without TuneCollector it does nothing.
+func Save() (done func()) {
+	if tuned == nil {
+		return func() {}
+	}
+	tuned.saves.Store(true)
+	return func() { tuned.saves.Store(false) }
+}
+
 // A collection is told when the collector has run, which is when it finds that nobody
 // has the token.
 type collection struct {
 	limit   int64 // the finalizers' own
 	ceiling atomic.Int64
+	saves   atomic.Bool
 }
 
 func (c *collection) next() {
@@ -56,7 +68,11 @@ func (c *collection) next() {
 func (c *collection) over() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	if l := limit(live[0].Value.Uint64(), c.ceiling.Load()); l != c.limit {
+	floor, ceiling := int64(limitFloor), c.ceiling.Load()
+	if c.saves.Load() {
+		floor, ceiling = limitSaved, limitSaved
+	}
+	if l := limit(live[0].Value.Uint64(), floor, ceiling); l != c.limit {
 		debug.SetMemoryLimit(l)
 		c.limit = l
 	}
@@ -65,8 +81,8 @@ func (c *collection) over() {
 
 // limit returns how much memory the runtime may take when so many bytes are alive, in
 // steps, since each change stops the program for some microseconds.
-func limit(live uint64, ceiling int64) int64 {
+func limit(live uint64, floor, ceiling int64) int64 {
 	n := int64(live)
 	l := max(min(n+n/2, ceiling-limitRest), n+n/8) + limitRest
-	return max(limitFloor, l-l%limitStep)
+	return max(floor, l-l%limitStep)
 }

@@ -11,7 +11,7 @@ func TestLimitLeavesRoomToWhatIsAlive(t *testing.T) {
 		{0, 256, 112}, {40, 256, 112}, {64, 256, 120}, {100, 256, 168}, {150, 256, 248},
 		{160, 256, 256}, {200, 256, 256}, {240, 256, 288}, {1000, 256, 1144}, {1000, 1 << 20, 1520},
 	} {
-		if got := limit(uint64(tc.live<<20), tc.ceiling<<20); got != tc.want<<20 {
+		if got := limit(uint64(tc.live<<20), limitFloor, tc.ceiling<<20); got != tc.want<<20 {
 			t.Errorf("limit(%d MiB, %d MiB) = %d MiB, want %d", tc.live, tc.ceiling, got>>20, tc.want)
 		}
 	}
@@ -23,6 +23,11 @@ func TestLimitFollowsTheHeap(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	TuneCollector()
 	SetBudget(0)
+	done := Save()
+	for debug.SetMemoryLimit(-1) >= limitFloor {
+		runtime.GC()
+	}
+	done()
 	large := make([]byte, 256<<20)
 	for debug.SetMemoryLimit(-1) < 256<<20+limitRest { // or until the time of the test is over
 		runtime.GC()

@@ -33,7 +33,7 @@ const maxMapped = 64 << 20
 func SeedOptions() *badgerqueue.Options {
 	o := StoreOptions()
 	o.MemTable, o.Queue.MaxItem = 3<<20, 0
-	o.MaxMapped = 48 << 20
+	o.MaxMapped = 36 << 20
 	o.Queue.ItemMemory, o.Queue.GroupMemory = 4<<20, 8192 // nobody takes any yet
 	return o
 }

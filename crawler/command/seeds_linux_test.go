@@ -71,8 +71,9 @@ func TestManySeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if most >>= 10; most > 300 {
-		t.Errorf("the process had %d MiB in memory, want at most 300", most)
+	// It takes 260 to 290; how far compactions go ahead is the machine's affair.
+	if most >>= 10; most > 350 {
+		t.Errorf("the process had %d MiB in memory, want at most 350", most)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

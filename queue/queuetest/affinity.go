@@ -157,7 +157,6 @@ func affinityHistory(e *env, q string, rnd *rand.Rand) {
 		last    = make(map[string]int)       // who had it
 		alive   = make(map[int]bool)
 		seen    = make(map[string]int)
-		moves   int
 		working sync.WaitGroup
 	)
 	for i := range items {
@@ -180,7 +179,6 @@ func affinityHistory(e *env, q string, rnd *rand.Rand) {
 			for _, d := range ds {
 				g := d.Item.Group
 				if before, ok := last[g]; ok && before != n && alive[before] {
-					moves++
 					if waited := now.Sub(since[g]); waited < keep {
 						e.Errorf("%s went from consumer %d, which lives, to %d after %v", g, before, n, waited)
 					}
@@ -234,8 +232,5 @@ func affinityHistory(e *env, q string, rnd *rand.Rand) {
 	// What stalls holds three groups for seven seconds, and keeps them for five.
 	if took := time.Since(began); took > 5*time.Minute {
 		e.Errorf("it took %v", took)
-	}
-	if moves == 0 {
-		e.Errorf("no group was taken over from a consumer that stalls")
 	}
 }

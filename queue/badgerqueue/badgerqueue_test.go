@@ -58,7 +58,7 @@ func TestModel(t *testing.T) {
 
 func TestKill(t *testing.T) {
 	t.Parallel()
-	queuetest.Kill(t, 5, func(dir string) (*queue.Store, error) {
+	queuetest.Kill(t, 3, func(dir string) (*queue.Store, error) {
 		return badgerqueue.Open(dir, smallOptions)
 	})
 }

@@ -130,7 +130,7 @@ func TestKill(t *testing.T) {
 	if !*long && os.Getenv(longVariable) == "" {
 		return
 	}
-	queuetest.Kill(t, 12, func(dir string) (*queue.Store, error) {
+	queuetest.Kill(t, 5, func(dir string) (*queue.Store, error) {
 		return pgqueue.Open(context.Background(), dsn(), options(schemaOf(dir)))
 	})
 }

@@ -19,7 +19,7 @@ type traps struct {
 	store  *queue.Store
 	limits scope.Traps
 
-	mu     sync.Mutex   // held while a count is raised
+	mu     sync.Mutex   // held while a count changes
 	recent cache[int64] // what was counted lately, by pattern
 }
 
@@ -53,10 +53,15 @@ func (t *traps) count(p scope.Pattern, out *pipeline.Out) {
 		return
 	}
 	out.Tx().Add(tables.Patterns, tables.Key(p.Key), 1)
+	t.add(p, 1)
+}
+
+// add changes what is remembered of a pattern.
+func (t *traps) add(p scope.Pattern, by int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n, ok := t.recent.get(p.Key); ok {
-		t.recent.put(p.Key, n+1)
+		t.recent.put(p.Key, n+by)
 	}
 }
 

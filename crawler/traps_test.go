@@ -9,12 +9,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // webSite answers an address with a page, or with a redirect if to is not "".
@@ -166,4 +168,42 @@ func TestTrapsEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An address that is tried again is counted once, so that a server that fails now and
+// then loses no pages to a trap's limit.
+func TestTrapsCountNoAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 20
+		tried := make(map[string]bool)
+		flaky := roundTrip(func(u string) (int, string) {
+			if !tried[u] && strings.Contains(u, "/events/") {
+				tried[u] = true
+				return http.StatusServiceUnavailable, ""
+			}
+			n := len(tried)
+			return http.StatusOK, fmt.Sprintf("<a href='/events/2000-%02d-%02d'>x</a>", 1+n/28%12, 1+n%28)
+		})
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{
+				Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: -1,
+				Scope: scope.Settings{Traps: scope.Traps{MaxCalendar: most}},
+			},
+			Seeds: crawler.Seeds("http://flaky.example/"), Transport: always(flaky),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := inspect.ReadStatus(t.Context(), store); err != nil || st.Pages != 1+most {
+			t.Errorf("%d pages, %v; want %d", st.Pages, err, 1+most)
+		}
+	})
 }

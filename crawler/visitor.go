@@ -278,6 +278,9 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	defer func() { spend(out, kept, bytes) }()
 	v.traps.count(pattern, out)
 	kept, bytes, err = v.fetch(ctx, out, r, u)
+	if err != nil { // it comes again, and is counted then
+		v.traps.add(pattern, -1)
+	}
 	kept = kept && err == nil
 	return err
 }

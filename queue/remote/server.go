@@ -188,7 +188,7 @@ type call struct {
 	binary bool
 	from   string // the address of the client
 	now    time.Time
-	lasts  int64 // for how many milliseconds the store is the server\'s at least; 0 if as long as it is open
+	lasts  int64 // for how many milliseconds the store is the server's at least; 0 if as long as it is open
 }
 
 // handler answers a call of one name.

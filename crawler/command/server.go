@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -212,8 +211,8 @@ func (a *app) offer(f *listenFlags, dir string, logger *slog.Logger) (*offer, er
 	o.web.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelInfo)
 	scheme := "http"
 	if f.cert != "" {
-		files := &certificate{cert: f.cert, key: f.key}
-		if _, err := files.get(nil); err != nil {
+		files, err := newCertificate(f.cert, f.key, logger)
+		if err != nil {
 			return nil, err
 		}
 		o.web.TLSConfig = &tls.Config{GetCertificate: files.get, MinVersion: tls.VersionTLS12}
@@ -282,53 +281,6 @@ func (o *offer) close() {
 	if o.web.Shutdown(ctx) != nil {
 		_ = o.web.Close()
 	}
-}
-
-// certificate is one that is read again when its file changes.
-type certificate struct {
-	cert, key string
-
-	mu      sync.Mutex
-	at      [2]time.Time // of the files that were read
-	checked time.Time
-	current *tls.Certificate
-}
-
-// certificateCheck is how often it is looked whether the files have changed.
-const certificateCheck = time.Second
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current != nil && time.Since(c.checked) < certificateCheck {
-		return c.current, nil
-	}
-	c.checked = time.Now()
-	var at [2]time.Time
-	for i, name := range []string{c.cert, c.key} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return c.current, c.unless(err)
-		}
-		at[i] = info.ModTime()
-	}
-	if c.current != nil && at == c.at {
-		return c.current, nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err != nil { // they may be in the middle of a change
-		return c.current, c.unless(fmt.Errorf("certificate %s: %w", c.cert, err))
-	}
-	c.current, c.at = &pair, at
-	return c.current, nil
-}
-
-// unless returns an error if there is no certificate to go on with.
-func (c *certificate) unless(err error) error {
-	if c.current != nil {
-		return nil
-	}
-	return err
 }
 
 // workerName is what a worker is called that is not told.

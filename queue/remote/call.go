@@ -41,7 +41,7 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(e.ctx, func() { cancel(queue.ErrClosed) })()
-	begun := time.Now()
+	begun, untrusted := time.Now(), 0
 	for pause := e.pause; ; pause = min(2*pause, lastPause) {
 		at := e.at.Load()
 		asked := time.Now()
@@ -52,10 +52,18 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil:
+			e.met.Store(true)
 			e.answered(request, reply, asked)
 			return nil
 		case !again(err):
 			return err
+		}
+		if isUntrusted(err) {
+			untrusted++
+		}
+		switch {
+		case untrusted >= len(e.urls) && !e.met.Load(): // waiting does not help, as it may in the midst of work
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		case time.Since(begun) >= e.opts.Patience:
 			if errors.Is(err, ErrUnavailable) {
 				return err
@@ -145,7 +153,7 @@ func (e *engine) once(ctx context.Context, base, name string, request, reply any
 		return fmt.Errorf("%w: %s speaks HTTP/1.1 only, and is no weir server or a proxy before one; https will do", ErrProtocol, base)
 	}
 	if err != nil {
-		return &unreachable{err}
+		return &unreachable{explained(err, r.URL, e.met.Load())}
 	}
 	defer resp.Body.Close()
 	binary = isBinary(resp.Header.Get("Content-Type"))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -89,7 +90,7 @@ var (
 	ErrProtocol = errors.New("protocol error")
 
 	// ErrBusy is returned by a server that has as many clients, sessions or calls as
-	// it may.
+	// it may, of all or of those at one address.
 	ErrBusy = errors.New("server is busy")
 )
 
@@ -136,32 +137,44 @@ var errorCodes = []errorCode{
 
 // problemOf returns what is sent of an error, and the status of the answer.
 func problemOf(err error) (*problem, int) {
+	p, status := &problem{Message: err.Error()}, 0
 	for _, c := range errorCodes {
-		if errors.Is(err, c.err) {
-			return &problem{c.code, err.Error()}, c.status
+		switch {
+		case !errors.Is(err, c.err):
+		case status == 0:
+			p.Code, status = c.code, c.status
+		default:
+			p.Also = append(p.Also, c.code)
 		}
 	}
-	return &problem{"internal", err.Error()}, http.StatusInternalServerError
+	if status == 0 {
+		p.Code, status = "internal", http.StatusInternalServerError
+	}
+	return p, status
 }
 
-// remoteError is an error of a server: its text, and the error of this package or of
+// remoteError is an error of a server: its text, and the errors of this package or of
 // package queue that it wraps there.
 type remoteError struct {
 	text string
-	is   error
+	is   []error
 }
 
 func (e *remoteError) Error() string { return e.text }
 
-func (e *remoteError) Unwrap() error { return e.is }
+func (e *remoteError) Unwrap() []error { return e.is }
 
 func (p *problem) err() error {
+	e := &remoteError{text: p.Message}
 	for _, c := range errorCodes {
-		if c.code == p.Code {
-			return &remoteError{p.Message, c.err}
+		if c.code == p.Code || slices.Contains(p.Also, c.code) {
+			e.is = append(e.is, c.err)
 		}
 	}
-	return &remoteError{"server: " + p.Message, nil}
+	if len(e.is) == 0 {
+		e.text = "server: " + p.Message
+	}
+	return e
 }
 
 // Times travel as Unix milliseconds, or as waits in microseconds where the clocks of

@@ -42,7 +42,7 @@ func (k *kind) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("there is no change %q", name)
+	return fmt.Errorf("%w: this program knows no change %q; if it is of a newer version of the protocol than %d, upgrade it", ErrProtocol, name, Version)
 }
 
 func (k kind) String() string {

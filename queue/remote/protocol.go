@@ -14,8 +14,12 @@ import (
 // value that means what was before, a field that is removed leaves its number unused, and
 // a receiver passes over what it does not know. Version grows when that is not enough.
 
-// Version is that of the protocol.
-const Version = 1
+// Version is the newest version of the protocol that this package speaks; oldestVersion
+// is the oldest. See versions.
+const (
+	Version       = 1
+	oldestVersion = 1
+)
 
 // Prefix is the path before the name of a call.
 const Prefix = "/weir/v1/"
@@ -26,16 +30,20 @@ type openRequest struct {
 	Client  string `json:"client" cbor:"1,keyasint,omitempty"` // its own choice, unguessable
 	Name    string `json:"name,omitempty" cbor:"2,keyasint,omitempty"`
 	Program string `json:"program,omitempty" cbor:"3,keyasint,omitempty"` // and its version
-	Version int    `json:"version" cbor:"4,keyasint,omitempty"`           // of the protocol
+	Version int    `json:"version" cbor:"4,keyasint,omitempty"`           // of the protocol, the newest that the client speaks
 	Lease   int64  `json:"lease_ms,omitempty" cbor:"5,keyasint,omitempty"`
+	Oldest  int    `json:"oldest,omitempty" cbor:"6,keyasint,omitempty"` // and the oldest, if there are several
 }
 
+// openReply has the version that both speak from now on. For limits, which opens nothing,
+// it has the newest of the server, and the oldest.
 type openReply struct {
 	Version int    `json:"version" cbor:"1,keyasint,omitempty"`
 	Program string `json:"program" cbor:"2,keyasint,omitempty"`
 	Lease   int64  `json:"lease_ms" cbor:"3,keyasint,omitempty"`
 	MaxItem int    `json:"max_item" cbor:"4,keyasint,omitempty"`
 	MaxTx   size   `json:"max_tx" cbor:"5,keyasint,omitempty"`
+	Oldest  int    `json:"oldest,omitempty" cbor:"6,keyasint,omitempty"`
 }
 
 type size struct {
@@ -225,10 +233,12 @@ type barrierID struct {
 	Epoch uint32 `json:"epoch" cbor:"2,keyasint,omitempty"`
 }
 
-// problem is an error. Code is one of errorCodes.
+// problem is an error. Code is one of errorCodes, and so are those of Also, if it is several
+// errors at once.
 type problem struct {
-	Code    string `json:"code" cbor:"1,keyasint,omitempty"`
-	Message string `json:"message" cbor:"2,keyasint,omitempty"`
+	Code    string   `json:"code" cbor:"1,keyasint,omitempty"`
+	Message string   `json:"message" cbor:"2,keyasint,omitempty"`
+	Also    []string `json:"also,omitempty" cbor:"3,keyasint,omitempty"`
 }
 
 // readRequest is for all calls that read: get, scan, stats and so on. Each uses the

@@ -72,13 +72,24 @@ func Open(ctx context.Context, urls string, options *Options) (*queue.Store, err
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", urls, err)
 	}
-	var reply openReply
-	if err := e.call(ctx, "limits", &readRequest{}, &reply); err != nil {
+	if err := e.meet(ctx); err != nil {
 		e.stop(queue.ErrClosed)
 		return nil, fmt.Errorf("open %s: %w", urls, err)
 	}
-	e.maxItem, e.maxTx = reply.MaxItem, queue.Size(reply.MaxTx)
 	return queue.NewStore(e), nil
+}
+
+// meet asks the server what it is.
+func (e *engine) meet(ctx context.Context) error {
+	var reply openReply
+	if err := e.call(ctx, "limits", &readRequest{}, &reply); err != nil {
+		return err
+	}
+	if _, err := agree(e.speaks, ofMessage(reply.Oldest, reply.Version), e.opts.Program, reply.Program); err != nil {
+		return err
+	}
+	e.maxItem, e.maxTx = reply.MaxItem, queue.Size(reply.MaxTx)
+	return nil
 }
 
 // Workers returns the clients of the server that a store is at, which must be of
@@ -104,6 +115,8 @@ type engine struct {
 	http    *http.Client
 	maxItem int
 	maxTx   queue.Size
+	speaks  versions    // of the protocol
+	met     atomic.Bool // a server has answered
 
 	ctx     context.Context // ends with the store
 	stop    context.CancelCauseFunc
@@ -124,7 +137,7 @@ type engine struct {
 }
 
 func newEngine(urls string, options *Options) (*engine, error) {
-	e := &engine{pause: firstPause, sessions: make(map[*remoteSession]bool)}
+	e := &engine{pause: firstPause, speaks: versions{oldestVersion, Version}, sessions: make(map[*remoteSession]bool)}
 	if options != nil {
 		e.opts = *options
 	}
@@ -154,7 +167,7 @@ func newEngine(urls string, options *Options) (*engine, error) {
 }
 
 // transport makes requests by default: HTTP/2, without TLS as well, with pings that find
-// out that a connection is dead. Over TLS HTTP/1.1 will do.
+// out that a connection is dead. Over TLS, and to a proxy, HTTP/1.1 will do.
 type transport struct{ plain, secure *http.Transport }
 
 func newTransport(config *tls.Config) *transport {
@@ -176,6 +189,9 @@ func newTransport(config *tls.Config) *transport {
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "https" {
 		return t.secure.RoundTrip(r)
+	}
+	if proxy, err := t.plain.Proxy(r); proxy != nil && err == nil {
+		return t.secure.RoundTrip(r) // by HTTP/1.1, which a proxy speaks
 	}
 	return t.plain.RoundTrip(r)
 }
@@ -202,9 +218,13 @@ func (e *engine) memberID(ctx context.Context) (string, error) {
 	id = newID()
 	var reply openReply
 	err := e.call(ctx, "open", &openRequest{
-		Client: id, Name: e.opts.Name, Program: e.opts.Program, Version: Version, Lease: e.opts.Lease.Milliseconds(),
+		Client: id, Name: e.opts.Name, Program: e.opts.Program, Version: e.speaks.newest, Oldest: e.speaks.oldest, Lease: e.opts.Lease.Milliseconds(),
 	}, &reply)
 	if err != nil {
+		return "", err
+	}
+	// A standby that has taken over may be of another version.
+	if _, err := agree(e.speaks, ofMessage(0, reply.Version), e.opts.Program, reply.Program); err != nil {
 		return "", err
 	}
 	e.mu.Lock()

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
@@ -36,12 +35,13 @@ type ServerOptions struct {
 	// ends there. Default 8 MiB.
 	MaxReply int
 
-	// MaxClients bounds the clients, and MaxSessions the sessions of one. Default 4,096
-	// and 256.
+	// MaxClients bounds the clients, of which a quarter may be those of one address, and
+	// MaxSessions the sessions of one. Default 4,096 and 256.
 	MaxClients  int
 	MaxSessions int
 
-	// MaxCalls bounds the calls in progress, those that wait among them. Default 16,384.
+	// MaxCalls bounds the calls in progress, those that wait among them. A quarter of
+	// them may be those of one address. Default 16,384.
 	MaxCalls int
 
 	// Patience bounds the time that a client may take to send a request or to read an
@@ -76,8 +76,10 @@ type Server struct {
 	log   *slog.Logger
 	sums  []tokenSum
 	calls map[string]handler
-	busy  atomic.Int64 // calls in progress
+	busy  shares
 	again repeats
+
+	speaks versions // of the protocol
 
 	mu      sync.Mutex
 	store   *queue.Store // nil while this is no leader
@@ -97,6 +99,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 	o.Patience = cmp.Or(o.Patience, time.Minute)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	s := &Server{opts: o, log: o.Logger, clients: make(map[string]*client), ended: make(map[string]time.Time)}
+	s.busy = shares{most: o.MaxCalls, of: make(map[string]*share)}
+	s.speaks = versions{oldestVersion, Version}
 	if len(o.Tokens) == 0 && !o.Open {
 		return nil, fmt.Errorf("%w: a server without tokens", queue.ErrInvalid)
 	}
@@ -227,16 +231,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if binary {
 		w.Header().Set("Content-Type", typeCBOR)
 	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("Connection", "close") // a stranger keeps none
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client asks again
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any, error) {
+	// It holds for what is left of a body too, which is passed over when a call is refused.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(s.opts.Patience))
 	name, ok := strings.CutPrefix(r.URL.Path, Prefix)
 	h, known := s.calls[name]
 	if !ok || !known {
-		return nil, fmt.Errorf("%w: there is no call %s here; this server is %s and speaks version %d of the protocol",
-			ErrProtocol, r.URL.Path, cmp.Or(s.opts.Program, "weir"), Version)
+		return nil, fmt.Errorf("%w: there is no call %.200q here; this server is %s and speaks %v of the protocol; if the call is of a newer one, upgrade the server",
+			ErrProtocol, r.URL.Path, cmp.Or(s.opts.Program, "weir"), s.speaks)
 	}
 	role, err := s.authorize(r)
 	if err != nil {
@@ -248,20 +258,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 	if r.Method != http.MethodPost {
 		return nil, fmt.Errorf("%w: %s must be a POST", ErrProtocol, name)
 	}
-	if n := s.busy.Add(1); n > int64(s.opts.MaxCalls) {
-		s.busy.Add(-1)
-		return nil, fmt.Errorf("%w: %d calls are in progress", ErrBusy, n-1)
+	use, err := s.busy.begin(r.RemoteAddr)
+	if err != nil {
+		return nil, err
 	}
-	defer s.busy.Add(-1)
+	defer use.end()
 	store, err := s.leader()
 	if err != nil {
 		return nil, err
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.Patience))
 	c := &call{store: store, role: role, binary: binary, from: r.RemoteAddr, now: time.Now()}
 	reply, err := h.handle(r.Context(), c, func(m any) error {
-		err := decode(r.Body, s.opts.MaxMessage, binary, m)
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		err := decode(&counted{r.Body, use}, s.opts.MaxMessage, binary, m)
+		if err == nil {
+			_ = control.SetReadDeadline(time.Time{}) // it may take longer now
+		}
 		return err
 	})
 	if err != nil && r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
@@ -319,15 +330,19 @@ func (s *Server) handlers() map[string]handler {
 	}
 }
 
-// NewHTTPServer returns a server for a handler with time limits that slow clients meet,
-// and HTTP/2 with and without TLS.
+// NewHTTPServer returns a server for a handler with limits that slow clients meet, and those
+// with many connections, and HTTP/2 with and without TLS.
 func NewHTTPServer(h http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
+	open := &connections{of: make(map[string]int)}
 	return &http.Server{
 		Handler: h, Protocols: protocols, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 1000, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: time.Minute,
+		},
+		ConnState: open.changed,
 	}
 }

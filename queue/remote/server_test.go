@@ -389,7 +389,7 @@ func TestWhatIsNotAllowedIsRefused(t *testing.T) {
 		{"a reader that commits", readToken, "commit", `{}`, http.StatusForbidden, "needs the role work"},
 		{"a worker that purges", workToken, "purge", `{"queue": "q"}`, http.StatusForbidden, "needs the role admin"},
 		{"an unknown call", readToken, "explode", `{}`, http.StatusBadRequest, "weir test and speaks version 1"},
-		{"another version", workToken, "open", `{"client": "0123456789abcdefg", "version": 2}`, http.StatusBadRequest, "upgrade the older"},
+		{"another version", workToken, "open", `{"client": "0123456789abcdefg", "version": 2}`, http.StatusBadRequest, "upgrade the server"},
 		{"too many clients", workToken, "open", `{"client": "0123456789abcdefg", "version": 1}`, http.StatusTooManyRequests, "1 clients"},
 		{"a client that nobody knows", workToken, "heartbeat", `{"client": "x"}`, http.StatusConflict, "not known"},
 		{"no JSON", workToken, "stats", `{"`, http.StatusBadRequest, "message"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
@@ -16,6 +17,7 @@ import (
 type client struct {
 	s     *Server
 	id    string
+	place string // see there
 	lease time.Duration
 	timer *time.Timer
 
@@ -37,6 +39,7 @@ type session struct {
 	ordinal  uint64
 	leased   bool          // it has a lease of its own
 	turn     chan struct{} // held by a call that receives
+	waiting  atomic.Int32  // calls that want to
 
 	// Those who hold the turn:
 	seq  uint64
@@ -51,12 +54,16 @@ const (
 	maxOrdinals = 1 << 13
 )
 
+// maxReceiving bounds the calls to receive of one session.
+const maxReceiving = 16
+
 // open makes a client known.
 func (s *Server) open(_ context.Context, call *call, m *openRequest) (any, error) {
-	switch {
-	case m.Version != Version:
-		return nil, fmt.Errorf("%w: the client speaks version %d of the protocol and this server %d; upgrade the older of the two", ErrProtocol, m.Version, Version)
-	case len(m.Client) < MinSecret || len(m.Client) > 128:
+	version, err := agree(ofMessage(m.Oldest, m.Version), s.speaks, m.Program, s.opts.Program)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Client) < MinSecret || len(m.Client) > 128 {
 		return nil, fmt.Errorf("%w: a client's id has %d to 128 bytes", queue.ErrInvalid, MinSecret)
 	}
 	lease := defaultLease
@@ -67,7 +74,7 @@ func (s *Server) open(_ context.Context, call *call, m *openRequest) (any, error
 		return nil, err
 	}
 	return &openReply{
-		Version: Version, Program: s.opts.Program, Lease: lease.Milliseconds(),
+		Version: version, Program: s.opts.Program, Lease: lease.Milliseconds(),
 		MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx()),
 	}, nil
 }
@@ -84,8 +91,17 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 	if len(s.clients) >= s.opts.MaxClients {
 		return fmt.Errorf("%w: it has %d clients", ErrBusy, len(s.clients))
 	}
+	at, there := place(call.from), 0
+	for _, c := range s.clients {
+		if c.place == at {
+			there++
+		}
+	}
+	if there >= max(s.opts.MaxClients/shareOf, 1) {
+		return fmt.Errorf("%w: it has %d clients at %s", ErrBusy, there, at)
+	}
 	c := &client{
-		s: s, id: m.Client, lease: lease, seen: call.now, sampledAt: call.now,
+		s: s, id: m.Client, place: at, lease: lease, seen: call.now, sampledAt: call.now,
 		about:    Client{Name: m.Name, Program: m.Program, Address: call.from, Opened: call.now},
 		sessions: make(map[string]*session), held: make(map[uint64]*queue.Delivery),
 	}
@@ -329,6 +345,12 @@ func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (an
 	if err != nil {
 		return nil, err
 	}
+	// One call waits, and perhaps some whose callers have given up.
+	if ss.waiting.Add(1) > maxReceiving {
+		ss.waiting.Add(-1)
+		return nil, fmt.Errorf("%w: %d calls wait for the session", ErrBusy, maxReceiving)
+	}
+	defer ss.waiting.Add(-1)
 	// A lease goes on while a call waits, so the wait is a part of a lease only.
 	given := ctx
 	ctx, cancel := s.wait(ctx, m.Wait, c.lease/3)

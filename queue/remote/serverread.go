@@ -216,7 +216,7 @@ func (s *Server) listClients(context.Context, *call, *readRequest) (any, error) 
 
 // bounds is for those who only read and do not open.
 func (s *Server) bounds(_ context.Context, call *call, _ *readRequest) (any, error) {
-	return &openReply{Version: Version, Program: s.opts.Program, MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx())}, nil
+	return &openReply{Version: s.speaks.newest, Oldest: s.speaks.oldest, Program: s.opts.Program, MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx())}, nil
 }
 
 func (s *Server) unsubscribe(ctx context.Context, call *call, m *readRequest) (any, error) {

@@ -1,0 +1,77 @@
+package command
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-301537d8/weir/queue/remote"
+)
+
+// An address that others can reach needs TLS, or somebody who says that it does not.
+func TestListenAddresses(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	put(t, cert, nil)
+	put(t, key, nil)
+	for _, address := range []string{"127.0.0.1:7420", "127.9.9.9:0", "[::1]:7420", "localhost:7420"} {
+		if err := (&listenFlags{address: address}).check(); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for _, address := range []string{
+		":7420", "0.0.0.0:7420", "[::]:7420", "192.168.1.2:7420", "[2001:db8::1]:7420", "[::ffff:10.0.0.1]:7420", "crawl.example:7420",
+		"localhost.example:7420", "127.0.0.1.example:7420", "127.1:7420", "[::1%eth0]:7420",
+	} {
+		err := (&listenFlags{address: address}).check()
+		if err == nil || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "--tls-cert") || !strings.Contains(err.Error(), "--listen-insecure") {
+			t.Errorf("%s without TLS: %v", address, err)
+		}
+		if err := (&listenFlags{address: address, insecure: true}).check(); err != nil {
+			t.Errorf("%s with --listen-insecure: %v", address, err)
+		}
+		if err := (&listenFlags{address: address, cert: cert, key: key}).check(); err != nil {
+			t.Errorf("%s with TLS: %v", address, err)
+		}
+	}
+}
+
+// A server always has a token: one for each role is made if none is given.
+func TestServersHaveTokens(t *testing.T) {
+	t.Setenv(tokenVariable, "")
+	dir := filepath.Join(t.TempDir(), "crawl")
+	var hint string
+	tokens, err := (&listenFlags{}).readTokens(dir, &hint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := make(map[remote.Role]bool)
+	for _, token := range tokens {
+		roles[token.Role] = true
+	}
+	if _, err := remote.NewServer(remote.ServerOptions{Tokens: tokens}); err != nil || len(roles) != 3 || !strings.Contains(hint, tokensFile) {
+		t.Errorf("%d roles, %v, %q", len(roles), err, hint)
+	}
+	for text, says := range map[string]string{
+		"":                           "holds no token",
+		"# nothing\n\n":              "holds no token",
+		"boss 0123456789abcdef":      "line 1",
+		"work a b":                   "line 1",
+		"\nwork 0123456789abcdef x ": "line 2",
+	} {
+		file := filepath.Join(t.TempDir(), "tokens")
+		put(t, file, []byte(text))
+		if _, err := (&listenFlags{tokens: file}).readTokens(dir, &hint); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {
+			t.Errorf("a file with %q: %v, want %q", text, err, says)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "tokens")
+	put(t, file, []byte("work short\n"))
+	tokens, err = (&listenFlags{tokens: file}).readTokens(dir, &hint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remote.NewServer(remote.ServerOptions{Tokens: tokens}); err == nil || !strings.Contains(err.Error(), "too easy to guess") {
+		t.Errorf("a short token: %v", err)
+	}
+}

@@ -1,0 +1,148 @@
+package remote
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// Those at one address have a share of the server at most, so that whoever uses more than
+// there is takes it from himself, with a token or without one. Behind a proxy all have its
+// address, and one share.
+
+const (
+	// shareOf is what part of the clients and of the calls may be those of one address.
+	shareOf = 4
+
+	// maxConnections bounds the connections from one address.
+	maxConnections = 4096
+
+	// maxReading bounds the bytes of requests that are being read, or carried out, of one
+	// address.
+	maxReading = 256 << 20
+)
+
+// place returns what counts as one address: that of a machine, or the 64 bits of IPv6 that
+// a network gives a machine. It is "" for what is no address, as a socket of Unix.
+func place(address string) string {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return ""
+	}
+	ip := a.Addr().Unmap()
+	if ip.Is6() {
+		p, _ := ip.WithZone("").Prefix(64)
+		return p.String()
+	}
+	return ip.String()
+}
+
+// shares are the calls in progress, of all and of each address.
+type shares struct {
+	most int // calls
+
+	mu    sync.Mutex
+	calls int
+	of    map[string]*share // none of nothing
+}
+
+// share is what one address has. It is guarded by shares.mu.
+type share struct {
+	calls int
+	bytes int64 // of requests
+}
+
+// begin begins a call. What it returns ends it.
+func (s *shares) begin(address string) (*use, error) {
+	u := &use{all: s, at: place(address)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls >= s.most {
+		return nil, fmt.Errorf("%w: %d calls are in progress", ErrBusy, s.calls)
+	}
+	u.share = s.of[u.at]
+	if u.share == nil {
+		u.share = new(share)
+		s.of[u.at] = u.share
+	}
+	if most := max(s.most/shareOf, 1); u.share.calls >= most {
+		return nil, fmt.Errorf("%w: %d calls from %s are in progress", ErrBusy, most, u.at)
+	}
+	s.calls++
+	u.share.calls++
+	return u, nil
+}
+
+// use is what one call has of a share.
+type use struct {
+	all   *shares
+	at    string
+	share *share
+	bytes int64
+}
+
+func (u *use) end() {
+	u.all.mu.Lock()
+	defer u.all.mu.Unlock()
+	u.all.calls--
+	u.share.calls--
+	u.share.bytes -= u.bytes
+	if u.share.calls == 0 {
+		delete(u.all.of, u.at)
+	}
+}
+
+// take adds bytes of a request to what the call has.
+func (u *use) take(n int) error {
+	u.all.mu.Lock()
+	defer u.all.mu.Unlock()
+	u.bytes += int64(n)
+	u.share.bytes += int64(n)
+	if u.share.bytes > maxReading {
+		return fmt.Errorf("%w: requests of more than %d bytes from %s are in progress", ErrBusy, maxReading, u.at)
+	}
+	return nil
+}
+
+// counted is the body of a request, whose bytes count.
+type counted struct {
+	body io.Reader
+	use  *use
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.body.Read(b)
+	if n > 0 {
+		if busy := c.use.take(n); busy != nil {
+			return n, busy
+		}
+	}
+	return n, err
+}
+
+// connections bounds those from one address, as the ConnState of a server.
+type connections struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	at := place(conn.RemoteAddr().String())
+	if at == "" || state != http.StateNew && state != http.StateClosed && state != http.StateHijacked {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateNew {
+		if c.of[at]++; c.of[at] > maxConnections {
+			_ = conn.Close() // the server finds out
+		}
+		return
+	}
+	if c.of[at]--; c.of[at] == 0 {
+		delete(c.of, at)
+	}
+}

@@ -31,7 +31,7 @@ import (
 type Fetchers struct {
 	general hostFetcher
 	byHost  map[string]hostFetcher // as in Settings.Hosts
-	pace    *rate.Limiter          // of all requests; nil for none
+	pace    pacer                  // of all requests; nil for none
 }
 
 // hostFetcher fetches from a host.
@@ -65,10 +65,13 @@ func NewFetchers(o *Options) (*Fetchers, error) {
 	return f, nil
 }
 
-// newPace lets so many requests a second pass, a tenth of a second's at once.
-func newPace(perSecond float64) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond/10), 1))
+// newPace lets so many requests a second pass.
+func newPace(perSecond float64) pacer {
+	return rate.NewLimiter(rate.Limit(perSecond), paceBurst(perSecond))
 }
+
+// paceBurst is how many requests may pass at once: a tenth of a second's, or one.
+func paceBurst(perSecond float64) int { return max(int(perSecond/10), 1) }
 
 // Each calls fn with every one of the fetchers, for changes before their first use.
 func (f *Fetchers) Each(fn func(*stages.Fetcher)) {

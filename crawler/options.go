@@ -88,7 +88,7 @@ type Options struct {
 	NoChaining bool
 
 	// Shared says that other processes work on the crawl too: what is known of hosts is
-	// then read from the store each time, and the limit of pages kept there. A host keeps
+	// then read from the store each time, and the limits of pages and of the rate are kept there. A host keeps
 	// to the process that asked it before while that lives and has time for it.
 	Shared bool
 

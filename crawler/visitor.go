@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/time/rate"
-
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
 	"github.com/seed-301537d8/weir/crawler/scope"
@@ -51,7 +49,7 @@ type Visitor struct {
 	sick       cache[SickHost]
 	hosts      hostSettingsCache
 	budgets    budgets
-	pace       *rate.Limiter // of all requests; nil for none
+	pace       pacer // of all requests; nil for none
 	round      presentRound
 	priorities priorities
 	underway   underway
@@ -86,7 +84,13 @@ func (v *Visitor) init() {
 	v.memory = stages.NewBudget(s.memory())
 	v.hosts.of = s
 	v.budgets = budgets{store: v.Store, settings: &v.hosts, shared: o.Shared}
-	if s.Rate > 0 {
+	switch {
+	case s.Rate <= 0:
+	case o.Shared:
+		p := newSharedPace(v.Store, s.Rate)
+		v.pace = p
+		v.closer = append(v.closer, p.close)
+	default:
 		v.pace = newPace(s.Rate)
 	}
 	if v.Scope == nil {

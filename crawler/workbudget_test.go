@@ -147,6 +147,42 @@ func TestBudgetsHoldOverAllWorkers(t *testing.T) {
 	}
 }
 
+// The rate is that of three processes together. A crawl that keeps to it cannot be over
+// before its time, whatever else the machine does.
+func TestRateHoldsOverAllWorkers(t *testing.T) {
+	t.Parallel() // it waits for most of its time
+	const perSecond, most = 40, 44
+	f := newTogether(t)
+	s := crawler.Settings{
+		Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, AllowPrivate: true, Delay: -1, IgnoreRobots: true, Workers: 8, PerHost: 24, MaxPages: most, Rate: perSecond,
+	}
+	main, err := crawler.New(f.store, &crawler.Options{Settings: s, Shared: true, Seeds: crawler.Seeds(f.seed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			if err := f.work(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := main.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(begun)
+	group.Wait()
+	if kept := f.kept(t); kept != most {
+		t.Errorf("%d pages were kept, want %d", kept, most)
+	}
+	// A tenth of a second's may pass at once, and a turn may be two tenths late.
+	if least := time.Second * (most - perSecond/10 - perSecond/5) / perSecond; took < least {
+		t.Errorf("%d requests took %v at %d a second, want %v at least", most, took, perSecond, least)
+	}
+}
+
 // When the time of a crawl is over its workers fetch nothing more, until somebody goes on
 // with it.
 func TestMaxTimeHoldsOverAllWorkers(t *testing.T) {

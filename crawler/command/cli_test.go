@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -39,10 +38,10 @@ func TestMain(m *testing.M) {
 		valuesChild()
 		return
 	}
-	code := m.Run()
-	if binaryDir != "" {
-		os.RemoveAll(binaryDir)
+	if os.Getenv(asWeir) != "" {
+		command.Main(nil) // it exits
 	}
+	code := m.Run()
 	stopDatabase()
 	os.Exit(code)
 }
@@ -661,20 +660,13 @@ func (e endless) Read(p []byte) (int, error) {
 	return copy(p, e.text), nil
 }
 
-// binaryDir is the folder of binary, or "" if it was not needed.
-var binaryDir string
+// asWeir is set for the processes that are the program: the test binary again, which
+// saves linking another.
+const asWeir = "WEIR_TEST_AS_WEIR"
 
-// binary builds the program once.
-var binary = sync.OnceValues(func() (name string, err error) {
-	if binaryDir, err = os.MkdirTemp("", "weir-binary-"); err != nil {
-		return "", err
-	}
-	name = filepath.Join(binaryDir, "weir")
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	if out, err := exec.Command("go", "build", "-o", name, "../..").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return name, nil
-})
+// weirProcess returns a command that runs the program in a process of its own.
+func weirProcess(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asWeir+"=1")
+	return cmd
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -192,12 +191,8 @@ func TestServerGoesAndComes(t *testing.T) {
 func TestLeaderIsLostWhileItReadsSeeds(t *testing.T) {
 	t.Parallel() // it waits for most of its time
 	place := inSchema(t, "seeds")
-	name, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	errs := newOutput()
-	crawl := exec.Command(name, "crawl", "--dir", place, "--allow-private", "--progress", "off", "--seeds", "-")
+	crawl := weirProcess(t.Context(), "crawl", "--dir", place, "--allow-private", "--progress", "off", "--seeds", "-")
 	crawl.Stderr = errs
 	in, err := crawl.StdinPipe()
 	if err != nil {

@@ -80,12 +80,8 @@ func (o *output) await(t *testing.T, want string) {
 // start starts the program.
 func start(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 	t.Helper()
-	name, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	out, errs = newOutput(), newOutput()
-	cmd = exec.Command(name, args...)
+	cmd = weirProcess(context.Background(), args...)
 	cmd.Stdout, cmd.Stderr = out, errs
 	// A test that runs in the background may ignore interrupts, and what it starts would
 	// too: what is caught is inherited as the default.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -40,11 +39,7 @@ func TestManySeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "crawl")
-	program, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program, "crawl", "--dir", dir, "--allow-private", "--progress", "plain", "--log-level", "error", "--seeds", name)
+	cmd := weirProcess(t.Context(), "crawl", "--dir", dir, "--allow-private", "--progress", "plain", "--log-level", "error", "--seeds", name)
 	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"github.com/seed-301537d8/weir/internal/killtest"
 )
 
+func TestMain(m *testing.M) { killtest.Main(m, main) }
+
 func TestRiversAreKeptAndTheNextPageAsked(t *testing.T) {
 	v := crawler.NewVisit("http://api.example/rivers", []byte(`{"rivers":[{"name":"Danube","length_km":2850}],"next":3}`))
 	v.ContentType = "application/json"
@@ -53,7 +55,7 @@ func TestCrawlIsKilledAndResumed(t *testing.T) {
 		}
 	}))
 	t.Setenv("API", site.URL)
-	p := killtest.Build(t, ".")
+	p := killtest.New(t)
 	p.Crawl(site, 5, 6, nil)
 	if n := len(killtest.Export[river](p, "items", "rivers")); n != pages*each {
 		t.Errorf("%d rivers, want %d", n, pages*each)

@@ -15,10 +15,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-301537d8/weir/internal/killtest"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
+
+func TestMain(m *testing.M) { killtest.Main(m, main) }
 
 func testJob(t *testing.T) *job {
 	return &job{
@@ -150,16 +153,12 @@ func TestAnotherJobIsRefused(t *testing.T) {
 	})
 }
 
-// The built program is killed with SIGKILL at random moments and started again.
+// The program is killed with SIGKILL at random moments and started again.
 // Its totals must be those of a run in memory that nothing disturbed.
 func TestKilledProgram(t *testing.T) {
 	dir := t.TempDir()
-	program := filepath.Join(dir, "batch")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	start := func() (*exec.Cmd, *bytes.Buffer) {
-		cmd := exec.Command(program, "-dir", filepath.Join(dir, "data"), "-seed=7", "-stores=60", "-lines=40", "-days=3",
+		cmd := killtest.Command(t.Context(), "-dir", filepath.Join(dir, "data"), "-seed=7", "-stores=60", "-lines=40", "-days=3",
 			"-consumers=4", "-batch=16", "-work=10ms", "-kill=15ms", "-ahead=3000")
 		out := new(bytes.Buffer)
 		cmd.Stdout, cmd.Stderr = out, out

@@ -12,6 +12,8 @@ import (
 	"github.com/seed-301537d8/weir/internal/killtest"
 )
 
+func TestMain(m *testing.M) { killtest.Main(m, main) }
+
 const listing = `<title>Quotes</title>
 <div class="quote"><span class="text">“A river cuts through rock.”</span><small class="author">Jim Watkins</small>
 <div class="tags"><a>river</a> <a>rock</a></div></div>
@@ -61,7 +63,7 @@ func TestCrawlIsKilledAndResumed(t *testing.T) {
 		}
 		fmt.Fprintf(w, `<ul><li class="next"><a href="/page/%d/">Next</a></ul>`, n+1)
 	}))
-	p := killtest.Build(t, ".")
+	p := killtest.New(t)
 	p.Crawl(site, 3, 8, nil, site.URL)
 	if n := len(killtest.Export[quote](p, "items", "quotes")); n != 10*pages {
 		t.Errorf("%d quotes, want %d", n, 10*pages)

@@ -10,6 +10,8 @@ import (
 	"github.com/seed-301537d8/weir/internal/killtest"
 )
 
+func TestMain(m *testing.M) { killtest.Main(m, main) }
+
 const form = `<form method="post" action="/session"><input name="token" value="t-%d"><input name="name"><input name="password" type="password"></form>`
 
 func TestLoginFillsInTheForm(t *testing.T) {
@@ -78,7 +80,7 @@ func TestCrawlIsKilledAndResumedWithinItsSession(t *testing.T) {
 	t.Setenv("SITE", site.URL)
 	t.Setenv("NAME", "ada")
 	t.Setenv("PASSWORD", "secret")
-	p := killtest.Build(t, ".")
+	p := killtest.New(t)
 	const kills = 5
 	p.Crawl(site, kills, 8, nil)
 	if n := len(killtest.Export[message](p, "items", "messages")); n != messagePages {

@@ -7,12 +7,15 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-301537d8/weir/internal/killtest"
 )
+
+func TestMain(m *testing.M) { killtest.Main(m, main) }
 
 const testJars = "/usr/share/java"
 
@@ -23,10 +26,6 @@ func TestKillsChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	program := filepath.Join(dir, "polyglot")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	var want bytes.Buffer
 	j := &job{
 		dir: filepath.Join(dir, "undisturbed"), jars: testJars, copies: 2, children: 1,
@@ -43,7 +42,7 @@ func TestKillsChangeNothing(t *testing.T) {
 	}
 	run := func(ctx context.Context) (stdout, stderr *bytes.Buffer, err error) {
 		stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-		cmd := exec.CommandContext(ctx, program, "-dir", killed, "-copies=2", "-children=1", "-kill=150ms")
+		cmd := killtest.Command(ctx, "-dir", killed, "-copies=2", "-children=1", "-kill=150ms")
 		cmd.Stdout, cmd.Stderr = stdout, stderr
 		cmd.WaitDelay = 10 * time.Second // children that outlive it hold its standard error
 		return stdout, stderr, cmd.Run()

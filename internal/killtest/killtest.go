@@ -1,16 +1,21 @@
 // Package killtest runs a crawl program against a site on loopback and kills it
-// again and again, for the tests of examples.
+// again and again, for the tests of examples. The program is the test binary itself,
+// which saves building another: see [Main].
 package killtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -46,28 +51,69 @@ func (s *Site) after(requests int) <-chan struct{} {
 	return s.enough
 }
 
-// Program is a program that was built from the package of a folder.
-type Program struct {
-	t    *testing.T
-	path string
-	dir  string
+// Chain serves pages that are numbered, each with a link to the next: page 1 at prefix,
+// the others at page/N/ below it. body returns what else is on a page.
+func Chain(t *testing.T, prefix string, pages int, body func(n int) string) *Site {
+	return Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := 1
+		if rest := strings.TrimPrefix(r.URL.Path, prefix); rest != "" {
+			if _, err := fmt.Sscanf(rest, "page/%d/", &n); err != nil || n > pages {
+				http.NotFound(w, r)
+				return
+			}
+		}
+		if r.URL.Path == "/robots.txt" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, body(n))
+		if n < pages {
+			fmt.Fprintf(w, `<ul><li class="next"><a href="%spage/%d/">Next</a></ul>`, prefix, n+1)
+		}
+	}))
 }
 
-// Build builds the program of a folder and gives it one for its crawl.
-func Build(t *testing.T, folder string) *Program {
-	t.Helper()
-	dir := t.TempDir()
-	abs, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
+var killsFlag = flag.Int("kills", 0, "how many times to kill the program, instead of the default")
+
+// Kills returns how many times a test is to kill its program: n, or what the flag
+// -kills says.
+func Kills(n int) int {
+	if *killsFlag > 0 {
+		return *killsFlag
 	}
-	p := &Program{t: t, path: filepath.Join(dir, filepath.Base(abs)+".exe"), dir: filepath.Join(dir, "crawl")}
-	cmd := exec.Command("go", "build", "-o", p.path, ".")
-	cmd.Dir = abs
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	return n
+}
+
+// asProgram is set for the processes that are the program.
+const asProgram = "KILLTEST_AS_PROGRAM"
+
+// Main is what TestMain does where a Program is run: it runs main in the processes that
+// a Program or [Command] starts, and the tests in others.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
 	}
-	return p
+	os.Exit(m.Run())
+}
+
+// Program is the program of the package that is tested.
+type Program struct {
+	t   *testing.T
+	dir string
+}
+
+// New returns the program with a folder for its crawl.
+func New(t *testing.T) *Program {
+	return &Program{t, filepath.Join(t.TempDir(), "crawl")}
+}
+
+// Command returns the program with arguments, for tests that have no use for a Program.
+func Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
 }
 
 // Crawl runs the program's crawl command, kills it so many times when the site has
@@ -78,7 +124,7 @@ func (p *Program) Crawl(site *Site, kills, atMost int, check func(), args ...str
 	args = append([]string{"crawl", "--dir", p.dir, "--progress", "off", "--allow-private", "--delay", "0"}, args...)
 	for life := 0; life <= kills; life++ {
 		var out bytes.Buffer
-		cmd := exec.Command(p.path, args...)
+		cmd := Command(p.t.Context(), args...)
 		cmd.Stdout, cmd.Stderr = &out, &out
 		requests := 1 + rand.IntN(atMost)
 		enough := site.after(requests)
@@ -116,7 +162,7 @@ func (p *Program) Crawl(site *Site, kills, atMost int, check func(), args ...str
 // Run runs another command of the program on its folder, and returns its output.
 func (p *Program) Run(args ...string) []byte {
 	p.t.Helper()
-	cmd := exec.Command(p.path, append(args, "--dir", p.dir)...)
+	cmd := Command(p.t.Context(), append(args, "--dir", p.dir)...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

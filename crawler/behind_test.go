@@ -192,7 +192,6 @@ func TestResumingWithOtherStagesSaysWhatDiffers(t *testing.T) {
 // Built-in stages, a Go function on the text and an external program in one row;
 // what one has found, the next one gets.
 func TestStagesOfThreeKinds(t *testing.T) {
-	t.Setenv(slowVariable, "0s") // for the child
 	topic := func(_ context.Context, d *crawler.Doc, out *crawler.Out) error {
 		d.Text = strings.ToUpper(d.Text)
 		out.Result(map[string]int{"words": len(strings.Fields(d.Text))})
@@ -207,7 +206,7 @@ func TestStagesOfThreeKinds(t *testing.T) {
 		Seeds: crawler.Seeds("http://site.example/0"), Transport: always(chain(0)),
 		Settings: crawler.Settings{Delay: -1, Links: crawler.LinksNone, Stages: []crawler.Stage{
 			{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: "topic", Func: topic},
-			{Name: crawler.StageTag}, {Name: "outside", Command: []string{os.Args[0]}},
+			{Name: crawler.StageTag}, {Name: "outside", Command: []string{os.Args[0], heldStageArg, ""}},
 		}},
 	})
 	if err != nil {

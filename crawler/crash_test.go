@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	crashKills = flag.Int("crash.kills", 12, "how often TestCrawlSurvivesKills kills the crawl")
+	crashKills = flag.Int("crash.kills", 6, "how often TestCrawlSurvivesKills kills the crawl")
 	crashSeed  = flag.Uint64("crash.seed", 0, "seed of TestCrawlSurvivesKills; 0 means by the clock")
 )
 
@@ -87,7 +87,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	t.Logf("to run this again: -run %s -crash.seed %d -crash.kills %d", t.Name(), seed, *crashKills)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	kills := *crashKills
-	web, err := websim.Listen(websim.Options{Seed: seed, Pages: 60 * max(kills, 10), Hosts: 30})
+	web, err := websim.Listen(websim.Options{Seed: seed, Pages: 120 * kills, Hosts: 30}) // each life has 80 requests and what comes while it dies
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 	run := crashRun{t: t, web: web.Web, dir: dir, recorded: make(map[string]bool)}
 	done := 0
 	for ; done < kills; done++ {
-		after, within := 1+rng.IntN(120), time.Duration(200+rng.IntN(1500))*time.Millisecond
+		after, within := 1+rng.IntN(80), time.Duration(200+rng.IntN(1500))*time.Millisecond
 		if ended := run.once(after, within); ended {
 			break
 		}
@@ -223,18 +223,20 @@ func TestDeferralSurvivesKills(t *testing.T) {
 	}
 	run := crashRun{t: t, web: web.Web, dir: dir, recorded: make(map[string]bool)}
 	deferred, sickLives := 0, 0
-	for life := 0; ; life++ {
+	for life := 0; ; {
+		// At first all are sick, until something has been deferred.
+		first := deferred == 0
 		sick := make(map[string]bool)
-		if life < kills {
+		if first || life < kills {
 			for _, h := range hosts {
-				sick[h] = life == 0 || rng.IntN(3) == 0 // at first all, so that something is deferred
+				sick[h] = first || rng.IntN(3) == 0
 			}
 		}
 		run.refuse = func(url string) bool { return sick[hostOf(t, url)] }
 		requests, within := 5+rng.IntN(60), time.Duration(100+rng.IntN(1500))*time.Millisecond
 		switch {
-		case life == 0:
-			requests, within = math.MaxInt, 3*time.Second
+		case first:
+			requests, within = math.MaxInt, 2*time.Second
 		case life >= kills:
 			requests, within = math.MaxInt, time.Hour
 		}
@@ -257,9 +259,9 @@ func TestDeferralSurvivesKills(t *testing.T) {
 			t.Fatalf("the crawl ended with %d deferred addresses", n)
 		}
 		store.Close()
-	}
-	if deferred == 0 {
-		t.Error("nothing was ever deferred")
+		if deferred > 0 {
+			life++
+		}
 	}
 	t.Logf("up to %d addresses were deferred, in %d of %d lives", deferred, sickLives, kills)
 }

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"runtime/metrics"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,26 +20,28 @@ import (
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
 )
 
-var (
-	pressurePages = flag.Int("pressure.pages", 2600, "pages of TestSlowStageHoldsTheCrawlBack")
-	pressureSlow  = flag.Duration("pressure.slow", 8*time.Millisecond, "how long its slow stage takes for each")
-)
+var pressurePages = flag.Int("pressure.pages", 2800, "pages of TestSlowStageHoldsTheCrawlBack")
 
-// slowVariable makes the test binary a stage that takes so long for each item.
-const slowVariable = "WEIR_SLOW_STAGE"
+// heldStageArg makes the test binary a stage that begins when a gate has opened: the
+// argument behind it is an address, which is answered then, or "".
+const heldStageArg = "held-stage"
 
-// slowStage speaks the protocol of stages.Exec and returns its exit code.
-func slowStage(each string) int {
-	d, err := time.ParseDuration(each)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+// heldStage speaks the protocol of stages.Exec and returns its exit code.
+func heldStage(gate string) int {
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 32<<20)
 	in.Scan() // the greeting
 	fmt.Println(`{"weir":1}`)
 	for in.Scan() {
+		if gate != "" {
+			resp, err := http.Get(gate)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			resp.Body.Close()
+			gate = ""
+		}
 		var batch struct {
 			Items []struct {
 				ID int `json:"id"`
@@ -47,7 +52,6 @@ func slowStage(each string) int {
 			return 1
 		}
 		for _, item := range batch.Items {
-			time.Sleep(d) // it computes
 			fmt.Printf(`{"id":%d,"ok":true,"emit":{"result":[{"tagged":false,"sentences":[]}]}}`+"\n", item.ID)
 		}
 	}
@@ -55,9 +59,17 @@ func slowStage(each string) int {
 }
 
 // A stage that is far slower than fetching holds the crawl back: what waits
-// between the stages is bounded, and so is the heap, and the crawl ends.
+// between the stages is bounded, and so is the heap, and the crawl ends. The stage does
+// nothing until all queues before it are full, or all pages have been fetched.
 func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
-	t.Setenv(slowVariable, pressureSlow.String()) // for the children
+	opened := make(chan struct{})
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-opened:
+		case <-r.Context().Done():
+		}
+	}))
+	defer gate.Close()
 	web, err := websim.Listen(websim.Options{Seed: 6, Pages: *pressurePages, Text: 1 << 10})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +82,7 @@ func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
 	defer store.Close()
 	settings := crawler.Settings{
 		Scope: everywhere, Delay: -1, PerHost: 4, Workers: 32, AllowPrivate: true,
-		Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag, Command: []string{os.Args[0]}}},
+		Stages: []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.StageExtract}, {Name: crawler.StageTag, Command: []string{os.Args[0], heldStageArg, gate.URL}}},
 	}
 	ctx := t.Context()
 	c, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(web.Seed())})
@@ -78,28 +90,52 @@ func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	var peaks [2]atomic.Int64 // of the queues extract and tag
-	var heap, full atomic.Int64
-	web.OnServe(func(string) {
+	var heap, served atomic.Int64
+	look := func() (full int) {
 		for i, name := range []string{crawler.StageExtract, crawler.StageTag} {
 			if q, err := store.QueueStats(name); err == nil {
 				raise(&peaks[i], q.Ready+q.Delayed+q.Leased+q.Later)
 				if q.Full {
-					full.Add(1)
+					full++
 				}
 			}
 		}
+		return full
+	}
+	web.OnServe(func(string) {
+		served.Add(1)
+		look()
 		raise(&heap, liveHeap())
 	})
+	full := false
+	watch := func(ended <-chan struct{}) {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for full = look() == 2; !full && served.Load() < int64(*pressurePages); full = look() == 2 {
+			select {
+			case <-tick.C:
+			case <-ended:
+				return
+			}
+		}
+		close(opened)
+	}
 	runtime.GC() // what was live then is what the samples say until the next
 	before := liveHeap()
 	start := time.Now()
-	if err := c.Run(ctx); err != nil {
+	ended := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { watch(ended) })
+	err = c.Run(ctx)
+	close(ended)
+	watching.Wait()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d pages in %v, at most %d for extract and %d for tag, %d MB of live heap", *pressurePages,
 		time.Since(start).Round(time.Millisecond), peaks[0].Load(), peaks[1].Load(), heap.Load()>>20)
-	if full.Load() == 0 {
-		t.Error("no queue was ever full: the slow stage is not slow")
+	if !full {
+		t.Error("the queues were never full, and all pages were fetched")
 	}
 	// The high-water mark, and what the stage before may have had in hand when
 	// it was reached; see pipeline's work.

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
-var chainKills = flag.Int("chain.kills", 12, "how often TestChainsSurviveKills kills the pipeline")
+var chainKills = flag.Int("chain.kills", 5, "how often TestChainsSurviveKills kills the pipeline")
 
 // killVariable names the folder in which a child process runs the pipeline.
 const killVariable = "PIPELINE_KILL_DIR"

@@ -43,7 +43,7 @@ func TestDriver(t *testing.T) {
 
 func TestCrashAtEveryWrite(t *testing.T) {
 	t.Parallel()
-	queuetest.CrashAtEveryWrite(t, smallest, 8)
+	queuetest.CrashAtEveryWrite(t, smallest, 16)
 }
 
 func TestConserve(t *testing.T) {
@@ -53,7 +53,7 @@ func TestConserve(t *testing.T) {
 
 func TestModel(t *testing.T) {
 	t.Parallel()
-	queuetest.Model(t, smallest, 40)
+	queuetest.Model(t, smallest, 20)
 }
 
 func TestKill(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 
 var (
 	damageSeed  = flag.Uint64("damage-seed", 1, "seed of the damage tests")
-	damageCount = flag.Int("damage-count", 1, "positions to damage in each file, in each way")
+	damageCount = flag.Int("damage-count", 1, "files of each kind to damage, and positions in each file, in each way")
 )
 
 // small are options under which a few megabytes fill many tables.
@@ -352,7 +352,7 @@ func filesOf(tb testing.TB, dir string) (names []string) {
 			return err
 		}
 		rel, err := filepath.Rel(dir, path)
-		if kind := kindOf(rel); seen[kind] < 2 { // a few of each kind
+		if kind := kindOf(rel); seen[kind] < *damageCount { // a few of each kind
 			seen[kind]++
 			names = append(names, rel)
 		}

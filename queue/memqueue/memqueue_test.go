@@ -22,4 +22,4 @@ func TestCrashAtEveryWrite(t *testing.T) { queuetest.CrashAtEveryWrite(t, harnes
 
 func TestConserve(t *testing.T) { queuetest.Conserve(t, harness, 10) }
 
-func TestModel(t *testing.T) { queuetest.Model(t, harness, 200) }
+func TestModel(t *testing.T) { queuetest.Model(t, harness, 60) }

@@ -319,7 +319,7 @@ var deferPromises = []promise{
 		}
 	}},
 	{name: "a large group is deferred and comes back in pieces", opts: &queue.Options{ItemMemory: 1 << 10}, check: func(e *env) {
-		const n = 20_000
+		const n = 6_000 // three pieces
 		items := make([]queue.Item, n)
 		for i := range items {
 			items[i] = queue.Item{Body: fmt.Append(nil, i), Group: "g", Key: fmt.Sprint(i)}

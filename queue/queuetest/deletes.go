@@ -82,7 +82,7 @@ var deletePromises = []promise{
 		e.wants("the other queue", e.drain(e.subscribe("other", nil)), "x", "y")
 	}},
 	{name: "numbers of deleted queues are used again", check: func(e *env) {
-		for i := range 30 {
+		for i := range 9 {
 			e.fill("q")
 			e.commit(func(tx *queue.Tx) { tx.DeleteQueue("q") })
 			if i%3 == 0 {

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"flag"
 	"fmt"
 	"runtime"
 	"strings"
@@ -11,13 +12,14 @@ import (
 	"github.com/seed-301537d8/weir/stages"
 )
 
-// hostileSize is about how large hostile pages are, in bytes.
-const hostileSize = 1 << 18
+// hostileSize is about how large hostile pages are, in bytes. Some costs show in large
+// pages only.
+var hostileSize = flag.Int("hostile.size", 64<<10, "bytes of a hostile page")
 
 // hostile returns pages made to cost more than their size.
 func hostile() map[string]string {
 	pages := make(map[string]string)
-	fill := func(piece string) string { return strings.Repeat(piece, hostileSize/len(piece)) }
+	fill := func(piece string) string { return strings.Repeat(piece, *hostileSize/len(piece)) }
 	const link = "text <a href=/x>link</a>"
 	// Each element, deep and wide, alone and in others.
 	for _, e := range strings.Fields("div span p a b i code pre ul li ol dl dt dd table tr td th thead caption blockquote section article main nav aside " +

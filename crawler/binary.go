@@ -85,94 +85,6 @@ func (c *Captured) UnmarshalBinary(b []byte) error {
 	return json.Unmarshal([]byte(head), &c.Capture)
 }
 
-// MarshalBinary implements encoding.BinaryMarshaler. The forms of all words
-// stand together, which compresses best, and tags are numbers in a list.
-func (t Tags) MarshalBinary() ([]byte, error) {
-	type pair struct{ upos, xpos string }
-	var pairs []pair
-	index := make(map[pair]int)
-	forms, words := 0, 0
-	for _, s := range t.Sentences {
-		words += len(s.Tokens)
-		for _, w := range s.Tokens {
-			forms += len(w.Text)
-			p := pair{w.UPOS, w.XPOS}
-			if _, ok := index[p]; !ok {
-				index[p] = len(pairs)
-				pairs = append(pairs, p)
-			}
-		}
-	}
-	b := make(packed, 0, 512+forms+5*words)
-	b.text(t.Language)
-	b.flag(t.Tagged)
-	b.number(len(pairs))
-	for _, p := range pairs {
-		b.text(p.upos)
-		b.text(p.xpos)
-	}
-	b.number(forms)
-	for _, s := range t.Sentences {
-		for _, w := range s.Tokens {
-			b = append(b, w.Text...)
-		}
-	}
-	b.number(len(t.Sentences))
-	at := 0
-	for _, s := range t.Sentences {
-		b.difference(s.Start, at)
-		b.difference(s.End, s.Start)
-		b.number(len(s.Tokens))
-		at = s.Start
-		for _, w := range s.Tokens {
-			b.number(index[pair{w.UPOS, w.XPOS}])
-			b.number(len(w.Text))
-			b.difference(w.Start, at)
-			b.difference(w.End, w.Start+len(w.Text))
-			at = w.End
-		}
-		at = s.End
-	}
-	b.counts(t.Phrases)
-	b.counts(t.Entities)
-	return b, nil
-}
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (t *Tags) UnmarshalBinary(b []byte) error {
-	u := unpack(b)
-	*t = Tags{Language: u.Text(), Tagged: u.Bool()}
-	tags := make([][2]string, u.Count(2))
-	for i := range tags {
-		tags[i] = [2]string{u.Text(), u.Text()}
-	}
-	forms := u.Text()
-	t.Sentences = make([]Sentence, u.Count(3))
-	at := 0
-	for i := range t.Sentences {
-		s := &t.Sentences[i]
-		s.Start = u.difference(at)
-		s.End = u.difference(s.Start)
-		s.Tokens = make([]Token, u.Count(4))
-		at = s.Start
-		for j := range s.Tokens {
-			kind, size := u.Int(), u.Int()
-			if kind >= len(tags) || size > len(forms) {
-				return errMalformed
-			}
-			w := &s.Tokens[j]
-			w.UPOS, w.XPOS = tags[kind][0], tags[kind][1]
-			w.Text, forms = forms[:size], forms[size:]
-			w.Start = u.difference(at)
-			w.End = u.difference(w.Start + size)
-			at = w.End
-		}
-		at = s.End
-	}
-	t.Phrases, t.Entities = u.counts(), u.counts()
-	return u.end()
-}
-
 // packed is a record in the making.
 type packed []byte
 
@@ -197,7 +109,10 @@ func (b *packed) counts(all []Count) {
 	}
 }
 
-var errMalformed = errors.New("record is malformed")
+var (
+	errMalformed = errors.New("record is malformed")
+	errForm      = errors.New("record has a form that is unknown: a later version has written it")
+)
 
 // unpacker reads what packed holds.
 type unpacker struct{ wire.Reader }

@@ -97,7 +97,7 @@ func TestTagsWithNonsense(t *testing.T) {
 
 func FuzzUnmarshal(f *testing.F) {
 	for _, v := range []encoding.BinaryMarshaler{
-		Request{URL: "http://a/b", Depth: 3, Sitemap: true}, Doc{URL: "http://a/", HTML: []byte("<p>")}, Page{URL: "http://a/", Links: []Link{{"http://a/b", "b"}}}, TagText("A word, isn't it? New York.", "en"),
+		Request{URL: "http://a/b", Depth: 3, Sitemap: true}, Doc{URL: "http://a/", HTML: []byte("<p>")}, Page{URL: "http://a/", Links: []Link{{"http://a/b", "b"}}}, skips[2], skips[7], TagText("A word, isn't it? New York.", "en"),
 	} {
 		b, err := v.MarshalBinary()
 		if err != nil {
@@ -123,6 +123,17 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		var d Doc
 		_ = d.UnmarshalBinary(b)
+		var skip Skip
+		if skip.UnmarshalBinary(b) == nil && skip.URL != "" {
+			again, err := skip.MarshalBinary()
+			var got Skip
+			if err != nil || got.UnmarshalBinary(again) != nil {
+				t.Errorf("%+v cannot be read again: %v", skip, err)
+			}
+			if got.FromKey(skip.URL); !reflect.DeepEqual(got, skip) {
+				t.Errorf("%+v becomes %+v", skip, got)
+			}
+		}
 		var tags Tags
 		if tags.UnmarshalBinary(b) == nil {
 			again, err := tags.MarshalBinary()

@@ -191,8 +191,13 @@ func (v *Visitor) room(used int) int {
 	return room
 }
 
-// largePage is how large a page may be, in bytes, that goes on with its tree.
-const largePage = 1 << 20
+const (
+	// largePage is how large a page may be, in bytes, that goes on with its tree.
+	largePage = 1 << 20
+	// encodedMore is more than the lengths of a Doc's parts take, and than what a compressor
+	// adds to what it cannot compress.
+	encodedMore = 4 << 10
+)
 
 // handOn gives the page to a function with a queue, and to the stages behind.
 func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Page, used int, nofollow bool, history *History) error {
@@ -225,7 +230,11 @@ func (v *Visitor) handOn(out *pipeline.Out, visit *Visit, f *Function, page *Pag
 	if !visit.Request.plain() {
 		doc.Key = visit.Request.Key()
 	}
-	if len(doc.HTML) < room/2 {
+	beside := len(doc.URL) + len(doc.Key) + len(doc.Label) + len(doc.ContentType) + len(doc.Language) + encodedMore
+	if history != nil {
+		beside += room / 2 // which it is far from
+	}
+	if len(doc.HTML) < min(largePage, room-beside) {
 		// It has room, whatever its encoded form is, so that need not be made: the
 		// page may go on to the next stage as it is.
 		v.Edges.Docs[0].Emit(out, doc)

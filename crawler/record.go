@@ -98,6 +98,8 @@ type Skip struct {
 	// Request is that of an address that was left out for a limit of how much is
 	// fetched: a later round takes it.
 	Request []byte `json:"request,omitempty"`
+
+	foundHost bool // its reason is to end with the host of its key; see FromKey
 }
 
 // Text is what the extract stage has found. It is that of extract.Extractor, or

@@ -368,8 +368,8 @@ func (c *Crawler) again(ctx context.Context, table string, rec queue.Record, rou
 // limit, if there is one.
 func (c *Crawler) leftOut(ctx context.Context, rec queue.Record, round *Round) (r Request, ok bool, err error) {
 	var skip Skip
-	if err := codec.Decode(rec.Value, &skip); err != nil {
-		return r, false, fmt.Errorf("record %s/%s: %w: %w", tables.Skips, rec.Key, queue.ErrCorrupt, err)
+	if err := tables.Decode(tables.Skips, rec.Key, rec.Value, &skip); err != nil {
+		return r, false, err
 	}
 	if skip.Request == nil {
 		return r, false, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/internal/websim"
@@ -202,8 +203,8 @@ func records[T any](t *testing.T, store *queue.Store, table string) map[string]T
 		}
 		for _, r := range page {
 			var v T
-			if err := codec.Decode(r.Value, &v); err != nil {
-				t.Fatalf("record %s/%s: %v", table, r.Key, err)
+			if err := tables.Decode(table, r.Key, r.Value, &v); err != nil {
+				t.Fatal(err)
 			}
 			all[r.Key] = v
 		}

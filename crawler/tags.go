@@ -16,10 +16,16 @@ import (
 // tokenSize is about what a token takes, with its stored form, in bytes.
 const tokenSize = 80
 
+// fewTokens is as many as nobody counts.
+const fewTokens = 8 << 10
+
 // tag tags the words of a page's text. Of one with more words than the memory for
 // large pages holds the beginning is tagged, and a notice says so.
 func (s *docStage) tag(ctx context.Context, d *Doc, out *pipeline.Out) error {
-	text, tokens := beginning(d.Text, s.v.Options.Settings.memory()/2/tokenSize)
+	text, tokens := d.Text, int64(len(d.Text))
+	if most := s.v.Options.Settings.memory() / 2 / tokenSize; tokens > min(fewTokens, most) {
+		text, tokens = beginning(d.Text, most)
+	}
 	share, err := s.v.memory.Tree(ctx, tokenSize*tokens)
 	if err != nil {
 		return err

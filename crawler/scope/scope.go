@@ -12,6 +12,7 @@ import (
 type Scope struct {
 	rules      []Rule
 	conditions []condition
+	texts      []string // of the decisions of each rule; see Decision.text
 }
 
 // New compiles rules. Errors are [ErrInvalidRule] with where the rule is from, or its
@@ -28,6 +29,7 @@ func New(rules ...Rule) (*Scope, error) {
 		}
 		s.rules = append(s.rules, r)
 		s.conditions = append(s.conditions, c)
+		s.texts = append(s.texts, Decision{Accepted: r.Action == Accept, Number: i + 1, Rule: r}.String())
 	}
 	return s, nil
 }
@@ -62,6 +64,7 @@ type Decision struct {
 	// Reason explains a decision that no rule has made, as a [Func] does.
 	Reason string
 
+	text  string // what String returns but for what was found, if it is at hand
 	found string
 }
 
@@ -69,6 +72,9 @@ type Decision struct {
 // number: "rejected by --scope host: reject unless host is example.com; found
 // example.org".
 func (d Decision) String() string {
+	if d.text != "" {
+		return d.text + d.foundText()
+	}
 	verb := "rejected"
 	if d.Accepted {
 		verb = "accepted"
@@ -83,11 +89,15 @@ func (d Decision) String() string {
 	if rule.From = ""; by == "" {
 		by = fmt.Sprintf("rule %d", d.Number)
 	}
-	text := fmt.Sprintf("%s by %s: %s", verb, by, rule)
-	if d.found != "" {
-		text += "; found " + d.found
+	return fmt.Sprintf("%s by %s: %s", verb, by, rule) + d.foundText()
+}
+
+// foundText is what String says of what was found.
+func (d Decision) foundText() string {
+	if d.found == "" {
+		return ""
 	}
-	return text
+	return "; found " + d.found
 }
 
 // Decide returns what the first rule that matches says about an address that
@@ -97,7 +107,7 @@ func (s *Scope) Decide(u weburl.URL, depth int) Decision {
 	for i, c := range s.conditions {
 		r := &s.rules[i]
 		if matches, found := c(u, depth); matches != r.Unless {
-			return Decision{Accepted: r.Action == Accept, Number: i + 1, Rule: *r, found: found}
+			return Decision{Accepted: r.Action == Accept, Number: i + 1, Rule: *r, text: s.texts[i], found: found}
 		}
 	}
 	return Decision{Accepted: true}

@@ -11,11 +11,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The first byte of a stored value says how the rest is to be read.
+// The first byte of a stored value says how the rest is to be read: its lower half how
+// it is compressed, the upper one which form of its type it has; see Formed.
 const (
 	encodingPlain = 0
 	encodingZstd  = 1
 	encodingS2    = 2
+
+	encodingMask = 1<<formShift - 1
+	formShift    = 4
 
 	compressAbove = 1 << 10
 	zstdAbove     = 8 << 10   // for less, zstd costs more time than the space is worth
@@ -42,6 +46,19 @@ func newCompressors() (*zstd.Encoder, *zstd.Decoder) {
 	return enc, dec
 }
 
+// Formed is a value whose binary form has changed: its MarshalBinary makes the form of
+// that number, from 1 to 15. Form 0 is what the type had before it was Formed, and JSON
+// if that was not binary.
+type Formed interface {
+	encoding.BinaryMarshaler
+	Form() byte
+}
+
+// A FormReader reads every form that its type has had.
+type FormReader interface {
+	UnmarshalForm(form byte, data []byte) error
+}
+
 // Encode returns the stored form of a value. One that has a method Compressed which
 // returns true is stored as it is.
 func Encode[T any](v T) ([]byte, error) {
@@ -55,16 +72,20 @@ func Encode[T any](v T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	form := byte(0)
+	if f, ok := any(v).(Formed); ok {
+		form = f.Form() << formShift
+	}
 	if c, ok := any(v).(interface{ Compressed() bool }); ok && c.Compressed() {
-		return tagged(encodingPlain, b), nil
+		return tagged(form|encodingPlain, b), nil
 	}
 	switch {
 	case len(b) > zstdAbove:
-		return compressor.EncodeAll(b, append(make([]byte, 0, len(b)/2), encodingZstd)), nil
+		return compressor.EncodeAll(b, append(make([]byte, 0, len(b)/2), form|encodingZstd)), nil
 	case len(b) > compressAbove:
-		return tagged(encodingS2, s2.EncodeBetter(nil, b)), nil
+		return tagged(form|encodingS2, s2.EncodeBetter(nil, b)), nil
 	default:
-		return tagged(encodingPlain, b), nil
+		return tagged(form|encodingPlain, b), nil
 	}
 }
 
@@ -76,7 +97,7 @@ func tagged(encoding byte, b []byte) []byte {
 // compressed, or the size of body if it does not say.
 func DecodedSize(body []byte) int64 {
 	if len(body) > 0 {
-		switch b := body[1:]; body[0] {
+		switch b := body[1:]; body[0] & encodingMask {
 		case encodingZstd:
 			var h zstd.Header
 			if err := h.Decode(b); err == nil && h.HasFCS && h.FrameContentSize <= maxDecoded {
@@ -96,8 +117,8 @@ func Decode[T any](body []byte, v *T) error {
 	if len(body) == 0 {
 		return fmt.Errorf("body is empty")
 	}
-	b := body[1:]
-	switch body[0] {
+	b, form := body[1:], body[0]>>formShift
+	switch body[0] & encodingMask {
 	case encodingPlain:
 	case encodingZstd:
 		var err error
@@ -117,6 +138,12 @@ func Decode[T any](body []byte, v *T) error {
 		}
 	default:
 		return fmt.Errorf("unknown encoding %d", body[0])
+	}
+	if r, ok := any(v).(FormReader); ok {
+		return r.UnmarshalForm(form, b)
+	}
+	if form != 0 {
+		return fmt.Errorf("form %d of %T is unknown: a later version has written it", form, v)
 	}
 	if m, ok := any(v).(encoding.BinaryUnmarshaler); ok {
 		return m.UnmarshalBinary(b)

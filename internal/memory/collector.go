@@ -12,12 +12,15 @@ import (
 // less is alive, and a crawl for links, of which little is, spent a tenth of its time
 // there; by a limit alone it runs without end when as much is alive. So there is a
 // limit that follows what is alive: with half as much again, as far as that stays below
-// a ceiling, and with an eighth above it, which is where pages are large.
+// a ceiling, and with an eighth above it, which is where pages are large. Where the
+// models of languages are, 80 MiB and more are alive, and much is made and dropped for
+// each page; there it is as much again.
 const (
 	limitFloor = 112 << 20 // bytes of the Go runtime, of which some are not the heap
 	limitSaved = 64 << 20  // the same, while the program saves
 	limitRest  = 24 << 20  // of these: stacks, what the runtime needs, and gaps
 	limitStep  = 8 << 20
+	limitMore  = 64 << 20 // bytes that are alive from which on it may be more than half
 	growth     = 200 // percent of what is alive; the limit is less in all but small heaps
 )
 
@@ -25,7 +28,7 @@ const (
 var tuned *collection
 
 // TuneCollector sets the garbage collector of the process until it ends: the program
-// takes 112 MiB, or one and a half times what is alive, whichever is more. It is called
+// takes 112 MiB, or between one and a half times and twice what is alive, whichever is more. It is called
 // once, before SetBudget.
 func TuneCollector() {
 	debug.SetGCPercent(growth)
@@ -83,6 +86,10 @@ func (c *collection) over() {
 // steps, since each change stops the program for some microseconds.
 func limit(live uint64, floor, ceiling int64) int64 {
 	n := int64(live)
-	l := max(min(n+n/2, ceiling-limitRest), n+n/8) + limitRest
+	room := n / 2
+	if n > limitMore {
+		room = min(room+5*(n-limitMore)/2, n)
+	}
+	l := max(min(n+room, ceiling-limitRest), n+n/8) + limitRest
 	return max(floor, l-l%limitStep)
 }

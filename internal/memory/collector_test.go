@@ -8,8 +8,8 @@ import (
 
 func TestLimitLeavesRoomToWhatIsAlive(t *testing.T) {
 	for _, tc := range []struct{ live, ceiling, want int64 }{
-		{0, 256, 112}, {40, 256, 112}, {64, 256, 120}, {100, 256, 168}, {150, 256, 248},
-		{160, 256, 256}, {200, 256, 256}, {240, 256, 288}, {1000, 256, 1144}, {1000, 1 << 20, 1520},
+		{0, 256, 112}, {40, 256, 112}, {64, 256, 120}, {76, 256, 168}, {80, 256, 184}, {100, 256, 224}, {150, 256, 256},
+		{160, 256, 256}, {200, 256, 256}, {240, 256, 288}, {1000, 256, 1144}, {1000, 1 << 20, 2024},
 	} {
 		if got := limit(uint64(tc.live<<20), limitFloor, tc.ceiling<<20); got != tc.want<<20 {
 			t.Errorf("limit(%d MiB, %d MiB) = %d MiB, want %d", tc.live, tc.ceiling, got>>20, tc.want)

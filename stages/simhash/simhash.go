@@ -45,17 +45,15 @@ func (h Hash) String() string { return fmt.Sprintf("%016x", uint64(h)) }
 // letters and digits, in lower case; in scripts without spaces between words it is a
 // single letter.
 func Of(text string) (h Hash, words int) {
-	var sums [64]int32
+	var votes tally
 	var last [shingle]uint64 // of the words
-	runs := 0
 	add := func(word []byte) {
 		copy(last[:], last[1:])
 		last[shingle-1] = xxhash.Sum64(word)
 		if words++; words < shingle {
 			return
 		}
-		count(&sums, mix(last))
-		runs++
+		votes.add(mix(last))
 	}
 	word := make([]byte, 0, 64)
 	for _, r := range text {
@@ -75,15 +73,10 @@ func Of(text string) (h Hash, words int) {
 	if len(word) > 0 {
 		add(word)
 	}
-	if runs == 0 && words > 0 { // one or two words
-		count(&sums, mix(last))
+	if votes.n == 0 && words > 0 { // one or two words
+		votes.add(mix(last))
 	}
-	for i, n := range sums {
-		if n > 0 {
-			h |= 1 << i
-		}
-	}
-	return h, words
+	return votes.most(), words
 }
 
 // kind reports whether a character is part of a word, and whether it is one alone.
@@ -119,9 +112,30 @@ func mix(words [shingle]uint64) uint64 {
 	return h ^ h>>33
 }
 
-func count(sums *[64]int32, h uint64) {
-	for i := range sums {
-		sums[i] += int32(h&1)<<1 - 1
-		h >>= 1
+// A tally counts how many hashes have each bit. Bit b of planes[k] is bit k of the count
+// of bit b, so that all 64 counts are added to at once.
+type tally struct {
+	planes [64]uint64
+	n      uint64 // hashes
+}
+
+func (t *tally) add(h uint64) {
+	t.n++
+	for k := 0; h != 0; k++ { // h has what is carried to plane k
+		t.planes[k], h = t.planes[k]^h, t.planes[k]&h
 	}
+}
+
+// most returns the bits that more than half of the hashes have.
+func (t *tally) most() (h Hash) {
+	for b := range 64 {
+		count := uint64(0)
+		for k, plane := range t.planes {
+			count |= plane >> b & 1 << k
+		}
+		if 2*count > t.n {
+			h |= 1 << b
+		}
+	}
+	return h
 }

@@ -106,7 +106,7 @@ func Get[T any](ctx context.Context, store *queue.Store, table, key string, v *T
 	if err != nil {
 		return false, err
 	}
-	return true, decode(table, key, b, v)
+	return true, Decode(table, key, b, v)
 }
 
 // Has reports whether there is a record.
@@ -118,9 +118,14 @@ func Has(ctx context.Context, store *queue.Store, table, key string) (bool, erro
 	return err == nil, err
 }
 
-func decode[T any](table, key string, b []byte, v *T) error {
+// Decode reads a record as it is stored. One that leaves to its key what that says has a
+// method FromKey.
+func Decode[T any](table, key string, b []byte, v *T) error {
 	if err := codec.Decode(b, v); err != nil {
 		return fmt.Errorf("record %s/%s: %w: %w", table, key, queue.ErrCorrupt, err)
+	}
+	if k, ok := any(v).(interface{ FromKey(key string) }); ok {
+		k.FromKey(key)
 	}
 	return nil
 }
@@ -155,7 +160,7 @@ func WalkRange[T any](ctx context.Context, store *queue.Store, table, from, to s
 		}
 		for _, r := range records {
 			var v T
-			if err := decode(table, r.Key, r.Value, &v); err != nil {
+			if err := Decode(table, r.Key, r.Value, &v); err != nil {
 				return err
 			}
 			if err := fn(r.Key, &v); err != nil {

@@ -21,7 +21,7 @@ const (
 	limitRest  = 24 << 20  // of these: stacks, what the runtime needs, and gaps
 	limitStep  = 8 << 20
 	limitMore  = 64 << 20 // bytes that are alive from which on it may be more than half
-	growth     = 200 // percent of what is alive; the limit is less in all but small heaps
+	growth     = 200      // percent of what is alive; the limit is less in all but small heaps
 )
 
 // tuned is set by TuneCollector.

@@ -31,7 +31,9 @@ type markdownWriter struct {
 	heading int // level of the open heading, or 0
 	pre     *html.Node
 	code    strings.Builder // text of pre
-	table   *tableWriter
+	// codeLineEnded says that an element has begun or ended a line of it.
+	codeLineEnded bool
+	table         *tableWriter
 }
 
 // A box is a quote or a list item, whose lines begin alike.
@@ -129,7 +131,7 @@ func (m *markdownWriter) line(s string) {
 func (m *markdownWriter) enter(n *html.Node) bool {
 	if n.Type == html.TextNode {
 		if m.pre != nil {
-			m.code.WriteString(n.Data)
+			m.addCode(n.Data)
 		} else {
 			m.span.text(n.Data)
 		}
@@ -144,8 +146,18 @@ func (m *markdownWriter) enter(n *html.Node) bool {
 			m.code.WriteByte('\n')
 		case breaks(n.DataAtom):
 			m.endCodeLine()
+		case content.IsLine(n):
+			m.codeLineEnded = true
 		}
 		return true
+	}
+	if content.IsListing(n) {
+		m.block()
+		if m.table == nil || !m.table.inCell {
+			m.pre = n
+			m.code.Reset()
+			return true
+		}
 	}
 	switch n.DataAtom {
 	case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
@@ -158,12 +170,6 @@ func (m *markdownWriter) enter(n *html.Node) bool {
 	case atom.Blockquote:
 		m.block()
 		m.boxes = append(m.boxes, box{"> ", "> "})
-	case atom.Pre:
-		m.block()
-		if m.table == nil || !m.table.inCell {
-			m.pre = n
-			m.code.Reset()
-		}
 	case atom.Br:
 		m.span.lineBreak(m.table != nil)
 	case atom.Hr:
@@ -228,6 +234,8 @@ func (m *markdownWriter) leave(n *html.Node) {
 			m.fence(n)
 		case breaks(n.DataAtom):
 			m.endCodeLine()
+		case content.IsLine(n):
+			m.codeLineEnded = true
 		}
 		return
 	}
@@ -316,6 +324,15 @@ func (m *markdownWriter) openItem() {
 }
 
 func (m *markdownWriter) closeBox() { m.boxes = m.boxes[:max(0, len(m.boxes)-1)] }
+
+// addCode adds to a listing.
+func (m *markdownWriter) addCode(s string) {
+	if m.codeLineEnded && content.EndsLine(m.code.String(), s) {
+		m.code.WriteByte('\n')
+	}
+	m.codeLineEnded = false
+	m.code.WriteString(s)
+}
 
 // endCodeLine ends the line of a listing, if there is something in it.
 func (m *markdownWriter) endCodeLine() {

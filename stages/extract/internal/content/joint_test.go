@@ -24,6 +24,10 @@ func TestWordsOfElementsSideBySide(t *testing.T) {
 		{"<p>H<sub>2</sub>O, <i>i</i><b>Phone</b></p>", "H2O, iPhone"},
 		{"<p><code><span class=k>func</span><span class=n>main</span></code></p>", "funcmain"},
 		{`<p><code><span style="display: block">open(gate)</span><span style="display:block">wait()</span></code></p>`, "open(gate)\nwait()"},
+		{`<pre><span style="display: block">if x</span><span style="display:block">  y</span></pre>`, "if x\n  y"},
+		{"<pre><span style='display:block'>if x</span>\n<span style='display:block'>  y\n</span><i>z</i></pre>", "if x\n  y\nz"},
+		{"<code style='display:block;white-space:pre'>if x\n  y</code>", "if x\n  y"},
+		{"<pre>$ <code>a<br>b</code></pre>", "$ a\nb"},
 		{"<pre><span class=k>func</span><span class=n>main</span></pre>", "funcmain"},
 		{"<p><span class=a>日本</span><span class=b>語です</span></p>", "日本語です"},
 	} {

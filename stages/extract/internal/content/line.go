@@ -68,9 +68,12 @@ func (l *line) text(s string) {
 	}
 }
 
-// pre adds preformatted text.
-func (l *line) pre(s string) {
-	if l.gap != 0 && l.b.Len() > 0 {
+// pre adds preformatted text, on a line of its own if the one before has ended.
+func (l *line) pre(s string, ended bool) {
+	switch {
+	case ended && EndsLine(l.b.String(), s):
+		l.b.WriteByte('\n')
+	case l.gap != 0 && l.b.Len() > 0:
 		l.b.WriteByte(l.gap)
 	}
 	l.gap = 0
@@ -81,6 +84,12 @@ func (l *line) pre(s string) {
 	for range strings.FieldsSeq(s) {
 		l.words++
 	}
+}
+
+// EndsLine reports whether a line of a listing, ended by an element, needs a line
+// feed of its own: neither side of it has one.
+func EndsLine(before, after string) bool {
+	return before != "" && !strings.HasSuffix(before, "\n") && !strings.HasPrefix(after, "\n") && !strings.HasPrefix(after, "\r\n")
 }
 
 // wordsIn estimates the words of a text without white space: one, but for

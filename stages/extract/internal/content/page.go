@@ -212,16 +212,18 @@ func Read(ctx context.Context, d *stages.Document) (*Page, error) {
 
 // A reader reads the tree in one walk.
 type reader struct {
-	page   *Page
-	at     int32 // index of the innermost open element, or -1
-	line   line
-	block  Block
-	begun  bool            // whether block has begun
-	first  int             // index in page.Texts of the block's first text
-	brs    int             // line breaks since the last text
-	joint  joint           // between the last text and the next
-	broken bool            // whether a cell of the present row has ended a block
-	over   strings.Builder // the text of the blocks over maxBlocks
+	page  *Page
+	at    int32 // index of the innermost open element, or -1
+	line  line
+	block Block
+	begun bool // whether block has begun
+	first int  // index in page.Texts of the block's first text
+	brs   int  // line breaks since the last text
+	// lineEnded says that an element has begun or ended a line of the listing.
+	lineEnded bool
+	joint     joint           // between the last text and the next
+	broken    bool            // whether a cell of the present row has ended a block
+	over      strings.Builder // the text of the blocks over maxBlocks
 }
 
 func (r *reader) walk(ctx context.Context, root *html.Node) error {
@@ -282,7 +284,7 @@ func (r *reader) enter(n *html.Node) bool {
 		r.formula(n)
 		return false
 	}
-	if breaking[n.DataAtom] {
+	if breaksLine(n) {
 		r.end()
 	} else if j := jointBefore(n); j > r.joint {
 		r.joint = j
@@ -311,20 +313,13 @@ func (r *reader) enter(n *html.Node) bool {
 	return true
 }
 
-// IsLine reports whether an element is a line by its own style, such as those that
-// listings without <pre> are made of.
-func IsLine(n *html.Node) bool {
-	if n.DataAtom != atom.Span {
-		return false
-	}
-	style := attr(n, "style")
-	return strings.Contains(style, "block") && strings.Contains(strings.ReplaceAll(style, " ", ""), "display:block")
-}
-
-// lineOf ends a line before and behind an element that is one. Those of listings end
-// with line breaks anyhow.
+// lineOf ends a line before and behind an element that is one.
 func (r *reader) lineOf(n *html.Node) {
-	if IsLine(n) && (r.at < 0 || r.page.elements[r.at].place&inPre == 0) {
+	switch {
+	case !IsLine(n):
+	case r.at >= 0 && r.page.elements[r.at].place&inPre != 0:
+		r.lineEnded = true
+	default:
 		r.line.newline()
 	}
 }
@@ -342,8 +337,11 @@ func (r *reader) open(n *html.Node) {
 		e.depth = p.elements[r.at].depth + 1
 		e.place |= p.elements[r.at].place
 	}
+	if IsListing(n) {
+		e.place |= inPre
+	}
 	e.holder = int32(len(p.elements))
-	if !breaking[n.DataAtom] && !isCell(n) && r.at >= 0 {
+	if !breaksLine(n) && !isCell(n) && r.at >= 0 {
 		e.holder = p.elements[r.at].holder
 	}
 	start := len(p.tokens)
@@ -357,7 +355,7 @@ func (r *reader) leave(n *html.Node) {
 	if r.at < 0 || r.page.elements[r.at].node != n {
 		return
 	}
-	if breaking[n.DataAtom] {
+	if breaksLine(n) {
 		r.end()
 	}
 	r.lineOf(n)
@@ -406,7 +404,8 @@ func (r *reader) add(n *html.Node, s string, pre bool) {
 	r.joint = noJoint
 	before := r.line.words
 	if pre {
-		r.line.pre(s)
+		r.line.pre(s, r.lineEnded)
+		r.lineEnded = false
 	} else {
 		r.line.text(s)
 	}
@@ -421,7 +420,8 @@ func isCell(n *html.Node) bool { return n.DataAtom == atom.Td || n.DataAtom == a
 // lineBreak ends the line; two in a row end the block.
 func (r *reader) lineBreak() {
 	if r.at >= 0 && r.page.elements[r.at].place&inPre != 0 {
-		r.line.pre("\n")
+		r.line.pre("\n", false)
+		r.lineEnded = false
 		return
 	}
 	r.brs++
@@ -443,7 +443,7 @@ func (r *reader) formula(n *html.Node) {
 
 // end ends the block, if there is one.
 func (r *reader) end() {
-	r.brs = 0
+	r.brs, r.lineEnded = 0, false
 	if !r.begun {
 		r.line.reset()
 		return

@@ -154,7 +154,7 @@ func (pr *pruner) add(n *html.Node, apart, begins bool) {
 
 // breaks reports whether an element ends the line before it.
 func breaks(n *html.Node) bool {
-	return breaking[n.DataAtom] || isCell(n) || n.DataAtom == atom.Br
+	return breaksLine(n) || isCell(n) || n.DataAtom == atom.Br
 }
 
 // isInline reports whether a node leaves a line open.

@@ -63,6 +63,7 @@ func scale(o *crawler.Options) (result, error) {
 	}
 	defer os.RemoveAll(dir)
 	memory.TuneCollector()
+	memory.SetBudget(crawler.DefaultMemory, o.Settings.Runs(crawler.StageExtract))
 	ctx := context.Background()
 	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -61,6 +62,7 @@ func weir(seeds []string, settings crawler.Settings, transport func(*http.Transp
 	}
 	defer os.RemoveAll(dir)
 	memory.TuneCollector()
+	memory.SetBudget(cmp.Or(settings.Memory, crawler.DefaultMemory), settings.Runs(crawler.StageExtract))
 	ctx := context.Background()
 	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
 	if err != nil {

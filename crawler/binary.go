@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/seed-301537d8/weir/internal/wire"
 )
@@ -60,14 +61,17 @@ func (d *Doc) UnmarshalBinary(b []byte) error {
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
-func (c Captured) MarshalBinary() ([]byte, error) {
+func (c Captured) MarshalBinary() ([]byte, error) { return c.AppendBinary(nil) }
+
+// AppendBinary implements encoding.BinaryAppender.
+func (c Captured) AppendBinary(to []byte) ([]byte, error) {
 	head, err := json.Marshal(c.Capture)
 	if err != nil {
 		return nil, err
 	}
-	b := make(packed, 0, len(head)+len(c.records)+8)
-	b.text(string(head))
-	return append(b, c.records...), nil
+	b := packed(slices.Grow(to, len(head)+len(c.records)+binary.MaxVarintLen64))
+	b = binary.AppendUvarint(b, uint64(len(head)))
+	return append(append(b, head...), c.records...), nil
 }
 
 // Compressed says that nothing is left to compress.

@@ -133,7 +133,7 @@ func (r *crawlRun) prepare(ctx context.Context) (err error) {
 	if o.PDF == nil {
 		o.PDF = r.pdf.Read
 	}
-	memory.SetBudget(cmp.Or(o.Settings.Memory, crawler.DefaultMemory))
+	memory.SetBudget(cmp.Or(o.Settings.Memory, crawler.DefaultMemory), o.Settings.Runs(crawler.StageExtract))
 	if r.crawler, err = crawler.New(r.live.store, o); err != nil {
 		return err
 	}

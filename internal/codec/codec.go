@@ -62,6 +62,9 @@ type FormReader interface {
 // Encode returns the stored form of a value. One that has a method Compressed which
 // returns true is stored as it is.
 func Encode[T any](v T) ([]byte, error) {
+	if a, ok := any(v).(encoding.BinaryAppender); ok && isCompressed(v) {
+		return a.AppendBinary([]byte{formOf(v) | encodingPlain})
+	}
 	var b []byte
 	var err error
 	if m, ok := any(v).(encoding.BinaryMarshaler); ok {
@@ -72,11 +75,8 @@ func Encode[T any](v T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	form := byte(0)
-	if f, ok := any(v).(Formed); ok {
-		form = f.Form() << formShift
-	}
-	if c, ok := any(v).(interface{ Compressed() bool }); ok && c.Compressed() {
+	form := formOf(v)
+	if isCompressed(v) {
 		return tagged(form|encodingPlain, b), nil
 	}
 	switch {
@@ -87,6 +87,19 @@ func Encode[T any](v T) ([]byte, error) {
 	default:
 		return tagged(form|encodingPlain, b), nil
 	}
+}
+
+func isCompressed[T any](v T) bool {
+	c, ok := any(v).(interface{ Compressed() bool })
+	return ok && c.Compressed()
+}
+
+// formOf is the part of a stored value's first byte that says which form it has.
+func formOf[T any](v T) byte {
+	if f, ok := any(v).(Formed); ok {
+		return f.Form() << formShift
+	}
+	return 0
 }
 
 func tagged(encoding byte, b []byte) []byte {

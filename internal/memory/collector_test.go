@@ -7,12 +7,18 @@ import (
 )
 
 func TestLimitLeavesRoomToWhatIsAlive(t *testing.T) {
-	for _, tc := range []struct{ live, ceiling, want int64 }{
-		{0, 256, 112}, {40, 256, 112}, {64, 256, 120}, {76, 256, 168}, {80, 256, 184}, {100, 256, 224}, {150, 256, 256},
-		{160, 256, 256}, {200, 256, 256}, {240, 256, 288}, {1000, 256, 1144}, {1000, 1 << 20, 2024},
+	for _, tc := range []struct {
+		live    int64
+		texts   bool
+		ceiling int64
+		want    int64
+	}{
+		{0, false, 256, 112}, {40, false, 256, 112}, {64, false, 256, 120}, {100, false, 256, 168}, {150, false, 256, 248},
+		{160, false, 256, 256}, {200, false, 256, 256}, {240, false, 256, 288}, {1000, false, 256, 1144}, {1000, false, 1 << 20, 1520},
+		{40, true, 256, 112}, {76, true, 256, 176}, {150, true, 256, 256}, {240, true, 256, 288}, {1000, true, 1 << 20, 2024},
 	} {
-		if got := limit(uint64(tc.live<<20), limitFloor, tc.ceiling<<20); got != tc.want<<20 {
-			t.Errorf("limit(%d MiB, %d MiB) = %d MiB, want %d", tc.live, tc.ceiling, got>>20, tc.want)
+		if got := limit(uint64(tc.live<<20), tc.texts, limitFloor, tc.ceiling<<20); got != tc.want<<20 {
+			t.Errorf("limit(%d MiB, %v, %d MiB) = %d MiB, want %d", tc.live, tc.texts, tc.ceiling, got>>20, tc.want)
 		}
 	}
 }
@@ -22,7 +28,7 @@ func TestLimitFollowsTheHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	TuneCollector()
-	SetBudget(0)
+	SetBudget(0, false)
 	done := Save()
 	for debug.SetMemoryLimit(-1) >= limitFloor {
 		runtime.GC()

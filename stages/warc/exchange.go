@@ -90,7 +90,8 @@ func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error)
 		TargetURI:   x.URL,
 		ContentType: "application/http; msgtype=response",
 		Fields:      append(slices.Clone(shared), Field{"WARC-Payload-Digest", x.digest}),
-		Block:       x.responseBlock(),
+		Block:       x.responseHead(),
+		body:        x.Body,
 		packed:      x.packed(),
 	}
 	if x.Revisit != nil {
@@ -98,7 +99,7 @@ func (x *Exchange) AppendRecords(b []byte) (out []byte, response int, err error)
 	} else if x.Truncated != "" {
 		res.Fields = append(res.Fields, Field{"WARC-Truncated", x.Truncated})
 	}
-	out, err = AppendGzip(b, res)
+	out, err = AppendGzip(slices.Grow(b, 2048+len(x.Body)/2), res)
 	if err != nil {
 		return b, 0, err
 	}
@@ -151,10 +152,10 @@ func protocol(proto, scheme string) string {
 	return ""
 }
 
-// responseBlock returns the response as HTTP/1 text.
-func (x *Exchange) responseBlock() []byte {
+// responseHead returns what precedes the body of the response as HTTP/1 text.
+func (x *Exchange) responseHead() []byte {
 	if len(x.RawHeader) > 0 {
-		return append(x.rawHeader(), x.Body...)
+		return x.rawHeader()
 	}
 	proto := x.Proto
 	if proto != "HTTP/1.0" {
@@ -173,8 +174,7 @@ func (x *Exchange) responseBlock() []byte {
 		}
 		h["Content-Length"] = length
 	}
-	b = append(appendLines(b, h), "\r\n"...)
-	return append(b, x.Body...)
+	return append(appendLines(b, h), "\r\n"...)
 }
 
 // rawHeader returns RawHeader with what holds for the body as it is stored. Lines

@@ -230,7 +230,7 @@ func parseHeader(header []byte) (rec *Record, length int64, err error) {
 	rec = new(Record)
 	seen := make(map[string]bool)
 	for _, f := range fields {
-		name := reserved[strings.ToLower(f.Name)]
+		name := reservedName(f.Name)
 		if name == "" || name == fieldBlockDigest {
 			rec.Fields = append(rec.Fields, f)
 			continue

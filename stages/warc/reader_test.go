@@ -261,7 +261,7 @@ func FuzzAppend(f *testing.F) {
 			t.Fatalf("%d records", len(records))
 		}
 		wantFields := 3 // the two and the digest
-		if name == "" || reserved[strings.ToLower(name)] != "" {
+		if name == "" || reservedName(name) != "" {
 			wantFields = 2
 		}
 		for _, got := range records {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base32"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
@@ -25,16 +26,8 @@ const (
 	fieldBlockDigest   = "WARC-Block-Digest"
 )
 
-// reserved holds those names by their lower-case form.
-var reserved = map[string]string{
-	"warc-type":         fieldType,
-	"warc-record-id":    fieldID,
-	"warc-date":         fieldDate,
-	"warc-target-uri":   fieldTargetURI,
-	"content-type":      fieldContentType,
-	"content-length":    fieldContentLength,
-	"warc-block-digest": fieldBlockDigest,
-}
+// reserved holds those names.
+var reserved = []string{fieldType, fieldID, fieldDate, fieldTargetURI, fieldContentType, fieldContentLength, fieldBlockDigest}
 
 // recordEnd follows every block (section 4).
 const recordEnd = "\r\n\r\n"
@@ -65,8 +58,12 @@ type Record struct {
 	// Block is what the record holds; for HTTP, the message with its header.
 	Block []byte
 
-	packed bool // Block has been compressed by others
+	body   []byte // behind Block, so that a large one need not be copied to stand there
+	packed bool   // it has been compressed by others
 }
+
+// size is that of the block.
+func (r *Record) size() int { return len(r.Block) + len(r.body) }
 
 // Get returns the value of the first of r.Fields with that name, in any case,
 // or "".
@@ -86,14 +83,27 @@ func NewID() string {
 	rand.Read(u[:])         // never fails
 	u[6] = u[6]&0x0f | 0x40 // version 4
 	u[8] = u[8]&0x3f | 0x80 // the variant of RFC 9562
-	return fmt.Sprintf("<urn:uuid:%x-%x-%x-%x-%x>", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+	b := append(make([]byte, 0, 47), "<urn:uuid:"...)
+	for i, part := range [][]byte{u[:4], u[4:6], u[6:8], u[8:10], u[10:]} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, part)
+	}
+	return string(append(b, '>'))
 }
 
 // Digest returns the SHA-1 of b in the form that WARC tools write and compare:
 // "sha1:" and base32 in capitals.
-func Digest(b []byte) string {
-	sum := sha1.Sum(b)
-	return "sha1:" + base32.StdEncoding.EncodeToString(sum[:])
+func Digest(b []byte) string { return digest(b) }
+
+// digest is Digest of parts that follow one another.
+func digest(parts ...[]byte) string {
+	h := sha1.New()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return "sha1:" + base32.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
 // Append appends the record, not compressed, and returns the longer slice. It
@@ -105,7 +115,7 @@ func Digest(b []byte) string {
 // fields of 1 MiB in all.
 func Append(b []byte, r *Record) []byte {
 	b = appendHeader(b, r)
-	b = append(b, r.Block...)
+	b = append(append(b, r.Block...), r.body...)
 	return append(b, recordEnd...)
 }
 
@@ -126,13 +136,23 @@ func appendHeader(b []byte, r *Record) []byte {
 		b = appendField(b, fieldContentType, r.ContentType)
 	}
 	for _, f := range r.Fields {
-		if reserved[strings.ToLower(f.Name)] == "" {
+		if reservedName(f.Name) == "" {
 			b = appendField(b, f.Name, f.Value)
 		}
 	}
-	b = appendField(b, fieldBlockDigest, Digest(r.Block))
-	b = appendField(b, fieldContentLength, strconv.Itoa(len(r.Block)))
+	b = appendField(b, fieldBlockDigest, digest(r.Block, r.body))
+	b = appendField(b, fieldContentLength, strconv.Itoa(r.size()))
 	return append(b, "\r\n"...)
+}
+
+// reservedName returns the reserved name that a name is, in any case, or "".
+func reservedName(name string) string {
+	for _, own := range reserved {
+		if len(own) == len(name) && strings.EqualFold(own, name) {
+			return own
+		}
+	}
+	return ""
 }
 
 // appendField appends one line of named fields, made safe.
@@ -148,13 +168,20 @@ func appendField(b []byte, name, value string) []byte {
 
 // cleanName replaces what may not be in a token (RFC 9110 section 5.6.2).
 func cleanName(s string) string {
-	clean := []byte(s)
-	for i, c := range clean {
+	var clean []byte
+	for i := range len(s) {
+		c := s[i]
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		digit := '0' <= c && c <= '9'
 		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			if clean == nil {
+				clean = []byte(s)
+			}
 			clean[i] = '_'
 		}
+	}
+	if clean == nil {
+		return s
 	}
 	return string(clean)
 }
@@ -162,6 +189,9 @@ func cleanName(s string) string {
 // cleanValue makes s one line of UTF-8 without white space around it, which
 // readers take off anyway.
 func cleanValue(s string) string {
+	if isPrintable(s) {
+		return strings.Trim(s, " ")
+	}
 	s = strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {
 			return ' '
@@ -171,10 +201,23 @@ func cleanValue(s string) string {
 	return strings.Trim(s, " ")
 }
 
+// isPrintable reports whether s is printable ASCII.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // cleanURI percent-encodes what no URI may hold and what would not be read
 // back: space, control characters, what is not ASCII, and an angle bracket at
 // the beginning, since WARC 1.0 allowed a URI to be put in a pair of them.
 func cleanURI(s string) string {
+	if isPrintable(s) && !strings.Contains(s, " ") && !strings.HasPrefix(s, "<") {
+		return s
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
@@ -220,14 +263,14 @@ func (s *sliceWriter) Write(p []byte) (int, error) {
 func AppendGzip(b []byte, r *Record) ([]byte, error) {
 	out := sliceWriter(b)
 	pool := gzipWriters
-	if len(r.Block) < compressFrom || r.packed {
+	if r.size() < compressFrom || r.packed {
 		pool = storeWriters
 	}
 	w := pool.Get().(*gzip.Writer)
 	defer pool.Put(w)
 	w.Reset(&out)
 	defer w.Reset(io.Discard) // the pool must not hold on to out
-	for _, part := range [][]byte{appendHeader(nil, r), r.Block, []byte(recordEnd)} {
+	for _, part := range [][]byte{appendHeader(make([]byte, 0, 512+len(r.TargetURI)), r), r.Block, r.body, []byte(recordEnd)} {
 		if _, err := w.Write(part); err != nil {
 			return b, fmt.Errorf("warc: compress record %s: %w", r.ID, err)
 		}

@@ -245,7 +245,7 @@ func TestResponseBlock(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := string(c.x.responseBlock())
+			got := string(responseBlock(&c.x))
 			if want := strings.ReplaceAll(c.want, "\n", "\r\n"); got != want {
 				t.Errorf("got\n%q\nwant\n%q", got, want)
 			}
@@ -272,7 +272,7 @@ func TestRawHeaderIsKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := Exchange{Status: c.status, RawHeader: []byte(c.raw), Header: http.Header{"Not": {"this"}}, Body: []byte(c.body)}
-			if got := string(x.responseBlock()); got != c.want {
+			if got := string(responseBlock(&x)); got != c.want {
 				t.Errorf("got\n%q\nwant\n%q", got, c.want)
 			}
 		})
@@ -348,3 +348,6 @@ func TestCompressedBodiesAreStored(t *testing.T) {
 		}
 	}
 }
+
+// responseBlock returns the block of the record of a response.
+func responseBlock(x *Exchange) []byte { return append(x.responseHead(), x.Body...) }

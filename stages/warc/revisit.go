@@ -47,6 +47,7 @@ func (r *Record) refer(v *Revisit) {
 	}
 	r.Fields = append(fields, Field{"WARC-Payload-Digest", v.Digest}, Field{"WARC-Profile", v.Profile},
 		Field{"WARC-Refers-To-Target-URI", cleanURI(v.TargetURI)}, Field{"WARC-Refers-To-Date", v.Date.UTC().Format(time.RFC3339Nano)})
+	r.body = nil
 	if head, _, ok := bytes.Cut(r.Block, []byte("\r\n\r\n")); ok {
 		r.Block = r.Block[:len(head)+4]
 	}

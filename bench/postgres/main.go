@@ -2,7 +2,7 @@
 // beside River, on the same machine and the same server, in turns.
 //
 //	go run . -rounds 3 -d 5s
-//	go run . -only depth -items 10000000
+//	go run . -only depth -waiting 1000,10000000
 //	go run . -only takeover,vacuum
 //
 // The server is PostgreSQL as it comes, but for the sizes of its memory: it syncs
@@ -15,12 +15,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-301537d8/weir/internal/pgtest"
 	"github.com/seed-301537d8/weir/queue"
@@ -31,7 +33,8 @@ import (
 var (
 	rounds  = flag.Int("rounds", 3, "how often to measure each, in turns")
 	length  = flag.Duration("d", 5*time.Second, "how long each measurement takes")
-	items   = flag.Int("items", 1_000_000, "how many items wait at most, for depth and takeover")
+	items   = flag.Int("items", 1_000_000, "how many items wait, for takeover")
+	waiting = flag.String("waiting", "1000,10000,100000,1000000", "how many items wait, for depth")
 	only    = flag.String("only", "", "of steps,takeack,depth,takeover,vacuum: those, with commas between them")
 	schemas int
 )
@@ -90,19 +93,28 @@ func onDisk() (s *queue.Store, remove func(), err error) {
 	return s, func() { os.RemoveAll(dir) }, err
 }
 
-// fill enqueues keyed items of 200 bytes.
+// fill enqueues keyed items of 200 bytes, from several callers, as a crawl does.
 func fill(ctx context.Context, s *queue.Store, n int) error {
-	for i := 0; i < n; {
-		var tx queue.Tx
-		for range min(1000, n-i) {
-			tx.Enqueue("q", queue.Item{Key: fmt.Sprint("seed ", i), Body: make([]byte, 200)})
-			i++
-		}
-		if err := s.Commit(ctx, &tx); err != nil {
-			return err
-		}
+	const callers = 4
+	group, ctx := errgroup.WithContext(ctx)
+	for caller := range callers {
+		group.Go(func() error {
+			for i := caller; i < n; {
+				var tx queue.Tx
+				for range 1000 {
+					if i < n {
+						tx.Enqueue("q", queue.Item{Key: fmt.Sprint("seed ", i), Body: make([]byte, 200)})
+					}
+					i += callers
+				}
+				if err := s.Commit(ctx, &tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // work runs workers for the length, each of which calls do again and again, and
@@ -251,34 +263,54 @@ func (b *bench) takeAckOf(s *queue.Store, n int) (int64, error) {
 	return int64(n) - 3200 - left.Load(), err
 }
 
-// depth measures steps that leave as many items as there were, with more and more
-// of them waiting.
+// depth measures steps that leave as many items as there were, with more and more of them
+// waiting, in turns.
 func (b *bench) depth() error {
-	for n := 1000; n <= *items; n *= 10 {
+	var depths []int
+	for part := range strings.SplitSeq(*waiting, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return fmt.Errorf("-waiting: %w", err)
+		}
+		depths = append(depths, n)
+	}
+	stores, costs := make([]*queue.Store, len(depths)), make([][]cost, len(depths))
+	for i, n := range depths {
 		s, _, err := b.onPostgres()
 		if err != nil {
 			return err
 		}
+		defer s.Close()
+		begin := time.Now()
 		if err := fill(b.ctx, s, n); err != nil {
 			return err
 		}
-		c, err := b.work(s, 64, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
-			ds, err := c.Receive(ctx, 1)
+		stores[i] = s
+		fmt.Printf("%d items were enqueued in %v\n", n, time.Since(begin).Round(time.Second))
+	}
+	if err := b.execute("CHECKPOINT"); err != nil { // of what was filled in
+		return err
+	}
+	for range *rounds {
+		for i, s := range stores {
+			c, err := b.work(s, 64, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
+				ds, err := c.Receive(ctx, 1)
+				if err != nil {
+					return 0, err
+				}
+				var tx queue.Tx
+				tx.Ack(ds[0])
+				tx.Enqueue("q", queue.Item{Key: fmt.Sprint("new ", ds[0].ID), Body: make([]byte, 200)})
+				return 1, s.Commit(ctx, &tx)
+			})
 			if err != nil {
-				return 0, err
+				return err
 			}
-			var tx queue.Tx
-			tx.Ack(ds[0])
-			tx.Enqueue("q", queue.Item{Key: fmt.Sprint("new ", ds[0].ID), Body: make([]byte, 200)})
-			return 1, s.Commit(ctx, &tx)
-		})
-		if err != nil {
-			return err
+			costs[i] = append(costs[i], c)
 		}
-		fmt.Printf("with %d items waiting, take+enqueue+ack: %v\n", n, c)
-		if err := s.Close(); err != nil {
-			return err
-		}
+	}
+	for i, n := range depths {
+		fmt.Printf("with %d items waiting, take+enqueue+ack: %v (median of %d)\n", n, medianCost(costs[i]), *rounds)
 	}
 	return nil
 }

@@ -6,6 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,12 +20,43 @@ import (
 	"github.com/seed-301537d8/weir/queue/remote"
 )
 
+// asPretender is set for the process that has the workers of BenchmarkPages: its value is
+// where the server is, and pagesToPretend for how many pages.
+const (
+	asPretender    = "WEIR_TEST_PRETENDER_AT"
+	pagesToPretend = "WEIR_TEST_PRETEND_PAGES"
+)
+
+func TestMain(m *testing.M) {
+	if at := os.Getenv(asPretender); at != "" {
+		if err := pretendAt(at); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
 // BenchmarkPages is a crawl whose workers only pretend to fetch: each page is taken, has
 // 30 links of which half are known, a record, and is acknowledged, in one transaction.
-// What the network adds is the difference between the two, of both its ends.
+//
+//	make     what the workers themselves do, without a store
+//	here     with a store in the same process
+//	server   the process that has the store, with the workers in another
+//
+// What the network adds on the server is server - (here - make), in processor time.
 func BenchmarkPages(b *testing.B) {
+	b.Run("make", func(b *testing.B) {
+		cpu := cputime.Used()
+		var found atomic.Int64
+		for range b.N {
+			pageOf(&found, "key").Reset()
+		}
+		report(b, 0, cputime.Used()-cpu)
+	})
 	for _, network := range []bool{false, true} {
-		b.Run(map[bool]string{false: "here", true: "network"}[network], func(b *testing.B) {
+		b.Run(map[bool]string{false: "here", true: "server"}[network], func(b *testing.B) {
 			store, err := memqueue.Open(nil)
 			if err != nil {
 				b.Fatal(err)
@@ -44,40 +78,85 @@ func BenchmarkPages(b *testing.B) {
 			if err := store.Commit(b.Context(), &tx); err != nil {
 				b.Fatal(err)
 			}
-			var left, found atomic.Int64
-			left.Store(int64(b.N))
 			b.ResetTimer()
 			begin, cpu := time.Now(), cputime.Used()
-			var group sync.WaitGroup
-			for w := range 4 {
-				s := store
-				if network {
-					if s, err = remote.Open(b.Context(), web.URL, &remote.Options{Name: fmt.Sprint(w)}); err != nil {
-						b.Fatal(err)
-					}
-					defer s.Close()
+			if network {
+				workers := exec.Command(os.Args[0])
+				workers.Env = append(os.Environ(), asPretender+"="+web.URL, pagesToPretend+"="+strconv.Itoa(b.N))
+				if out, err := workers.CombinedOutput(); err != nil {
+					b.Fatalf("%v\n%s", err, out)
 				}
-				c, err := s.Subscribe(b.Context(), "crawl", nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer c.Close()
-				for range 16 {
-					group.Go(func() {
-						for left.Load() > 0 {
-							if err := pretend(b.Context(), s, c, &left, &found); err != nil {
-								b.Error(err)
-								return
-							}
-						}
-					})
-				}
+			} else if err := pretendAll(b.Context(), b.N, func(int) (*queue.Store, error) { return store, nil }); err != nil {
+				b.Fatal(err)
 			}
-			group.Wait()
 			b.StopTimer()
-			b.ReportMetric(float64(b.N)/time.Since(begin).Seconds(), "pages/s")
-			b.ReportMetric(float64((cputime.Used()-cpu).Microseconds())/float64(b.N), "cpu-µs/page")
+			report(b, time.Since(begin), cputime.Used()-cpu)
 		})
+	}
+}
+
+func report(b *testing.B, took, cpu time.Duration) {
+	if took > 0 {
+		b.ReportMetric(float64(b.N)/took.Seconds(), "pages/s")
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-µs/page")
+}
+
+// pretendAt is the process with the workers.
+func pretendAt(at string) error {
+	pages, err := strconv.Atoi(os.Getenv(pagesToPretend))
+	if err != nil {
+		return err
+	}
+	var open []*queue.Store
+	defer func() {
+		for _, s := range open {
+			s.Close()
+		}
+	}()
+	ctx := context.Background()
+	return pretendAll(ctx, pages, func(w int) (*queue.Store, error) {
+		s, err := remote.Open(ctx, at, &remote.Options{Name: fmt.Sprint(w)})
+		if err == nil {
+			open = append(open, s)
+		}
+		return s, err
+	})
+}
+
+// pretendAll makes pages by four workers of sixteen goroutines.
+func pretendAll(ctx context.Context, pages int, open func(worker int) (*queue.Store, error)) error {
+	var left, found atomic.Int64
+	left.Store(int64(pages))
+	var group sync.WaitGroup
+	failed := make(chan error, 64)
+	for w := range 4 {
+		s, err := open(w)
+		if err != nil {
+			return err
+		}
+		c, err := s.Subscribe(ctx, "crawl", nil)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for range 16 {
+			group.Go(func() {
+				for left.Load() > 0 {
+					if err := pretend(ctx, s, c, &left, &found); err != nil {
+						failed <- err
+						return
+					}
+				}
+			})
+		}
+	}
+	group.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
 	}
 }
 
@@ -88,6 +167,18 @@ func link(i int) queue.Item {
 
 var pageRecord = make([]byte, 600)
 
+// pageOf is what a page writes.
+func pageOf(found *atomic.Int64, key string) *queue.Tx {
+	tx := new(queue.Tx)
+	first := int(found.Add(15)) - 15
+	for i := range 15 {
+		tx.Enqueue("crawl", link(first+i), link(max(first-100-i, 0)))
+	}
+	tx.Put("pages", key, pageRecord)
+	tx.Add("crawl", "pages", 1)
+	return tx
+}
+
 // pretend takes some pages and commits each.
 func pretend(ctx context.Context, s *queue.Store, c *queue.Consumer, left, found *atomic.Int64) error {
 	ds, err := c.Receive(ctx, 8)
@@ -95,15 +186,9 @@ func pretend(ctx context.Context, s *queue.Store, c *queue.Consumer, left, found
 		return err
 	}
 	for _, d := range ds {
-		var tx queue.Tx
-		first := int(found.Add(15)) - 15
-		for i := range 15 {
-			tx.Enqueue("crawl", link(first+i), link(max(first-100-i, 0)))
-		}
-		tx.Put("pages", d.Item.Key, pageRecord)
-		tx.Add("crawl", "pages", 1)
+		tx := pageOf(found, d.Item.Key)
 		tx.Ack(d)
-		if err := s.Commit(ctx, &tx); err != nil {
+		if err := s.Commit(ctx, tx); err != nil {
 			return err
 		}
 		left.Add(-1)

@@ -28,7 +28,7 @@ const (
 var (
 	cborEncoding = must(cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode())
 	cborDecoding = must(cbor.DecOptions{
-		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 20, MaxMapPairs: 1 << 16, MaxNestedLevels: 16,
+		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 20, MaxMapPairs: 1 << 16, MaxNestedLevels: maxNested,
 	}.DecMode())
 )
 
@@ -52,20 +52,36 @@ func encode(v any, binary bool) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// decode reads a body of up to limit bytes.
+// decode reads a body of up to limit bytes into a message.
 func decode(body io.Reader, limit int64, binary bool, v any) error {
-	var buf bytes.Buffer
-	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
+	b, err := readBody(body, limit, -1)
 	if err != nil {
 		return err
 	}
-	if n > limit {
-		return fmt.Errorf("%w: message of more than %d bytes", queue.ErrTooLarge, limit)
+	return unmarshal(b, binary, v)
+}
+
+// readBody reads a body of up to limit bytes, whose length is given or negative.
+func readBody(body io.Reader, limit, length int64) ([]byte, error) {
+	var buf bytes.Buffer
+	if 0 < length && length <= 1<<16 {
+		buf.Grow(int(length) + bytes.MinRead)
 	}
+	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if n > limit {
+		return nil, fmt.Errorf("%w: message of more than %d bytes", queue.ErrTooLarge, limit)
+	}
+	return buf.Bytes(), nil
+}
+
+func unmarshal(b []byte, binary bool, v any) (err error) {
 	if binary {
-		err = cborDecoding.Unmarshal(buf.Bytes(), v)
+		err = cborDecoding.Unmarshal(b, v)
 	} else {
-		err = json.Unmarshal(buf.Bytes(), v)
+		err = json.Unmarshal(b, v)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: message: %w", queue.ErrInvalid, err)

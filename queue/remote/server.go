@@ -269,11 +269,24 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 	}
 	c := &call{store: store, role: role, binary: binary, from: r.RemoteAddr, now: time.Now()}
 	reply, err := h.handle(r.Context(), c, func(m any) error {
-		err := decode(&counted{r.Body, use}, s.opts.MaxMessage, binary, m)
-		if err == nil {
-			_ = control.SetReadDeadline(time.Time{}) // it may take longer now
+		b, err := readBody(&counted{r.Body, use}, s.opts.MaxMessage, r.ContentLength)
+		if err != nil {
+			return err
 		}
-		return err
+		if r.ProtoMajor == 1 { // else it is of the body alone
+			_ = control.SetReadDeadline(time.Time{})
+		}
+		if binary && len(b) < 1<<20 && fastCommit(b, m) {
+			return nil
+		}
+		weight := weigh(b, binary)
+		if weight > maxReading {
+			return fmt.Errorf("%w: message that takes %d MiB of memory, the limit is %d", queue.ErrTooLarge, weight>>20, maxReading>>20)
+		}
+		if err := use.take(weight); err != nil {
+			return err
+		}
+		return unmarshal(b, binary, m)
 	})
 	if err != nil && r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		return nil, fmt.Errorf("%w: the call was given up", ErrUnavailable)

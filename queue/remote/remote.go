@@ -130,6 +130,7 @@ type engine struct {
 	held     *lease.Holder // as the client of that id
 	beating  bool
 	sessions map[*remoteSession]bool
+	untold   []clientRequest // sessions of which the server may not know that they are over
 
 	pause  time.Duration // the first between two attempts at a call
 	sender sender
@@ -257,6 +258,30 @@ func (e *engine) beat() {
 		cancel()
 		if errors.Is(err, errUnknownClient) {
 			e.lost(id)
+		}
+		e.tell(id, lease/2)
+	}
+}
+
+// untell notes a session that the server may have, and nobody here: without its being told
+// that one would live as long as the client.
+func (e *engine) untell(client, session string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.untold = append(e.untold, clientRequest{client, session})
+}
+
+// tell ends such sessions of the client of an id. Those of others have ended with it.
+func (e *engine) tell(id string, limit time.Duration) {
+	e.mu.Lock()
+	all := e.untold
+	e.untold = nil
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(e.ctx, limit)
+	defer cancel()
+	for _, m := range all {
+		if m.Client == id && e.call(ctx, "close", &m, new(heartbeatReply)) != nil {
+			e.untell(m.Client, m.Session)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type client struct {
 	spread    time.Time // when the sessions were last told of one
 	gone      bool
 	sessions  map[string]*session
+	beginning map[string]chan struct{}   // sessions, each closed when its call is over
 	ordinals  uint64                     // sessions so far
 	held      map[uint64]*queue.Delivery // by number
 	sampledAt time.Time                  // for Rate,
@@ -103,7 +104,7 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 	c := &client{
 		s: s, id: m.Client, place: at, lease: lease, seen: call.now, sampledAt: call.now,
 		about:    Client{Name: m.Name, Program: m.Program, Address: call.from, Opened: call.now},
-		sessions: make(map[string]*session), held: make(map[uint64]*queue.Delivery),
+		sessions: make(map[string]*session), beginning: make(map[string]chan struct{}), held: make(map[uint64]*queue.Delivery),
 	}
 	c.timer = time.AfterFunc(lease, c.expire)
 	s.clients[m.Client] = c
@@ -111,15 +112,11 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 	return nil
 }
 
-// client returns a client that gives a sign of life.
+// client returns a client that gives a sign of life, for a call that gives it something, or
+// lets it keep what it has. The server must be the leader for sure.
 func (s *Server) client(call *call, id string) (*client, error) {
-	s.mu.Lock()
-	c := s.clients[id]
-	if s.store != call.store {
-		c = nil
-	}
-	s.mu.Unlock()
-	if c == nil || !c.alive(call) {
+	c := s.known(call, id)
+	if c == nil {
 		return nil, errUnknownClient
 	}
 	if d, bounded := call.store.Lasts(); bounded {
@@ -129,6 +126,20 @@ func (s *Server) client(call *call, id string) (*client, error) {
 		call.lasts = max(d.Milliseconds(), 1)
 	}
 	return c, nil
+}
+
+// known returns a client that gives a sign of life, or nil if there is none of that id.
+func (s *Server) known(call *call, id string) *client {
+	s.mu.Lock()
+	c := s.clients[id]
+	if s.store != call.store {
+		c = nil
+	}
+	s.mu.Unlock()
+	if c == nil || !c.alive(call) {
+		return nil
+	}
+	return c
 }
 
 // alive notes a sign of life.
@@ -208,8 +219,8 @@ func (s *Server) heartbeat(_ context.Context, call *call, m *clientRequest) (any
 
 // leave ends a client: what it holds goes back at once.
 func (s *Server) leave(_ context.Context, call *call, m *clientRequest) (any, error) {
-	c, err := s.client(call, m.Client)
-	if err != nil {
+	c := s.known(call, m.Client)
+	if c == nil {
 		return empty{}, nil // it has left
 	}
 	c.remove()
@@ -233,6 +244,12 @@ func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest)
 	if !ok || m.Session == "" || len(m.Session) > 128 {
 		return nil, fmt.Errorf("%w: session %.20q with barriers %q", queue.ErrInvalid, m.Session, m.Barriers)
 	}
+	// The same call may come twice: then one does it, and the other waits for it.
+	turn, err := c.turnToBegin(ctx, m.Session)
+	if err != nil {
+		return nil, err
+	}
+	defer turn()
 	if done, err := c.mayBegin(m.Session); done || err != nil {
 		return empty{}, err
 	}
@@ -242,28 +259,49 @@ func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest)
 		Affinity: fromDelay(m.Affinity),
 	})
 	if err != nil {
-		// Perhaps the same call came twice, and the other was first.
-		if done, _ := c.mayBegin(m.Session); done {
-			return empty{}, nil
-		}
 		return nil, err
 	}
-	if !c.begin(m.Session, consumer, lease > 0) {
+	if err := c.begin(m.Session, consumer, lease > 0); err != nil {
 		_ = consumer.Close()
+		return nil, err
 	}
 	return empty{}, nil
 }
 
+// turnToBegin waits until no other call begins a session of this name. What it returns ends
+// the turn.
+func (c *client) turnToBegin(ctx context.Context, name string) (end func(), err error) {
+	for {
+		c.mu.Lock()
+		other := c.beginning[name]
+		if other == nil {
+			mine := make(chan struct{})
+			c.beginning[name] = mine
+			c.mu.Unlock()
+			return func() {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				delete(c.beginning, name)
+				close(mine)
+			}, nil
+		}
+		c.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
 // mayBegin reports whether a session has begun already, or returns why it may not.
 func (c *client) mayBegin(name string) (done bool, err error) {
-	c.s.mu.Lock()
-	_, ended := c.s.ended[c.id+name]
-	c.s.mu.Unlock()
+	ended := c.hasEnded(name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case ended || c.gone:
-		return false, fmt.Errorf("%w: the session has ended", queue.ErrLeaseLost)
+		return false, errEnded
 	case c.sessions[name] != nil:
 		return true, nil
 	case len(c.sessions) >= c.s.opts.MaxSessions || c.ordinals >= maxOrdinals:
@@ -272,39 +310,56 @@ func (c *client) mayBegin(name string) (done bool, err error) {
 	return false, nil
 }
 
-// begin adds a session. It reports whether it did.
-func (c *client) begin(name string, consumer *queue.Consumer, leased bool) bool {
+// errEnded refuses a session that was ended before it could begin.
+var errEnded = fmt.Errorf("%w: the session has ended", queue.ErrLeaseLost)
+
+// hasEnded reports whether a session was ended by its client, perhaps before it began.
+func (c *client) hasEnded(name string) bool {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	_, ended := c.s.ended[c.id+name]
+	return ended
+}
+
+// begin adds a session, unless it has been ended meanwhile.
+func (c *client) begin(name string, consumer *queue.Consumer, leased bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone || c.sessions[name] != nil {
-		return false
+	if c.gone || c.hasEnded(name) {
+		return errEnded
 	}
 	c.sessions[name] = &session{consumer: consumer, ordinal: c.ordinals, leased: leased, turn: make(chan struct{}, 1), next: 1}
 	c.ordinals++
-	return true
+	return nil
 }
 
 func (s *Server) endSession(_ context.Context, call *call, m *clientRequest) (any, error) {
 	s.rememberEnd(m.Client+m.Session, call.now)
-	c, err := s.client(call, m.Client)
-	if err != nil {
+	c := s.known(call, m.Client)
+	if c == nil {
 		return empty{}, nil // it has ended
 	}
-	c.mu.Lock()
-	ss := c.sessions[m.Session]
-	delete(c.sessions, m.Session)
-	if ss != nil {
-		for number := range c.held {
-			if number>>countBits == ss.ordinal {
-				delete(c.held, number)
-			}
-		}
-	}
-	c.mu.Unlock()
-	if ss != nil {
+	if ss := c.end(m.Session); ss != nil {
 		_ = ss.consumer.Close()
 	}
 	return empty{}, nil
+}
+
+// end forgets a session and what it holds. It returns the session, or nil if there is none.
+func (c *client) end(name string) *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ss := c.sessions[name]
+	if ss == nil {
+		return nil
+	}
+	delete(c.sessions, name)
+	for number := range c.held {
+		if number>>countBits == ss.ordinal {
+			delete(c.held, number)
+		}
+	}
+	return ss
 }
 
 // endedMemory is for how long the end of a session is remembered, lest a repeated
@@ -371,6 +426,9 @@ func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (an
 		return nil, fmt.Errorf("%w: call %d of a session that has had %d", ErrProtocol, m.Seq, ss.seq)
 	}
 	ds, err := ss.consumer.Receive(ctx, min(max(m.Max, 1), 4096))
+	if errors.Is(err, queue.ErrLeaseLost) {
+		c.end(m.Session) // its client begins another
+	}
 	if err != nil && !errors.Is(err, errWaited) {
 		return nil, err
 	}

@@ -21,7 +21,11 @@ func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any,
 	}
 	var c *client
 	if m.Client != "" {
-		c, _ = s.client(call, m.Client) // without it all that it held is lost
+		var err error
+		c, err = s.client(call, m.Client)
+		if err != nil && !errors.Is(err, errUnknownClient) {
+			return nil, err // later, or elsewhere
+		} // without a client all that it held is lost
 	}
 	// What has come whole is done, also if the client has gone meanwhile.
 	ctx = context.WithoutCancel(ctx)

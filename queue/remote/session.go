@@ -78,6 +78,9 @@ func (e *engine) subscribe(ctx context.Context, name string, options *queue.Subs
 			continue
 		}
 		if err != nil {
+			if ctx.Err() != nil || again(err) { // it may have begun all the same
+				e.untell(id, m.Session)
+			}
 			return nil, err
 		}
 		s := &remoteSession{e: e, client: id, name: m.Session, queue: name, leased: m.Lease > 0, turn: make(chan struct{}, 1)}
@@ -241,6 +244,7 @@ func (s *remoteSession) Close() error {
 	ctx, cancel := context.WithTimeout(s.e.ctx, closeTime)
 	defer cancel()
 	if err := s.e.call(ctx, "close", &clientRequest{s.client, s.name}, new(heartbeatReply)); err != nil {
+		s.e.untell(s.client, s.name)
 		s.e.log.Warn("end of a session: the server does not know yet", "queue", s.queue, "err", err)
 	}
 	return nil

@@ -103,7 +103,7 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 			return fmt.Errorf("%w: seed: %w", ErrSettings, err)
 		}
 		if r.Label != "" && c.visitor.router[r.Label] == nil {
-			return fmt.Errorf("%w: the seed %s has the label %s, which no function handles", ErrSettings, r.URL, r.Label)
+			return fmt.Errorf("%w: the seed %s has %s", ErrSettings, r.URL, c.visitor.router.unhandled(r.Label))
 		}
 		item, err := c.visitor.Edges.Requests.Item(r)
 		if err != nil {

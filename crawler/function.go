@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -219,23 +221,34 @@ func newRouter(functions []Function, stages []Stage, seeds []Request) (router, e
 	for i := range functions {
 		for _, label := range functions[i].Follows {
 			if label != "" && r[label] == nil {
-				errs = append(errs, fmt.Errorf("the function %s gives the label %s, which no function handles", functions[i].name(), label))
+				errs = append(errs, fmt.Errorf("the function %s gives %s", functions[i].name(), r.unhandled(label)))
 			}
 		}
 	}
 	for _, s := range stages {
 		for _, label := range s.Follows {
 			if label != "" && r[label] == nil {
-				errs = append(errs, fmt.Errorf("the stage %s gives the label %s, which no function handles", s.Name, label))
+				errs = append(errs, fmt.Errorf("the stage %s gives %s", s.Name, r.unhandled(label)))
 			}
 		}
 	}
 	for _, s := range seeds {
 		if s.Label != "" && r[s.Label] == nil {
-			errs = append(errs, fmt.Errorf("the seed %s has the label %s, which no function handles", s.URL, s.Label))
+			errs = append(errs, fmt.Errorf("the seed %s has %s", s.URL, r.unhandled(s.Label)))
 		}
 	}
 	return r, errors.Join(errs...)
+}
+
+// unhandled says of a label that no function handles it, and which labels are handled.
+func (r router) unhandled(label string) string {
+	labels := slices.Sorted(maps.Keys(r))
+	labels = slices.DeleteFunc(labels, func(l string) bool { return l == "" })
+	known := "no function has a label"
+	if len(labels) > 0 {
+		known = "the labels are " + strings.Join(labels, ", ")
+	}
+	return fmt.Sprintf("the label %s, which no function handles (%s)", label, known)
 }
 
 // checkFollows returns an error if a function has given a label that it must not.
@@ -244,7 +257,7 @@ func (r router) checkFollows(follows []string, behind bool, out *Out) error {
 	for _, q := range out.requests {
 		switch {
 		case q.Label != "" && r[q.Label] == nil:
-			return fmt.Errorf("it gives the label %s, which no function handles, to %s", q.Label, q.URL)
+			return fmt.Errorf("it gives %s %s", q.URL, r.unhandled(q.Label))
 		case behind && follows == nil:
 			return fmt.Errorf("it follows %s, and being behind the crawl it must say so in Follows", q.URL)
 		case follows != nil && !slices.Contains(follows, q.Label):

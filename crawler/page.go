@@ -41,7 +41,7 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 	visit.parse.forms = v.Options.Settings.Forms
 	f := v.router[r.Label]
 	if f == nil && r.Label != "" {
-		return false, v.giveUp(out, r, ReasonFunction, fmt.Sprintf("no function handles the label %s", r.Label), resp.Status)
+		return false, v.giveUp(out, r, ReasonFunction, "the request has "+v.router.unhandled(r.Label), resp.Status)
 	}
 	if f != nil && !f.wants(visit.MediaType()) {
 		f = nil

@@ -93,7 +93,7 @@ func TestVisitorIsMadeOfParts(t *testing.T) {
 		"forbidden":   {fetch: &fetched{}, robots: forbids("because"), failure: "robots: because"},
 		"gone":        {fetch: &fetched{resp: &stages.FetchResponse{Status: 404}, err: &stages.Error{Reason: "http_404", Permanent: true, Detail: "Not Found"}}, failure: "http_404: Not Found"},
 		"no address":  {fetch: &fetched{}, request: crawler.Request{URL: "mailto:x"}, failure: "bad_url: "},
-		"no function": {fetch: &fetched{resp: htmlPage("http://a.example/", page)}, request: crawler.Request{URL: "http://a.example/", Label: "x"}, failure: "function: no function handles the label x"},
+		"no function": {fetch: &fetched{resp: htmlPage("http://a.example/", page)}, request: crawler.Request{URL: "http://a.example/", Label: "x"}, failure: "function: the request has the label x, which no function handles (no function has a label)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			edges, kept, out := crawler.NewEdges(nil), new(recorder), pipeline.NewOut()

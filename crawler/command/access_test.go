@@ -634,6 +634,9 @@ func TestDryRunStoresNothing(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
+	if strings.Contains(out, "(--links") || strings.Contains(out, "(--text") {
+		t.Errorf("it names flags that weir crawl has not:\n%s", out)
+	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("a folder was made")
 	}
@@ -696,6 +699,7 @@ func TestWhatACrawlLacksIsSaid(t *testing.T) {
 		}
 	}
 	expect(1, "keeps no archive", "export", "--dir", dir, "captures")
+	expect(1, "fetches no requisites of pages", "export", "--dir", dir, "assets")
 	expect(1, "has no stage tag", "export", "--dir", dir, "pages", "--format", "conllu")
 	expect(0, "The archive (--warc) begins with what is fetched from now on", "crawl", "--dir", dir, "--progress", "off", "--warc")
 	expect(0, "", "export", "--dir", dir, "captures")

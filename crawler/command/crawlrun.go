@@ -83,10 +83,15 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	if err != nil {
 		return err
 	}
-	dir := r.live.dir
+	dir, every := r.live.dir, r.options.Settings.Every
 	switch {
 	case r.recrawls:
 		r.con.printf("Round %d of the crawl in %s: visiting known pages again.", st.Round, dir)
+		if every > 0 {
+			r.con.printf("Every %s it then visits those that are due (--every), until Ctrl-C stops it.", every)
+		}
+	case st.Done && !hasNewSeeds && every > 0:
+		r.con.printf("The crawl in %s is complete; every %s it visits the pages that are due (--every), until Ctrl-C stops it.", dir, every)
 	case st.Done && !hasNewSeeds:
 		r.con.printf("The crawl in %s is complete already.", dir)
 	case st.Done:
@@ -105,7 +110,7 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	if st.Pages > 0 && r.options.Settings.Runs(crawler.StageWARC) && !before.Runs(crawler.StageWARC) {
 		r.con.printf("The archive (--warc) begins with what is fetched from now on; --recrawl fetches again what is there.")
 	}
-	if st.Done && !hasNewSeeds && !r.recrawls {
+	if st.Done && !hasNewSeeds && !r.recrawls && every == 0 {
 		r.con.printf("They are kept for URLs that you add; what is done stays as it is.")
 	}
 	return nil

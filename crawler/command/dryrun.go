@@ -50,7 +50,7 @@ func (a *app) dryRun(ctx context.Context, p place, f *runFlags, w *wishes) error
 			return err
 		}
 		out.printf("\n")
-		p.summary(out)
+		p.summary(out, false)
 		if p.Failure != nil {
 			failed++
 		}

@@ -96,6 +96,11 @@ func (l *live) canExport(ctx context.Context, kind, format string) error {
 			return cmp.Or(err, fmt.Errorf("the crawl in %s keeps no archive, so there are no captures; a crawl with --warc does", l.dir))
 		}
 	}
+	if kind == "assets" && stored.Settings.Requisites == crawler.RequisitesNone {
+		if left, err := l.store.Scan(ctx, tables.Assets, "", "", 1); len(left) == 0 || err != nil {
+			return cmp.Or(err, fmt.Errorf("the crawl in %s fetches no requisites of pages, so there are no assets; a crawl with --requisites does", l.dir))
+		}
+	}
 	if format == "conllu" {
 		if lacks, err := lacks(crawler.StageTag, tables.Tags); lacks || err != nil {
 			return cmp.Or(err, fmt.Errorf("the crawl in %s has no stage tag, so there are no words to write; a crawl with --stages crawl,extract,tag has", l.dir))

@@ -42,7 +42,7 @@ read as a page of --url.`,
   weir fetch --select a --attr href page.html --url https://example.com
   weir fetch --markdown https://example.com > page.md
   weir fetch --data '{"page":1}' --header 'Content-Type: application/json' https://api.example.com`,
-		Args: oneArg("a URL, or a file with --url"),
+		Args: oneArg("a URL or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			settings := a.options.Settings
 			settings.Stages = []crawler.Stage{{Name: crawler.StageCrawl}}
@@ -107,7 +107,7 @@ func (a *app) showProbe(p *probe, f *fetchFlags) error {
 	}
 	out := &printer{w: a.out}
 	if f.sel == "" && !f.html && !f.text && !f.markdown && !f.body {
-		p.summary(out)
+		p.summary(out, true)
 	}
 	if f.headers {
 		out.printf("\n")
@@ -142,8 +142,15 @@ func (a *app) showProbe(p *probe, f *fetchFlags) error {
 	return out.err
 }
 
-// summary is a page in a few lines.
-func (p *probe) summary(out *printer) {
+// summary is a page in a few lines, with the flags of fetch that show more if hints are
+// wanted.
+func (p *probe) summary(out *printer, hints bool) {
+	hint := func(s string) string {
+		if !hints {
+			return ""
+		}
+		return " (" + s + ")"
+	}
 	line := func(name, format string, args ...any) {
 		out.printf("  %-9s %s\n", name, strings.TrimSpace(fmt.Sprintf(format, args...)))
 	}
@@ -184,9 +191,11 @@ func (p *probe) summary(out *printer) {
 			followed++
 		}
 	}
-	line("links", "%s: %d to follow, %d not (--links tells why)", plural(int64(len(p.Links)), "target"), followed, len(p.Links)-followed)
+	if p.Page != nil {
+		line("links", "%s: %d to follow, %d not%s", plural(int64(len(p.Links)), "target"), followed, len(p.Links)-followed, hint("--links tells why"))
+	}
 	if p.Text != "" {
-		line("text", "%s (--text shows it)", plural(int64(len(strings.Fields(p.Text))), "word"))
+		line("text", "%s%s", plural(int64(len(strings.Fields(p.Text))), "word"), hint("--text shows it"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Items)) {
 		out.printf("\nitems %s:\n", name)

@@ -282,6 +282,7 @@ func TestRestoredDumpGoesOn(t *testing.T) {
 	}
 	s.whole(t, place)
 	run("createdb", "restored")
+	t.Cleanup(func() { run("dropdb", "--force", "restored") })
 	run("pg_restore", "--dbname=restored", "--exit-on-error", file)
 	restored := strings.Replace(place, "/postgres?", "/restored?", 1)
 	if text := must(t, "status", "--dir", restored); !strings.Contains(text, "not running") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -58,6 +59,9 @@ func (a *app) probe(ctx context.Context, settings crawler.Settings, f *fetchFlag
 	if _, err := os.Stat(target); err == nil || target == "-" {
 		return a.probeFile(ctx, &o, f, target)
 	}
+	if looksLikeFile(target) {
+		return nil, usagef("there is no file %s", target)
+	}
 	seed, err := parseSeed(target)
 	if err != nil {
 		return nil, err
@@ -85,6 +89,19 @@ func (a *app) probe(ctx context.Context, settings crawler.Settings, f *fetchFlag
 	}
 	defer pr.store.Close()
 	return pr.fetch(ctx, r)
+}
+
+// looksLikeFile reports whether somebody who names what is no file means one all the
+// same, and not a host.
+func looksLikeFile(name string) bool {
+	if strings.Contains(name, "://") {
+		return false
+	}
+	switch strings.ToLower(path.Ext(name)) {
+	case ".html", ".htm", ".xhtml", ".pdf", ".json", ".xml", ".txt":
+		return !strings.Contains(name, "/") || !strings.Contains(strings.SplitN(name, "/", 2)[0], ".")
+	}
+	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
 }
 
 // prober visits single pages with the parts of a crawl, on a store in memory.

@@ -35,14 +35,20 @@ long ago: 3, 2026-01-02T15:04:05Z, 48h, 7d. Without it, it is the last round.`,
 			}
 			return a.toFile(file, func(out io.Writer) error {
 				return a.withStore(cmd.Context(), dir, out, func(ctx context.Context, l *live, out io.Writer) error {
+					asked := "since " + since
 					if since == "" {
 						st, err := inspect.ReadProgress(ctx, l.store)
 						if err != nil {
 							return l.noCrawl(err)
 						}
 						from.Round = st.Round
+						asked = fmt.Sprintf("in round %d", st.Round)
 					}
-					return l.noCrawl(writeChanges(ctx, l, from, asJSON, diff, out))
+					any, err := writeChanges(ctx, l, from, asJSON, diff, out)
+					if err == nil && !any {
+						fmt.Fprintf(a.err, "Nothing is new, changed or gone %s; --since 0 lists all rounds.\n", asked)
+					}
+					return l.noCrawl(err)
 				})
 			})
 		},
@@ -80,10 +86,12 @@ func parseSince(s string, now time.Time) (inspect.Since, error) {
 	return inspect.Since{}, usagef("--since is %q; it must be a round (3), a time (2026-01-02T15:04:05Z, 2026-01-02) or how long ago (48h, 7d)", s)
 }
 
-func writeChanges(ctx context.Context, l *live, since inspect.Since, asJSON, diff bool, out io.Writer) error {
+// writeChanges reports whether there are any.
+func writeChanges(ctx context.Context, l *live, since inspect.Since, asJSON, diff bool, out io.Writer) (any bool, err error) {
 	p := &printer{w: out}
 	round := -1
-	return inspect.WalkChanges(ctx, l.store, since, func(c *inspect.ChangeRow) error {
+	err = inspect.WalkChanges(ctx, l.store, since, func(c *inspect.ChangeRow) error {
+		any = true
 		if !diff {
 			c.Diff = ""
 		}
@@ -103,6 +111,7 @@ func writeChanges(ctx context.Context, l *live, since inspect.Since, asJSON, dif
 		}
 		return p.err
 	})
+	return any, err
 }
 
 // changeDetail is what a line has beside the address.

@@ -110,6 +110,8 @@ work nowhere
 copy none
 copy none other
 fetch --select [ a.example
+fetch nosuch.html
+fetch ./nosuch
 fetch --label none a.example
 fetch --header x a.example
 extract

@@ -287,7 +287,8 @@ func (p *plan) delayGroup(q *queueState, d *Delivery, hold time.Duration) error 
 	if err != nil {
 		return err
 	}
-	rec.nextDue = max(rec.nextDue, next, sched.Later(p.now.UnixNano(), delay))
+	// By the clock: the plan may have been begun before the delivery ended.
+	rec.nextDue = max(rec.nextDue, next, sched.Later(p.s.now(), delay))
 	p.putGroup(q, group, rec)
 	return nil
 }

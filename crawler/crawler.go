@@ -264,7 +264,13 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 	j := &rejoin{
 		store: c.store, edge: c.visitor.Edges.Requests, polite: politeness,
 		tries: c.options.Settings.maxAttempts(), giveUp: c.options.Settings.GiveUp,
-		grace: c.options.Settings.Grace,
+		grace: c.options.Settings.Grace, hosts: c.visitor.Politeness, slow: &c.visitor.slow,
+	}
+	defer j.slow.open(ctx)()
+	if !c.options.Shared {
+		if err := j.forgetParked(ctx); err != nil {
+			return err
+		}
 	}
 	if err := j.mend(ctx, "", ""); err != nil {
 		return err

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
 	"github.com/seed-301537d8/weir/crawler/polite"
 	"github.com/seed-301537d8/weir/crawler/robots"
+	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 )
@@ -30,13 +32,17 @@ import (
 //   - A crawl with deferred addresses is not complete.
 //   - A generation counts those that have left it, in the same transaction.
 
-// SickHost is a host that is left alone for a while, with the addresses that wait
-// for it. Its JSON form is stable.
+// SickHost is a host that is left alone for a while, or that is waited for while the
+// crawl goes on, with the addresses that wait for it. Its JSON form is stable.
 type SickHost struct {
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"` // the first failure
 	Until time.Time `json:"until"` // the next attempt
 	Error string    `json:"error"` // the last one
+
+	// Slow says that it has not failed, but answers slowly: Until is when its answer
+	// must be there, or the pause after it is over.
+	Slow bool `json:"slow,omitempty"`
 }
 
 // movedAtOnce is how many items are enqueued in one transaction where they are brought
@@ -63,6 +69,12 @@ func deferredKey(host string, r *Request) string {
 
 // deferRequest takes an address out of the frontier until its host's time has come.
 func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until time.Time, why string) error {
+	return v.putDeferred(out, r, SickHost{Host: host, Until: until, Error: why})
+}
+
+// putDeferred takes an address out of the frontier for its host's sake.
+func (v *Visitor) putDeferred(out *pipeline.Out, r Request, sick SickHost) error {
+	host := sick.Host
 	r.failures += out.Failures()
 	r.deferred++
 	tx := out.Tx()
@@ -70,14 +82,18 @@ func (v *Visitor) deferRequest(out *pipeline.Out, r Request, host string, until 
 		return err
 	}
 	tx.Add(tables.Crawl, tables.GenerationCounter(out.Generation(), tables.CounterDeferred), 1)
-	now := time.Now()
-	sick := SickHost{Host: host, Since: now, Until: until, Error: why}
-	if was, ok := v.sick.get(host); ok {
+	sick.Since = time.Now()
+	if was, ok := v.sick.get(host); ok && was.Slow == sick.Slow {
 		sick.Since = was.Since
 	} else {
-		v.Options.logger().Warn("host does not answer as it should; the crawl goes on without it meanwhile", "host", host, "until", until.Format(time.RFC3339), "err", why)
+		level := slog.LevelWarn
+		if sick.Slow {
+			level = slog.LevelInfo
+		}
+		v.Options.logger().Log(context.Background(), level, "host does not answer as it should; the crawl goes on without it meanwhile", "host", host, "until", sick.Until.Format(time.RFC3339), "err", sick.Error)
 	}
 	v.sick.put(host, sick)
+	out.OnCommit(func() { v.slow.comesBack(sick.Until) })
 	return tables.Put(tx, tables.Sick, host, sick)
 }
 
@@ -89,6 +105,8 @@ type rejoin struct {
 	tries  int           // of a robots.txt
 	giveUp time.Duration // the same
 	grace  time.Duration
+	hosts  Politeness
+	slow   *slowHosts
 }
 
 // rejoinEvery is how often it is looked whose time has come.
@@ -99,7 +117,7 @@ func (j *rejoin) run(ctx context.Context) error {
 	defer t.Stop()
 	var next time.Time // when somebody's time may have come
 	for {
-		if now := time.Now(); !now.Before(next) {
+		if now := time.Now(); !now.Before(next) || j.slow.due(now) {
 			due, err := j.due(ctx, now)
 			if err != nil && ctx.Err() == nil {
 				return fmt.Errorf("bring deferred addresses back: %w", err)
@@ -108,6 +126,10 @@ func (j *rejoin) run(ctx context.Context) error {
 		}
 		select {
 		case <-t.C:
+		case <-j.slow.rings:
+			if err := j.comeBack(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -139,6 +161,13 @@ func (j *rejoin) wait(ctx context.Context, tick <-chan time.Time) (more bool, er
 func (j *rejoin) due(ctx context.Context, now time.Time) (next time.Time, err error) {
 	next = now.Add(j.grace)
 	err = tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
+		if s.Slow { // what it was asked may have been answered in the meantime
+			until, _, err := j.hosts.Rests(ctx, s.Host)
+			if err != nil {
+				return err
+			}
+			s.Until = earlier(s.Until, until)
+		}
 		if now.Before(s.Until) {
 			next = earlier(next, s.Until)
 			return nil
@@ -220,25 +249,52 @@ func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int
 		return false, err
 	}
 	for _, rec := range records {
-		var r Request
-		if ok, err := tables.Get(ctx, j.store, tables.Deferred, rec.Key, &r); err != nil {
-			return false, err
-		} else if !ok {
-			continue
-		}
-		item, err := j.edge.Item(r)
-		if err != nil {
+		if err := j.move(tx, rec); err != nil {
 			return false, err
 		}
-		tx.Require(tables.Deferred, rec.Key, rec.Value)
-		tx.Enqueue(StageCrawl, item)
-		tx.Delete(tables.Deferred, rec.Key)
 	}
 	if err := j.store.Commit(ctx, tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 		return false, err
 	}
 	tx.Reset() // after a conflict another process has brought them, or is about to
 	return len(records) == limit, nil
+}
+
+// move adds to a transaction that a deferred address comes back.
+func (j *rejoin) move(tx *queue.Tx, rec queue.Record) error {
+	var r Request
+	if err := codec.Decode(rec.Value, &r); err != nil {
+		return fmt.Errorf("record %s/%s: %w: %w", tables.Deferred, rec.Key, queue.ErrCorrupt, err)
+	}
+	item, err := j.edge.Item(r)
+	if err != nil {
+		return err
+	}
+	tx.Require(tables.Deferred, rec.Key, rec.Value)
+	tx.Enqueue(StageCrawl, item)
+	tx.Delete(tables.Deferred, rec.Key)
+	return nil
+}
+
+// forgetParked has slow hosts left alone for no longer than their pause: requests that
+// were parked when this process began have ended with the one that made them.
+func (j *rejoin) forgetParked(ctx context.Context) error {
+	var tx queue.Tx
+	err := tables.Walk(ctx, j.store, tables.Sick, func(s *SickHost) error {
+		if !s.Slow {
+			return nil
+		}
+		if err := j.hosts.Answered(ctx, s.Host, time.Now(), 0, &tx); err != nil || tx.Len() < movedAtOnce {
+			return err
+		}
+		err := j.store.Commit(ctx, &tx)
+		tx.Reset()
+		return err
+	})
+	if err != nil || tx.Len() == 0 {
+		return err
+	}
+	return j.store.Commit(ctx, &tx)
 }
 
 // mend makes sure that each host with deferred addresses in a range of keys is

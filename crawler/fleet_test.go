@@ -33,9 +33,10 @@ type realFleet struct {
 	delay time.Duration
 	left  sync.WaitGroup // healthy hosts whose last page has not been served
 
-	mu   sync.Mutex
-	near time.Duration // the least time between two requests of one host
-	life int           // of the crawl
+	mu      sync.Mutex
+	near    time.Duration // the least time between two requests of one host
+	nearest string        // which they were
+	life    int           // of the crawl
 }
 
 type realHost struct {
@@ -107,7 +108,9 @@ func (h *realHost) note(path string) int {
 	defer h.fleet.mu.Unlock()
 	now := time.Now()
 	if !h.last.IsZero() && (path != h.path || h.life == h.fleet.life) {
-		h.fleet.near = min(h.fleet.near, now.Sub(h.last))
+		if near := now.Sub(h.last); near < h.fleet.near {
+			h.fleet.near, h.fleet.nearest = near, fmt.Sprintf("%s host, %s and then %s, in the lives %d and %d", h.kind, h.path, path, h.life, h.fleet.life)
+		}
 	}
 	h.path, h.life = path, h.fleet.life
 	h.n++
@@ -243,7 +246,7 @@ func TestFleetForReal(t *testing.T) {
 		}
 	}
 	if f.near < f.delay {
-		t.Errorf("a server was asked %v after its last answer, want %v", f.near, f.delay)
+		t.Errorf("a server was asked %v after its last answer, want %v: %s", f.near, f.delay, f.nearest)
 	}
 	t.Logf("%d pages, %d failures, never a request of a host within %v of its last answer, %v in all", len(pages), len(failures), f.near.Round(time.Millisecond), time.Since(began).Round(time.Second))
 }

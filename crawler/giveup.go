@@ -66,27 +66,56 @@ func (v *Visitor) leaveOutPage(ctx context.Context, out *pipeline.Out, r Request
 }
 
 // refuseNow settles an address whose host is not to be asked, now or at all.
-func (v *Visitor) refuseNow(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (settled bool, err error) {
-	if down, err := v.Politeness.Down(ctx, u.Host()); err != nil {
-		return false, err
-	} else if down != "" {
-		return true, v.refuse(out, r, ReasonHostDown, down)
-	}
-	if until, err := v.Politeness.Deferred(ctx, u.Host()); err != nil {
-		return false, err
-	} else if !until.IsZero() {
-		out.GroupUnused()
-		return true, v.deferRequest(out, r, u.Host(), until, "its host has failed")
+// If not it says whether the host is slow.
+func (v *Visitor) refuseNow(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (settled, slow bool, err error) {
+	page, file := v.slow.knows(&r, u) // of which there is an answer, or will be
+	if !page && !file {
+		if settled, slow, err = v.hostRests(ctx, out, r, u); settled || err != nil {
+			return settled, slow, err
+		}
 	}
 	var wait *deferral
+	var parked *errSlow
 	if forbidden, err := v.Robots.Check(ctx, u, out); errors.As(err, &wait) {
-		return true, v.deferRequest(out, r, u.Host(), wait.until, err.Error())
+		return true, slow, v.deferRequest(out, r, u.Host(), wait.until, err.Error())
+	} else if errors.As(err, &parked) {
+		return true, slow, v.leaveParked(ctx, out, r, u.Host(), parked)
 	} else if err != nil {
-		return false, err
+		return false, slow, err
 	} else if forbidden != "" {
-		return true, v.refuse(out, r, ReasonRobots, forbidden)
+		return true, slow, v.refuse(out, r, ReasonRobots, forbidden)
 	}
-	return false, nil
+	if file && !page {
+		return v.hostRests(ctx, out, r, u)
+	}
+	return false, slow, nil
+}
+
+// hostRests settles an address whose host is to be left alone for now, or waits for it.
+func (v *Visitor) hostRests(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (settled, slow bool, err error) {
+	if down, err := v.Politeness.Down(ctx, u.Host()); err != nil {
+		return false, false, err
+	} else if down != "" {
+		return true, false, v.refuse(out, r, ReasonHostDown, down)
+	}
+	until, slow, err := v.Politeness.Rests(ctx, u.Host())
+	switch {
+	case err != nil || until.IsZero():
+		return false, slow, err
+	case !slow:
+		out.GroupUnused()
+		return true, false, v.deferRequest(out, r, u.Host(), until, "its host has failed")
+	}
+	err = v.slow.rest(ctx, out, u.Host(), func() (time.Time, error) {
+		until, _, err := v.Politeness.Rests(ctx, u.Host())
+		return until, err
+	})
+	var leaves *errSlow
+	if errors.As(err, &leaves) {
+		out.GroupUnused()
+		return true, true, v.deferSlow(out, r, u.Host(), leaves)
+	}
+	return false, true, err
 }
 
 // refuse gives an address up for which its host was not asked: the host's next
@@ -127,32 +156,32 @@ func (v *Visitor) refuseForBudget(out *pipeline.Out, r Request, reason, text str
 }
 
 // failed decides about an address whose fetch failed: another attempt if the
-// failure may pass, the end if not.
-func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) error {
+// failure may pass, the end if not. It reports whether the address is deferred.
+func (v *Visitor) failed(ctx context.Context, out *pipeline.Out, r Request, resp *stages.FetchResponse, err error, state polite.HostState) (again bool, _ error) {
 	status := 0
 	if resp != nil {
 		status = resp.Status
 	}
 	e := stages.AsError(err)
 	if e == nil {
-		return err
+		return false, err
 	}
 	politeness := v.hosts.get(groupOf(r)).Politeness()
 	if e.Permanent && r.guess {
-		return v.noSitemap(out, r, string(e.Reason))
+		return false, v.noSitemap(out, r, string(e.Reason))
 	}
 	if e.Permanent || out.Failures()+1+r.failures >= v.Options.Settings.maxAttempts() || state.GivenUp(&politeness) {
-		return v.giveUp(out, r, string(e.Reason), detail(e), status)
+		return false, v.giveUp(out, r, string(e.Reason), detail(e), status)
 	}
 	if state.Deferred {
 		r.failures++
-		return v.deferRequest(out, r, groupOf(r), state.NotBefore, e.Error())
+		return true, v.deferRequest(out, r, groupOf(r), state.NotBefore, e.Error())
 	}
 	// The state has bounded what the server asked for.
 	if wait := state.Wait(time.Now()); wait > 0 && (!e.RetryAfter.IsZero() || state.Reason == polite.ByBackoff) {
-		return pipeline.RetryAfter(wait, err)
+		return false, pipeline.RetryAfter(wait, err)
 	}
-	return err
+	return false, err
 }
 
 // detail is an error for people, without what the record says already.

@@ -39,6 +39,11 @@ type Hosts struct {
 	// negative means that they never are.
 	Grace time.Duration
 
+	// Patience is from when on an answer is a slow one. Then what waits for the host's
+	// pause to be over is the caller's matter, by Rests, and not the frontier's, as it
+	// may hold up others. Zero means that no answer is.
+	Patience time.Duration
+
 	mu     sync.Mutex // one update of a host's state at a time
 	recent cache[polite.HostState]
 }
@@ -58,16 +63,17 @@ func (h *Hosts) Account(ctx context.Context, host string, resp *stages.FetchResp
 	after := before.Next(event, &options)
 	grace := cmp.Or(h.Grace, DefaultGrace)
 	after.Deferred = grace > 0 && after.Failures > 0 && after.NotBefore.Sub(event.Time) > grace && !after.GivenUp(&options)
+	after.Slow = h.Patience > 0 && max(event.Took, tookOf(resp)) > h.Patience
 	h.recent.put(host, after)
 	usual := event.Time.Add(h.Spacing)
-	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && !after.NotBefore.After(usual) {
+	if before.Failures == 0 && after.Failures == 0 && before.CrawlDelay == after.CrawlDelay && before.Slow == after.Slow && !after.NotBefore.After(usual) {
 		return after, nil // the queue's own delay does it
 	}
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
 		if err := tables.Put(tx, tables.Hosts, host, after); err != nil {
 			return after, err
 		}
-		if after.NotBefore.After(usual) && !after.GivenUp(&options) && !after.Deferred {
+		if after.NotBefore.After(usual) && !after.GivenUp(&options) && !after.Deferred && !after.Slow {
 			tx.DelayGroup(StageCrawl, host, after.NotBefore)
 		}
 	}
@@ -79,6 +85,9 @@ func eventOf(resp *stages.FetchResponse, fetchErr error) polite.Event {
 	event := polite.Event{Time: time.Now()}
 	status := 0
 	if resp != nil {
+		if at := resp.Fetched.Add(resp.Timings.Total); !resp.Fetched.IsZero() && at.Before(event.Time) {
+			event.Time = at // it may have been parked since
+		}
 		status, event.Took = resp.Status, resp.Timings.FirstByte
 	}
 	event.Result = polite.ResultOf(status, nil)
@@ -98,6 +107,14 @@ func eventOf(resp *stages.FetchResponse, fetchErr error) polite.Event {
 	return event
 }
 
+// tookOf is how long an answer took with its body.
+func tookOf(resp *stages.FetchResponse) time.Duration {
+	if resp == nil {
+		return 0
+	}
+	return resp.Timings.Total
+}
+
 // Down returns why nothing is asked of a host for now, or "". One request after
 // the time may show that it is back.
 func (h *Hosts) Down(ctx context.Context, host string) (string, error) {
@@ -111,15 +128,46 @@ func (h *Hosts) Down(ctx context.Context, host string) (string, error) {
 	return fmt.Sprintf("%s has failed %d times in a row, and is left alone until %s", host, st.Failures, st.NotBefore.UTC().Format(time.RFC3339)), nil
 }
 
-// Deferred returns until when the addresses of a host are deferred, or zero.
-func (h *Hosts) Deferred(ctx context.Context, host string) (time.Time, error) {
+// Rests returns until when a host is left alone whose addresses do not wait for it in
+// the frontier, or zero: a sick one, whose addresses are deferred, or a slow one, of
+// which it depends on whom they hold up.
+func (h *Hosts) Rests(ctx context.Context, host string) (until time.Time, slow bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	st, err := h.stateLocked(ctx, host)
-	if err != nil || !st.Deferred || st.Wait(time.Now()) == 0 {
-		return time.Time{}, err
+	if err != nil || !st.Deferred && !st.Slow || st.Wait(time.Now()) == 0 {
+		return time.Time{}, st.Slow, err
 	}
-	return st.NotBefore, nil
+	return st.NotBefore, !st.Deferred, nil
+}
+
+// Parked notes that a request is under way for which nobody waits, and that will have
+// ended at a time. Until then, or until Answered says so, the host is asked nothing else.
+func (h *Hosts) Parked(ctx context.Context, host string, until time.Time, out *pipeline.Out) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st, err := h.stateLocked(ctx, host)
+	if err != nil {
+		return err
+	}
+	st.Slow, st.NotBefore, st.Reason = true, until, polite.ByResponseTime
+	h.recent.put(host, st)
+	return tables.Put(out.Tx(), tables.Hosts, host, st)
+}
+
+// Answered notes that a parked request has ended, and how long it took.
+func (h *Hosts) Answered(ctx context.Context, host string, at time.Time, took time.Duration, tx *queue.Tx) error {
+	options := h.optionsOf(host)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st, err := h.stateLocked(ctx, host)
+	if err != nil {
+		return err
+	}
+	st.NotBefore = time.Time{}
+	st = st.Next(polite.Event{Time: at, Took: took, Result: polite.Unknown}, &options)
+	h.recent.put(host, st)
+	return tables.Put(tx, tables.Hosts, host, st)
 }
 
 // SetCrawlDelay notes what a host's robots.txt asks for, and returns how long to

@@ -38,7 +38,9 @@ type (
 	// Politeness keeps account of hosts: *Hosts.
 	Politeness interface {
 		Down(ctx context.Context, host string) (why string, err error)
-		Deferred(ctx context.Context, host string) (until time.Time, err error)
+		Rests(ctx context.Context, host string) (until time.Time, slow bool, err error)
+		Parked(ctx context.Context, host string, until time.Time, out *pipeline.Out) error
+		Answered(ctx context.Context, host string, at time.Time, took time.Duration, tx *queue.Tx) error
 		Account(ctx context.Context, host string, resp *stages.FetchResponse, fetchErr error, out *pipeline.Out) (polite.HostState, error)
 		SetCrawlDelay(ctx context.Context, host string, delay time.Duration, out *pipeline.Out) (between time.Duration, err error)
 	}

@@ -63,6 +63,9 @@ type RobotsFiles struct {
 	// goes as it is.
 	Prepare func(r *http.Request) error
 
+	slow    *slowHosts // if files that take long may be parked
+	mayTake func(host string) time.Duration
+
 	recent   cache[*robots.Policy]
 	fetching singleflight.Group // by origin
 }
@@ -122,7 +125,10 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 		return previous, nil
 	}
 	v, err, _ := f.fetching.Do(origin, func() (any, error) {
-		got := f.fetch(ctx, origin, out)
+		got, err := f.robotsErrand(ctx, u.Host(), origin, out)
+		if err != nil {
+			return nil, err
+		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -189,6 +195,12 @@ func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Pol
 			}
 		}
 	}
+	if f.slow != nil && f.Politeness != nil {
+		// The pause of a slow host is waited for by whoever asks for the page.
+		if until, slow, err := f.Politeness.Rests(ctx, u.Host()); err != nil || slow && !until.IsZero() {
+			return err
+		}
+	}
 	if asked := policy.Status != 0; delay > 0 && asked && policy.Outcome != robots.Unreachable {
 		out.Tx().DelayGroup(StageCrawl, u.Host(), time.Now().Add(delay))
 		return pipeline.ErrAgain
@@ -197,10 +209,10 @@ func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Pol
 }
 
 // fetch fetches a robots.txt file, with its redirects.
-func (f *RobotsFiles) fetch(ctx context.Context, origin string, out *pipeline.Out) robots.Fetch {
+func (f *RobotsFiles) fetch(ctx context.Context, origin string, may alive) robots.Fetch {
 	target := origin + "/robots.txt"
 	for range robots.MaxRedirects + 1 {
-		resp, err := f.Fetcher.Fetch(ctx, stages.FetchRequest{URL: target, Prepare: ifAlive(out, f.Prepare)})
+		resp, err := f.Fetcher.Fetch(ctx, stages.FetchRequest{URL: target, Prepare: ifAlive(may, f.Prepare)})
 		got := robots.Fetch{Time: time.Now(), Err: err}
 		if resp == nil {
 			e := stages.AsError(err)

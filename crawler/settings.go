@@ -92,7 +92,8 @@ type Settings struct {
 	// and trees. What does not fit waits. Default 128 MiB.
 	Memory int64 `json:"memory,omitempty"`
 
-	// Grace is how long a generation waits for a host that fails before it goes on
+	// Grace is how long a generation waits for a host that fails, and at most for one
+	// that is slow, before it goes on
 	// without what belongs to it, which comes back when the host does. Default 5s;
 	// negative means that generations are exact and wait for every host.
 	Grace time.Duration `json:"grace,omitempty"`
@@ -326,6 +327,9 @@ func (s *Settings) workers() int { return cmp.Or(s.Workers, DefaultWorkers) }
 func (s *Settings) grace() time.Duration {
 	return max(cmp.Or(s.Grace, DefaultGrace), 0)
 }
+
+// patience is from when on an answer is a slow one; 0 means that none is.
+func (s *Settings) patience() time.Duration { return min(s.grace(), max(s.leastDelay(), time.Second)) }
 
 func (s *Settings) memory() int64    { return cmp.Or(s.Memory, DefaultMemory) }
 func (s *Settings) maxAttempts() int { return max(cmp.Or(s.Retries, DefaultRetries), 0) + 1 }

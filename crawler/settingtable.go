@@ -171,10 +171,10 @@ func hostSettings() []*Setting {
 			Doc:    "how often a page is tried again if its failure may pass",
 			access: number(func(s *Settings) *int { return &s.Retries }, 0, maxRetries, "")},
 		{Name: "grace", Field: "Grace", Arg: "duration", Default: formatSpan(DefaultGrace), Resume: fromNowOn,
-			Doc:    "how long a generation waits for a host that fails, before it goes on without it meanwhile; none means that it waits for every host",
+			Doc:    "how long a generation waits for a host that fails, before it goes on without it meanwhile, and at most for a slow one; none means that it waits for every host",
 			access: span(func(s *Settings) *time.Duration { return &s.Grace }, time.Millisecond, 1000*time.Hour, true)},
 		{Name: "wait-for-hosts", Field: "Grace", Resume: fromNowOn,
-			Doc: "let generations wait for every host, however long it fails; the same as --grace none",
+			Doc: "let generations wait for every host, however long it fails or takes; the same as --grace none",
 			access: custom{func(s *Settings) any { return new(bool) }, func(s *Settings) []string { return nil }, func(s *Settings, values []string) error {
 				on, err := strconv.ParseBool(values[0])
 				if err != nil {

@@ -46,14 +46,20 @@ func (t *traps) trapped(ctx context.Context, u weburl.URL) (why string, p scope.
 	return "", p, nil
 }
 
-// count notes that an address is asked for: at once in memory, since its host's next
+// begin notes that an address is asked for: at once in memory, since its host's next
 // address may come before whoever waits for the commit of this one has had a turn.
-func (t *traps) count(p scope.Pattern, out *pipeline.Out) {
-	if p.Key == "" {
-		return
+func (t *traps) begin(p scope.Pattern) { t.add(p, 1) }
+
+// end counts an address that was asked for, if that has settled it: one that comes again
+// is counted then.
+func (t *traps) end(p scope.Pattern, out *pipeline.Out, settled bool) {
+	switch {
+	case p.Key == "":
+	case settled:
+		out.Tx().Add(tables.Patterns, tables.Key(p.Key), 1)
+	default:
+		t.add(p, -1)
 	}
-	out.Tx().Add(tables.Patterns, tables.Key(p.Key), 1)
-	t.add(p, 1)
 }
 
 // add changes what is remembered of a pattern.

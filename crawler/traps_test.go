@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
@@ -204,6 +205,42 @@ func TestTrapsCountNoAttempts(t *testing.T) {
 		}
 		if st, err := inspect.ReadStatus(t.Context(), store); err != nil || st.Pages != 1+most {
 			t.Errorf("%d pages, %v; want %d", st.Pages, err, 1+most)
+		}
+	})
+}
+
+// An address that is deferred after it was asked for counts once in its pattern, when it
+// is settled.
+func TestDeferredAddressesCountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		well := time.Now().Add(time.Minute)
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second, Retries: 20, IgnoreRobots: true},
+			Seeds:    crawler.Seeds("http://sick.example/2000/01/02"),
+			Transport: always(roundTrip(func(string) (int, string) {
+				if time.Now().Before(well) {
+					return http.StatusServiceUnavailable, ""
+				}
+				return http.StatusOK, "a day"
+			})),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := store.Scan(t.Context(), "patterns", "", "", 10)
+		if err != nil || len(found) != 1 || string(found[0].Value) != "1" {
+			t.Errorf("patterns %s, %v; want one that counts 1", found, err)
+		}
+		if p := records[crawler.Page](t, store, "pages"); len(p) != 1 {
+			t.Errorf("%d pages, want 1", len(p))
 		}
 	})
 }

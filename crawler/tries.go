@@ -18,7 +18,11 @@ func (v *Visitor) spent(out *pipeline.Out) bool {
 
 // panicked makes a panic of the stage a failed try.
 func (v *Visitor) panicked(r Request, out *pipeline.Out, value any) error {
-	v.Options.logger().Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(debug.Stack()))
+	stack := debug.Stack()
+	if p, ok := value.(*panicked); ok { // elsewhere
+		value, stack = p.value, p.stack
+	}
+	v.Options.logger().Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(stack))
 	if v.spent(out) {
 		out.Reset()
 		return v.giveUp(out, r, ReasonPanic, fmt.Sprint(value), 0)

@@ -47,6 +47,7 @@ type Visitor struct {
 	tokens     *pageTokens // in place of limit, if several processes crawl
 	traps      traps
 	sick       cache[SickHost]
+	slow       slowHosts
 	hosts      hostSettingsCache
 	budgets    budgets
 	pace       pacer // of all requests; nil for none
@@ -82,6 +83,7 @@ func (v *Visitor) init() {
 	v.known.max = 128 << 10
 	v.traps = traps{store: v.Store, limits: s.Scope.Traps}
 	v.memory = stages.NewBudget(s.memory())
+	v.slow.store, v.slow.memory, v.slow.patience, v.slow.workers = v.Store, v.memory, s.patience(), s.workers()
 	v.hosts.of = s
 	v.budgets = budgets{store: v.Store, settings: &v.hosts, shared: o.Shared}
 	switch {
@@ -109,7 +111,7 @@ func (v *Visitor) init() {
 	}
 	if v.Politeness == nil {
 		v.Politeness = &Hosts{
-			Store: v.Store, Shared: o.Shared, Options: s.Politeness(), Grace: s.Grace, Spacing: s.leastDelay(),
+			Store: v.Store, Shared: o.Shared, Options: s.Politeness(), Grace: s.Grace, Patience: s.patience(), Spacing: s.leastDelay(),
 			OptionsOf: func(host string) polite.Options { return v.hosts.get(host).Politeness() },
 		}
 	}
@@ -152,7 +154,7 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 	})
 	files := &RobotsFiles{
 		Store: v.Store, Shared: o.Shared, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(), GiveUp: o.Settings.GiveUp,
-		Logger: o.Logger, Important: o.important,
+		Logger: o.Logger, Important: o.important, slow: &v.slow, mayTake: v.mayTake,
 	}
 	if o.Settings.Sitemaps {
 		files.Sitemaps = v.offerSitemap
@@ -224,17 +226,18 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 			return err
 		}
 	}
-	if settled, err := v.refuseNow(ctx, out, r, u); settled || err != nil {
+	settled, slow, err := v.refuseNow(ctx, out, r, u)
+	if settled || err != nil {
 		return err
 	}
 	if r.asset {
-		_, bytes, err := v.fetch(ctx, out, r, u)
-		if err != nil {
+		got, err := v.fetch(ctx, out, r, u, slow)
+		if err != nil || got.again {
 			return err
 		}
-		return v.budgets.count(ctx, out, u.Host(), bytes)
+		return v.budgets.count(ctx, out, u.Host(), got.bytes)
 	}
-	kept, bytes := false, int64(0)
+	var got fetched
 	if v.tokens != nil {
 		token, err := v.tokens.begin(ctx)
 		if err != nil {
@@ -243,14 +246,14 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		if token == nil {
 			return v.refuseForLimit(out, r)
 		}
-		defer func() { v.tokens.end(token, kept, out) }()
+		defer func() { v.tokens.end(token, got.kept, out) }()
 	} else {
 		if ok, err := v.limit.begin(ctx); err != nil {
 			return err
 		} else if !ok {
 			return v.refuseForLimit(out, r)
 		}
-		defer func() { v.limit.end(kept) }()
+		defer func() { v.limit.end(got.kept) }()
 	}
 	if limit := v.sharedGeneration(out.Generation()); limit.max > 0 {
 		if ok, err := limit.begin(ctx); err != nil {
@@ -266,7 +269,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		} else if !ok {
 			return v.refuseForGeneration(out, r)
 		}
-		defer func() { limit.end(kept) }()
+		defer func() { limit.end(got.kept) }()
 	}
 	spend, err := v.budgets.begin(ctx, u.Host(), out)
 	if errors.Is(err, errBudget) {
@@ -279,100 +282,120 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	if err != nil {
 		return err
 	}
-	defer func() { spend(out, kept, bytes) }()
-	v.traps.count(pattern, out)
-	kept, bytes, err = v.fetch(ctx, out, r, u)
-	if err != nil { // it comes again, and is counted then
-		v.traps.add(pattern, -1)
-	}
-	kept = kept && err == nil
+	defer func() { spend(out, got.kept, got.bytes) }()
+	v.traps.begin(pattern)
+	got, err = v.fetch(ctx, out, r, u, slow)
+	got.kept = got.kept && err == nil
+	v.traps.end(pattern, out, err == nil && !got.again)
 	return err
 }
 
-// fetch fetches an address that may be, and reports whether that gave a page, and how
-// many bytes arrived.
-func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (kept bool, bytes int64, err error) {
+// fetched is what came of a request.
+type fetched struct {
+	kept  bool  // as a page
+	bytes int64 // that arrived
+	again bool  // the address is deferred, and settles nothing yet
+}
+
+// fetch fetches an address that may be. slow says that its host is.
+func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, slow bool) (got fetched, err error) {
 	fr := v.request(ctx, r, u)
-	fr.Prepare = ifAlive(out, fr.Prepare)
 	if err := v.condition(ctx, &r, &fr); err != nil {
-		return false, 0, err
+		return got, err
 	}
-	resp, err := v.Fetcher.Fetch(ctx, fr)
+	resp, err := v.ask(ctx, out, r, u, fr, slow)
 	defer resp.Release()
 	if ctx.Err() != nil {
-		return false, 0, ctx.Err()
+		return got, ctx.Err()
 	}
 	if errors.Is(err, errNotAlive) {
-		return false, 0, pipeline.ErrAgain
+		return got, pipeline.ErrAgain
+	}
+	var parked *errSlow
+	if errors.As(err, &parked) {
+		got.again = true
+		return got, v.leaveParked(ctx, out, r, u.Host(), parked)
 	}
 	if resp != nil {
-		bytes = resp.WireSize
+		got.bytes = resp.WireSize
 	}
-	kept, err = v.fetched(ctx, out, r, u, resp, err)
-	return kept, bytes, err
+	err = v.decide(ctx, out, r, u, resp, err, &got)
+	return got, err
 }
 
 // errNotAlive ends a request before it is sent, as somebody else may have the address.
 var errNotAlive = errors.New("it may be another's by now")
 
+// alive is what a request is for: a *pipeline.Out, or an *errand for it.
+type alive interface{ Alive() bool }
+
 // ifAlive makes a request go only if what it is for is this process's. One that was
 // stopped, or cut off, for longer than its lease would else ask a host that another asks
 // now, and between whose requests it knows no delay.
-func ifAlive(out *pipeline.Out, prepare func(*http.Request) error) func(*http.Request) error {
+func ifAlive(may alive, prepare func(*http.Request) error) func(*http.Request) error {
 	return func(hr *http.Request) error {
 		if prepare != nil {
 			if err := prepare(hr); err != nil {
 				return err
 			}
 		}
-		if !out.Alive() {
+		if !may.Alive() {
 			return errNotAlive
 		}
 		return nil
 	}
 }
 
-// fetched decides about an answer.
-func (v *Visitor) fetched(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse, err error) (kept bool, _ error) {
+// decide decides about an answer.
+func (v *Visitor) decide(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL, resp *stages.FetchResponse, err error, got *fetched) error {
 	state, stateErr := v.Politeness.Account(ctx, u.Host(), resp, err, out)
 	if stateErr != nil {
-		return false, stateErr
+		return stateErr
+	}
+	if !state.Slow && state.Failures == 0 {
+		v.slow.quick(state.NotBefore)
 	}
 	if v.Cookies != nil {
 		if err := v.Cookies.Keep(ctx, u, resp, out); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if v.Archive != nil {
 		if err := v.Archive.capture(ctx, out, v.Edges.Captures, v.room(0), r, resp, err); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if f := v.router[r.Label]; err != nil && f != nil && !r.Sitemap && !r.asset && f.wantsError(resp) {
-		return v.page(ctx, out, r, resp)
+		got.kept, err = v.page(ctx, out, r, resp)
+		return err
 	}
 	if err != nil {
-		return false, v.failed(ctx, out, r, resp, err, state)
+		got.again, err = v.failed(ctx, out, r, resp, err, state)
+		return err
 	}
 	if r.asset {
-		return false, v.asset(out, r, u, resp)
+		return v.asset(out, r, u, resp)
 	}
 	if same, err := v.isSame(ctx, &r, resp); err != nil {
-		return false, err
+		return err
 	} else if same {
-		return true, v.same(out, r, resp)
+		got.kept = true
+		return v.same(out, r, resp)
 	}
 	if resp.Redirect != "" {
-		return v.redirect(ctx, out, r, u, resp)
+		got.kept, err = v.redirect(ctx, out, r, u, resp)
+		return err
 	}
 	if r.Sitemap || v.isSitemap(r, resp) {
-		return true, v.sitemap(ctx, out, r, u, resp)
+		got.kept = true
+		return v.sitemap(ctx, out, r, u, resp)
 	}
 	if t := resp.MediaType(); slices.Contains(sitemapTypes, t) && r.Depth == 0 && r.Label == "" && !stages.MatchType(t, stages.DefaultTypes()) {
 		// It was taken because it might have been a sitemap.
-		return false, v.giveUp(out, r, string(stages.ReasonType), t, resp.Status)
+		return v.giveUp(out, r, string(stages.ReasonType), t, resp.Status)
 	}
-	return v.page(ctx, out, r, resp)
+	got.kept, err = v.page(ctx, out, r, resp)
+	return err
 }
 
 // request is what the fetcher is asked for.

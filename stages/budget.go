@@ -19,8 +19,11 @@ import (
 // keeps its share of the bodies for as long as its body is there: until it is stored
 // for the next stage, and from when it is read from there until that is done. Small
 // pages, which are nearly all, are not counted.
+//
+// An eighth of the budget comes on top for answers that are kept until somebody has time
+// for them, of any size; see [FetchResponse.Keep]. Nobody waits for it.
 type Budget struct {
-	bodies, trees pool
+	bodies, trees, kept pool
 }
 
 type pool struct {
@@ -32,12 +35,16 @@ type pool struct {
 
 // NewBudget returns a budget of that many bytes.
 func NewBudget(bytes int64) *Budget {
-	b := &Budget{}
-	for _, p := range []*pool{&b.bodies, &b.trees} {
-		p.size = max(bytes/2, 1)
-		p.free = semaphore.NewWeighted(p.size)
-	}
+	b := new(Budget)
+	b.bodies.init(bytes / 2)
+	b.trees.init(bytes / 2)
+	b.kept.init(bytes / 8)
 	return b
+}
+
+func (p *pool) init(size int64) {
+	p.size = max(size, 1)
+	p.free = semaphore.NewWeighted(p.size)
 }
 
 // Waits returns how many pages wait at this moment, and how many have had to.
@@ -98,6 +105,18 @@ func (b *Budget) Body(ctx context.Context, n int64) (*Share, error) {
 		return nil, nil
 	}
 	return b.bodies.take(ctx, n)
+}
+
+// Keep takes n bytes for an answer that waits to be used, and reports whether there is
+// room for it.
+func (b *Budget) Keep(n int64) (*Share, bool) {
+	if b == nil {
+		return nil, true
+	}
+	if !b.kept.free.TryAcquire(n) {
+		return nil, false
+	}
+	return &Share{p: &b.kept, n: n}, true
 }
 
 func (p *pool) take(ctx context.Context, n int64) (*Share, error) {

@@ -235,6 +235,27 @@ func (r *FetchResponse) Release() {
 	}
 }
 
+// Keep moves what the response takes of a budget to the part for answers that wait to be
+// used, and reports whether there is room for it there. If not, nothing has changed.
+func (r *FetchResponse) Keep(b *Budget) bool {
+	if r == nil {
+		return true
+	}
+	n := int64(len(r.Body)+len(r.Wire)) + keptOverhead
+	if r.share != nil {
+		n = max(n, r.share.n)
+	}
+	share, ok := b.Keep(n)
+	if ok {
+		r.share.Release()
+		r.share = share
+	}
+	return ok
+}
+
+// keptOverhead is about what a response takes beside its body, in bytes.
+const keptOverhead = 4 << 10
+
 // UTF8 returns the body as valid UTF-8; see [ToUTF8].
 func (r *FetchResponse) UTF8() []byte {
 	b, _ := ToUTF8(r.Body, r.ContentType)
@@ -294,6 +315,7 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) 
 	}
 	req = req.WithContext(tr.with(w.ctx))
 	hr, err := f.roundTrip(req)
+	tr.answered()
 	tr.turn.leave(err != nil && ctx.Err() == nil)
 	if err != nil {
 		return nil, f.transportError(ctx, req, w, err)

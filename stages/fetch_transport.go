@@ -255,6 +255,15 @@ func (t *tracer) with(ctx context.Context) context.Context {
 	})
 }
 
+// answered notes when the answer came of a transport that does not say it.
+func (t *tracer) answered() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.t.FirstByte == 0 {
+		t.t.FirstByte = time.Since(t.start)
+	}
+}
+
 func (t *tracer) begin(at *time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/internal/printable"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -38,7 +39,7 @@ what is not: how many items, and the oldest of them.`,
 				}
 				named := 0
 				err = inspect.WalkSickHosts(ctx, l.store, func(s *crawler.SickHost) error {
-					p.printf("%s is left alone until %s, failing since %s; what belongs to it comes back then: %s\n", s.Host, localTime(s.Until), localTime(s.Since), s.Error)
+					p.printf("%s; what belongs to it comes back then\n", sickText(s))
 					if named++; named == 20 {
 						return inspect.ErrStop
 					}
@@ -50,6 +51,14 @@ what is not: how many items, and the oldest of them.`,
 	}
 	dirFlag(cmd, &dir)
 	return cmd
+}
+
+// sickText says what is known of a host that fails, or is slow.
+func sickText(s *crawler.SickHost) string {
+	if s.Slow {
+		return fmt.Sprintf("%s is slow since %s, waited for until %s: %s", s.Host, localTime(s.Since), localTime(s.Until), printable.Line(s.Error))
+	}
+	return fmt.Sprintf("%s is left alone until %s, failing since %s: %s", s.Host, localTime(s.Until), localTime(s.Since), printable.Line(s.Error))
 }
 
 func writeHolding(ctx context.Context, store *queue.Store, name string, p *printer) error {

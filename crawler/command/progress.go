@@ -222,7 +222,7 @@ func (p *progressReport) failing(separator string) string {
 	if len(p.Sick) == inspect.MaxSick {
 		more = " or more"
 	}
-	return fmt.Sprintf("%s%d%s failing", separator, len(p.Sick), more)
+	return fmt.Sprintf("%s%d%s failing or slow", separator, len(p.Sick), more)
 }
 
 // backlogs says what waits for the stages behind crawl.

@@ -120,7 +120,7 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 		p.printf("\n")
 	}
 	for _, s := range st.Sick {
-		p.printf("left alone: %s until %s, failing since %s: %s\n", s.Host, localTime(s.Until), localTime(s.Since), printable.Line(s.Error))
+		p.printf("waits: %s\n", sickText(&s))
 	}
 	for _, t := range st.Traps {
 		p.printf("left out by trap %s: %s\n", t.Rule, count(t.Hits))

@@ -222,6 +222,9 @@ func hostText(h inspect.HostPoliteness) string {
 	if h.Paused {
 		text += ", paused"
 	}
+	if h.Sick != nil {
+		text += "; " + sickText(h.Sick)
+	}
 	return text
 }
 

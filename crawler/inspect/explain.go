@@ -136,6 +136,9 @@ type HostPoliteness struct {
 	NotBefore *time.Time    `json:"not_before,omitempty"` // when it may be asked again, if that is to come
 	Reason    polite.Reason `json:"reason,omitempty"`     // for NotBefore
 	Paused    bool          `json:"paused,omitempty"`
+
+	// Sick is set while addresses wait for the host outside of the frontier.
+	Sick *crawler.SickHost `json:"sick,omitempty"`
 }
 
 // RobotsDecision is what robots.txt says about an address.
@@ -378,6 +381,12 @@ func (e *Explanation) readHost(ctx context.Context, store *queue.Store, u weburl
 	var state polite.HostState
 	if _, err := tables.Get(ctx, store, tables.Hosts, u.Host(), &state); err != nil {
 		return err
+	}
+	var sick crawler.SickHost
+	if ok, err := tables.Get(ctx, store, tables.Sick, u.Host(), &sick); err != nil {
+		return err
+	} else if ok {
+		h.Sick = &sick
 	}
 	own := settings.ForHost(u.Host())
 	options := own.Politeness()

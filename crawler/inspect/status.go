@@ -91,7 +91,7 @@ type GenerationStatus struct {
 	URLs     int64      `json:"urls"`    // found
 	Fetched  int64      `json:"fetched"` // pages and redirects
 	Failed   int64      `json:"failed"`
-	Deferred int64      `json:"deferred"` // left for a later generation, since their host was sick
+	Deferred int64      `json:"deferred"` // left for a later generation, since their host was sick or slow
 	Started  time.Time  `json:"started"`
 	Finished *time.Time `json:"finished"` // null while it is under way
 	Complete bool       `json:"complete"` // by every stage

@@ -116,6 +116,9 @@ type HostState struct {
 	// Deferred says that what is wanted of the host does not wait for NotBefore
 	// where it would hold up others. The caller sets it.
 	Deferred bool `json:"deferred,omitempty"`
+	// Slow says that the host's last answer took so long that nobody waits for the next
+	// one, or for NotBefore, whom that would hold up. The caller sets it.
+	Slow bool `json:"slow,omitempty"`
 	// Reason says what made NotBefore as late as it is.
 	Reason Reason `json:"reason,omitempty"`
 }

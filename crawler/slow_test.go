@@ -1,0 +1,407 @@
+package crawler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/memqueue"
+)
+
+// slowWeb answers for many hosts in fake time, each after the time that its name says:
+// "1500ms.a.example". Its pages are what pages makes of their paths; robots.txt is
+// missing.
+type slowWeb struct {
+	pages func(r *http.Request) string
+	delay time.Duration // between requests
+
+	mu     sync.Mutex
+	asked  map[string]int       // by address
+	first  map[string]time.Time // request, by host
+	last   map[string]time.Time // answer, by host
+	took   map[string]time.Duration
+	faults []string
+}
+
+func newSlowWeb(pages func(r *http.Request) string) *slowWeb {
+	return &slowWeb{
+		pages: pages, delay: time.Second, asked: make(map[string]int), first: make(map[string]time.Time), last: make(map[string]time.Time), took: make(map[string]time.Duration),
+	}
+}
+
+// takes is how long the host of a request takes; 0 for a quick one.
+func takes(r *http.Request) time.Duration {
+	name, _, _ := strings.Cut(r.URL.Host, ".")
+	d, _ := time.ParseDuration(name)
+	return d
+}
+
+func (w *slowWeb) RoundTrip(r *http.Request) (*http.Response, error) {
+	host, now, d := r.URL.Host, time.Now(), takes(r)
+	w.mu.Lock()
+	w.asked[r.URL.String()]++
+	if _, ok := w.first[host]; !ok {
+		w.first[host] = now
+	}
+	last, ok := w.last[host]
+	switch rest := max(min(w.took[host], 30*time.Second), w.delay); {
+	case ok && last.After(now):
+		w.faults = append(w.faults, fmt.Sprintf("%s was asked while it was answering", r.URL))
+	case ok && now.Sub(last) < rest:
+		w.faults = append(w.faults, fmt.Sprintf("%s was asked %v after the last answer of its host, want %v", r.URL, now.Sub(last), rest))
+	}
+	w.last[host] = now.Add(d)
+	if r.URL.Path != "/robots.txt" {
+		w.took[host] = d
+	}
+	w.mu.Unlock()
+	select {
+	case <-time.After(d):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	status, body := http.StatusOK, ""
+	if r.URL.Path == "/robots.txt" {
+		status = http.StatusNotFound
+	} else if body = w.pages(r); body == "fails" {
+		return nil, errors.New("connection reset by peer")
+	}
+	return &http.Response{
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Content-Type": {"text/html"}},
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r,
+	}, nil
+}
+
+// ended returns when the last answer of a quick host, or of a slow one, had come.
+func (w *slowWeb) ended(slow bool) (at time.Time) {
+	for host, last := range w.last {
+		if d, _ := time.ParseDuration(strings.Split(host, ".")[0]); (d > 0) == slow && last.After(at) {
+			at = last
+		}
+	}
+	return at
+}
+
+// check reports what no server is to see: a request before its time, or, unless often,
+// one that was made before.
+func (w *slowWeb) check(t *testing.T) {
+	t.Helper()
+	for _, f := range w.faults {
+		t.Error(f)
+	}
+	for u, n := range w.asked {
+		if n > 1 {
+			t.Errorf("%s was asked for %d times", u, n)
+		}
+	}
+}
+
+// crawlSlow crawls the seeds on a store, until the crawl is complete or ctx ends.
+func crawlSlow(ctx context.Context, t *testing.T, store *queue.Store, w *slowWeb, s crawler.Settings, seeds ...string) {
+	t.Helper()
+	if s.Stages == nil {
+		s.Stages = []crawler.Stage{{Name: crawler.StageCrawl}}
+	}
+	c, err := crawler.New(store, &crawler.Options{Settings: s, Seeds: crawler.Seeds(seeds...), Transport: always(w)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lanes are so many chains "/0/1", "/0/2", … to a depth.
+func lanes(depth int) func(r *http.Request) string {
+	return func(r *http.Request) string {
+		var lane, n int
+		if _, err := fmt.Sscanf(r.URL.Path, "/%d/%d", &lane, &n); err != nil || n >= depth {
+			return "the end"
+		}
+		return fmt.Sprintf("<a href=/%d/%d>next</a>", lane, n+1)
+	}
+}
+
+// Of a hundred hosts twenty answer slowly. However many addresses they have in a
+// generation, the others are crawled as fast as politeness lets them and a moment for
+// each generation; no server is asked twice, or before its pause is over; and in the end
+// everything is there.
+func TestSlowHostsDoNotStopTheOthers(t *testing.T) {
+	const depth, hosts = 8, 100
+	for _, tt := range []struct {
+		width  int           // addresses of a host in a generation
+		moment time.Duration // for a generation
+	}{{1, 200 * time.Millisecond}, {3, 1200 * time.Millisecond}} {
+		t.Run(fmt.Sprintf("%d addresses", tt.width), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newSlowWeb(lanes(depth))
+				store, err := memqueue.Open(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer store.Close()
+				var seeds []string
+				for i := range hosts {
+					kind := "quick"
+					if i%5 == 0 {
+						kind = []string{"1500ms", "3s", "8s", "30s"}[i/5%4]
+					}
+					for lane := range tt.width {
+						seeds = append(seeds, fmt.Sprintf("http://%s.%d.example/%d/1", kind, i, lane))
+					}
+				}
+				began := time.Now()
+				crawlSlow(t.Context(), t, store, w, crawler.Settings{}, seeds...)
+				alone := time.Duration(depth*tt.width+1) * time.Second // and robots.txt
+				took := w.ended(false).Sub(began)
+				t.Logf("the quick hosts took %v, %.2f of what they take alone; the slow ones %v", took, took.Seconds()/alone.Seconds(), w.ended(true).Sub(began))
+				if most := alone + 2*time.Second + depth*tt.moment; took > most {
+					t.Errorf("the quick hosts took %v, want %v at most", took, most)
+				}
+				w.check(t)
+				st, err := inspect.ReadStatus(t.Context(), store)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := int64(hosts * tt.width * depth); !st.Done || st.Pages != want || st.Failures != 0 || len(st.Sick) != 0 {
+					t.Errorf("done %v, %d pages, %d failures, slow %v; want %d pages", st.Done, st.Pages, st.Failures, st.Sick, want)
+				}
+				for _, g := range st.Generations {
+					if g.URLs != g.Fetched+g.Failed+g.Deferred {
+						t.Errorf("generation %d: %d addresses, but %d fetched, %d failed, %d deferred", g.Number, g.URLs, g.Fetched, g.Failed, g.Deferred)
+					}
+				}
+				if err := store.Check(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// An answer that nobody waited for is there when its address comes back, with what it
+// counts, counted once: the page, the budget of its host, the pattern of its trap. A
+// request that fails is tried again as ever.
+func TestParkedAnswersAreUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failed := false
+		w := newSlowWeb(func(r *http.Request) string {
+			switch {
+			case takes(r) == 0:
+				return lanes(100)(r)
+			case r.URL.Path == "/2000/01/02":
+				return "<a href=/2000/01/03>next</a>"
+			case !failed:
+				failed = true
+				return "fails"
+			}
+			return "the end"
+		})
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		crawlSlow(t.Context(), t, store, w, crawler.Settings{MaxHostPages: 100},
+			"http://30s.example/2000/01/02", "http://quick.example/0/1", "http://other.example/0/1")
+		if n := w.asked["http://30s.example/2000/01/02"]; n != 1 {
+			t.Errorf("the page was asked for %d times", n)
+		}
+		if n := w.asked["http://30s.example/2000/01/03"]; n != 2 {
+			t.Errorf("the page that failed once was asked for %d times, want 2", n)
+		}
+		pages := records[crawler.Page](t, store, "pages")
+		for _, u := range []string{"http://30s.example/2000/01/02", "http://30s.example/2000/01/03"} {
+			if p := pages[u]; p.URL == "" || p.Generation == 0 {
+				t.Errorf("%s is a page of generation %d: it has not left its own", u, p.Generation)
+			}
+		}
+		for table, want := range map[string]map[string]string{
+			"patterns": {"30s.example/*/*/*": "2"}, "uses": {"0/30s.example/pages": "2"},
+		} {
+			found, err := store.Scan(t.Context(), table, "", "", 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for key, n := range want {
+				i := slices.IndexFunc(found, func(r queue.Record) bool { return strings.Contains(r.Key, key) })
+				if i < 0 || string(found[i].Value) != n {
+					t.Errorf("table %s: %s, want %s of %s", table, found, n, key)
+				}
+			}
+		}
+	})
+}
+
+// While an answer is waited for elsewhere status, holding and why name its host.
+func TestSlowHostsAreNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWeb(lanes(20))
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		began := time.Now()
+		w.pages = func(r *http.Request) string {
+			if r.URL.String() == "http://quick.example/0/15" {
+				st, err := inspect.ReadStatus(t.Context(), store)
+				if err != nil {
+					t.Error(err)
+				} else if len(st.Sick) != 1 || st.Sick[0].Host != "50s.example" || !st.Sick[0].Slow || st.Sick[0].Error == "" || !st.Sick[0].Since.After(began) || !st.Sick[0].Until.After(time.Now()) {
+					t.Errorf("status names %+v", st.Sick)
+				}
+				e, err := inspect.Explain(t.Context(), store, "http://50s.example/0/1", nil)
+				if err != nil {
+					t.Error(err)
+				} else if e.State != inspect.StateDeferred || e.Host.Sick == nil || !e.Host.Sick.Slow {
+					t.Errorf("why says %s, host %+v", e.State, e.Host.Sick)
+				}
+			}
+			return lanes(20)(r)
+		}
+		crawlSlow(t.Context(), t, store, w, crawler.Settings{}, "http://50s.example/0/1", "http://quick.example/0/1", "http://other.example/0/1")
+		w.check(t)
+	})
+}
+
+// With Grace switched off generations wait for slow hosts, however long; and where there
+// is nobody else nothing leaves its generation.
+func TestSlowHostsAreWaitedFor(t *testing.T) {
+	for name, seeds := range map[string][]string{
+		"exact": {"http://9s.example/0/1", "http://quick.example/0/1"},
+		"alone": {"http://9s.example/0/1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newSlowWeb(lanes(5))
+				store, err := memqueue.Open(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer store.Close()
+				s := crawler.Settings{}
+				if name == "exact" {
+					s.Grace = -1
+				}
+				crawlSlow(t.Context(), t, store, w, s, seeds...)
+				w.check(t)
+				for u, p := range records[crawler.Page](t, store, "pages") {
+					if p.Generation != p.Depth {
+						t.Errorf("%s is a page of generation %d and depth %d", u, p.Generation, p.Depth)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A process that ends while a request is parked loses its answer and nothing else: the
+// address is asked for again, when the pause is over that followed the end.
+func TestParkedRequestsOutliveTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWeb(lanes(12))
+		disk := memqueue.NewDisk()
+		for life := range 2 {
+			db, err := disk.Driver()
+			if err != nil {
+				t.Fatal(err)
+			}
+			store, err := queue.New(t.Context(), db, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			if life == 0 {
+				time.AfterFunc(8*time.Second, stop)
+			}
+			crawlSlow(ctx, t, store, w, crawler.Settings{}, "http://20s.example/0/1", "http://quick.example/0/1", "http://other.example/0/1")
+			stop()
+			if life == 0 {
+				if st, err := inspect.ReadStatus(t.Context(), store); err != nil || len(st.Sick) != 1 {
+					t.Errorf("the first process ended while %v was parked, %v; want one host", st.Sick, err)
+				}
+				w.last["20s.example"] = time.Now() // the connection has ended
+			} else if pages := records[crawler.Page](t, store, "pages"); len(pages) != 36 {
+				t.Errorf("%d pages, want 36", len(pages))
+			}
+			if err := store.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, f := range w.faults {
+			t.Error(f)
+		}
+		for u, n := range w.asked {
+			if n > 1 && (n > 2 || !strings.HasPrefix(u, "http://20s")) {
+				t.Errorf("%s was asked for %d times", u, n)
+			}
+		}
+	})
+}
+
+// An answer for which there is no room is asked for once more, and that one is waited for.
+func TestParkedAnswersHaveABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		large := strings.Repeat("water ", 40<<10)
+		w := newSlowWeb(func(r *http.Request) string {
+			if takes(r) > 0 {
+				return large
+			}
+			return lanes(150)(r)
+		})
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		crawlSlow(t.Context(), t, store, w, crawler.Settings{Memory: 1 << 20}, "http://20s.example/0/150", "http://quick.example/0/1", "http://other.example/0/1")
+		if n := w.asked["http://20s.example/0/150"]; n != 2 {
+			t.Errorf("the page was asked for %d times, want 2", n)
+		}
+		if pages := records[crawler.Page](t, store, "pages"); len(pages) != 301 {
+			t.Errorf("%d pages, want 301", len(pages))
+		}
+		for _, f := range w.faults {
+			t.Error(f)
+		}
+	})
+}
+
+// A hook that panics in a request of a slow host fails the page and not the process.
+func TestPanicInARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWeb(lanes(3))
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Retries: -1, IgnoreRobots: true}, Seeds: crawler.Seeds("http://a.example/0/1"), Transport: always(w),
+			BeforeRequest: func(*http.Request, crawler.Request) error { panic("hook") },
+			Logger:        slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if f := records[crawler.Failure](t, store, "failures")["http://a.example/0/1"]; f.Reason != crawler.ReasonPanic || f.Detail != "hook" {
+			t.Errorf("the failure is %+v", f)
+		}
+	})
+}

@@ -14,10 +14,13 @@ import (
 
 // Traps count the addresses of each scope.Pattern that were fetched, in the
 // transactions of the pages, and refuse those over its limit. What several
-// workers fetch at the same moment may be over it by as many.
+// workers fetch at the same moment may be over it by as many; those of a host that
+// is asked one thing at a time (Settings.PerHost) are not. Where other processes count
+// too the store is read each time.
 type traps struct {
 	store  *queue.Store
 	limits scope.Traps
+	shared bool
 
 	mu     sync.Mutex   // held while a count changes
 	recent cache[int64] // what was counted lately, by pattern
@@ -34,7 +37,7 @@ func (t *traps) trapped(ctx context.Context, u weburl.URL) (why string, p scope.
 		return p.String(), p, nil
 	}
 	n, ok := t.recent.get(p.Key)
-	if !ok {
+	if !ok || t.shared {
 		if n, err = tables.Counter(ctx, t.store, tables.Patterns, tables.Key(p.Key)); err != nil {
 			return "", p, err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
+	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
@@ -243,4 +244,29 @@ func TestDeferredAddressesCountOnce(t *testing.T) {
 			t.Errorf("%d pages, want 1", len(p))
 		}
 	})
+}
+
+// Several processes keep the limits of patterns together: what one has fetched counts for
+// the others.
+func TestTrapsEndForAllWorkers(t *testing.T) {
+	const limit = 7
+	store := openMemory(t)
+	o := &crawler.Options{Shared: true, Settings: crawler.Settings{IgnoreRobots: true, Scope: scope.Settings{Within: scope.WithinAny, Traps: scope.Traps{MaxCalendar: limit}}}}
+	var workers [3]*crawler.Visitor
+	for i := range workers {
+		workers[i] = &crawler.Visitor{Store: store, Edges: crawler.NewEdges(o), Options: o, Fetcher: &fetched{resp: htmlPage("http://a.example/", "a day")}}
+	}
+	for day := range 4 * limit {
+		out := pipeline.NewOut()
+		r := crawler.Request{URL: time.Now().AddDate(0, 0, -day).Format("http://a.example/2006/01/02"), Depth: 1}
+		if err := workers[day%len(workers)].Visit(t.Context(), r, out); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Commit(t.Context(), out.Tx()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(records[crawler.Page](t, store, "pages")); n != limit {
+		t.Errorf("%d days were fetched, want %d", n, limit)
+	}
 }

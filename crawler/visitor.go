@@ -81,7 +81,7 @@ func (v *Visitor) init() {
 	v.generation.max = int64(s.MaxGenerationPages)
 	v.priorities = newPriorities(s)
 	v.known.max = 128 << 10
-	v.traps = traps{store: v.Store, limits: s.Scope.Traps}
+	v.traps = traps{store: v.Store, limits: s.Scope.Traps, shared: o.Shared}
 	v.memory = stages.NewBudget(s.memory())
 	v.slow.store, v.slow.memory, v.slow.patience, v.slow.workers = v.Store, v.memory, s.patience(), s.workers()
 	v.hosts.of = s

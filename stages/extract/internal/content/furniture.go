@@ -1,6 +1,7 @@
 package content
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -35,22 +36,19 @@ func isProduct(types [types]float32) bool { return types[3] > .5 }
 func isShop(types [types]float32) bool { return types[3]+types[4]+types[5] > .5 }
 
 // likely returns the probability of each block to be taken: smoothed, and none
-// for what is called comments, what only screen readers are told, reviews and
-// overlays of shops and, on an article, links that are not certain.
-// So it is if there is enough without them: some words on an article, as many as
-// are left out on other pages but forums, where what has that name may be all
-// there is. The threshold is chosen among these.
+// for what stands in places that hold furniture on pages of such types and, on an
+// article, links that are not certain. So it is if there is enough without them: some
+// words on an article, as many as are left out on other pages, where what has that
+// name may be all there is. The threshold is chosen among these.
 func (p *Page) likely(blocks []float32, types [types]float32) []float32 {
-	out := p.smooth(blocks)
+	out := p.smooth(blocks, types)
 	article := isArticle(types)
-	if !article && types[2] >= maybeForum {
-		return out
-	}
-	furniture := make([]bool, len(out))
+	never := p.furnitureOf(out, types)
+	left := make([]bool, len(out))
 	var rest, without float32 // words of content that are to be expected
 	for i, x := range out {
-		furniture[i] = p.isFurniture(i, x, article, isShop(types))
-		if furniture[i] {
+		left[i] = p.isFurniture(i, x, article, never)
+		if left[i] {
 			without += x * float32(p.Blocks[i].words)
 		} else {
 			rest += x * float32(p.Blocks[i].words)
@@ -60,22 +58,69 @@ func (p *Page) likely(blocks []float32, types [types]float32) []float32 {
 		return out
 	}
 	for i := range out {
-		if furniture[i] {
+		if left[i] {
 			out[i] = 0
 		}
 	}
 	return out
 }
 
+// What stands in these places is furniture, by the type of the page. On forums
+// comments are what the page is about, on the others what is called related, and
+// captions of figures, are not; forms are on all, but for their fields' labels, left
+// to the model.
+const (
+	furniture           = inComments | inReaderOnly | inCaption | inRelated | inDisclaimer | inTrail | inLabel
+	furnitureOfArticles = inAppeal | inAuthor | inHidden
+	furnitureOfForums   = inSignature | inAside
+	furnitureOfShops    = inReviews | inOverlay
+	furnitureOfLists    = inButton
+)
+
+// mostFurniture is the largest part of what is likely content that stands in one
+// such place, if that is furniture: what holds more is the page's text, whatever it
+// is called. Comments and what customers say may well be more.
+const (
+	mostFurniture   = .34
+	alwaysFurniture = inComments | inReaderOnly | inReviews | inOverlay
+)
+
+// furnitureOf returns the places that hold furniture, on a page of such blocks.
+func (p *Page) furnitureOf(probability []float32, types [types]float32) place {
+	never := furniture
+	switch {
+	case isArticle(types):
+		never |= furnitureOfArticles
+	case types[2] >= maybeForum:
+		never = furnitureOfForums
+	case types[4]+types[5] > .5:
+		never |= furnitureOfLists
+	}
+	if isShop(types) {
+		never |= furnitureOfShops
+	}
+	var all float32
+	var held [64]float32
+	for i, x := range probability {
+		w := x * float32(p.Blocks[i].words)
+		all += w
+		for in := p.elements[p.Blocks[i].elem].place & never; in != 0; in &= in - 1 {
+			held[bits.TrailingZeros64(uint64(in))] += w
+		}
+	}
+	for k, w := range held {
+		if w > all*mostFurniture && place(1)<<k&alwaysFurniture == 0 {
+			never &^= place(1) << k
+		}
+	}
+	return never
+}
+
 // isFurniture reports whether block i, of probability x, is furniture.
-func (p *Page) isFurniture(i int, x float32, article, shop bool) bool {
+func (p *Page) isFurniture(i int, x float32, article bool, never place) bool {
 	b := &p.Blocks[i]
 	if b.Source != FromTree {
 		return false
-	}
-	never := inComments | inReaderOnly
-	if shop {
-		never |= inReviews | inOverlay
 	}
 	if p.elements[b.elem].place&never != 0 || b.words <= homeWords && b.linkWords == b.words && p.leadsHome(b.elem) {
 		return true

@@ -82,6 +82,88 @@ func TestSelectOfShop(t *testing.T) {
 	}
 }
 
+// Some places hold furniture on pages of some types, whatever the model says.
+func TestFurnitureByType(t *testing.T) {
+	var all [types]bool
+	for k := range all {
+		all[k] = true
+	}
+	only := func(of ...PageType) (is [types]bool) {
+		for _, k := range of {
+			is[slices.Index(PageTypes, k)] = true
+		}
+		return is
+	}
+	but := all
+	but[slices.Index(PageTypes, Forum)] = false
+	const said = "Nice boats are here, I say."
+	for _, c := range []struct {
+		name, html string
+		leaves     [types]bool
+	}{
+		{"a caption", `<figure><img src=a.png><figcaption>` + said + `</figcaption></figure>`, but},
+		{"a caption by name", `<p class=wp-caption-text>` + said, but},
+		{"related", `<div class="relatedPosts"><p>` + said + `</div>`, but},
+		{"a disclaimer", `<div class="feature-disclaimer"><p>` + said + `</div>`, but},
+		{"breadcrumbs", `<div id=breadcrumb>` + said + `</div>`, but},
+		{"a field's label", `<label>` + said + `</label>`, but},
+		{"a button", `<button>` + said + `</button>`, only(Listing, Collection)},
+		{"an appeal", `<div class=newsletter-box><p>` + said + `</div>`, only(Article)},
+		{"about the author", `<div class="author-bio"><p>` + said + `</div>`, only(Article)},
+		{"what is hidden", `<div style="display: none"><p>` + said + `</div>`, only(Article)},
+		{"a signature", `<div class=signature><p>` + said + `</div>`, only(Forum)},
+		{"a paragraph", `<p class=text>` + said, [types]bool{}},
+	} {
+		p := read(t, "<p>"+paragraph+c.html)
+		if len(p.Blocks) != 2 {
+			t.Fatalf("%s: %q", c.name, texts(p))
+		}
+		for k, of := range PageTypes {
+			var is [types]float32
+			is[k] = 1
+			likely := p.likely([]float32{.95, .9}, is)
+			if left := likely[1] == 0; left != c.leaves[k] || likely[0] == 0 {
+				t.Errorf("%s on a page of type %s: %v", c.name, of, likely)
+			}
+		}
+	}
+}
+
+// What has a name of furniture and holds much of the text is the text.
+func TestFurnitureThatIsThePage(t *testing.T) {
+	p := read(t, "<p>"+paragraph+`<div class=author-and-related><p>`+paragraph+"</div>")
+	if likely := p.likely([]float32{.95, .9}, [types]float32{1}); likely[1] == 0 {
+		t.Error("half of the text is left out")
+	}
+}
+
+// Blocks that are alike are taken alike, and listings with what stands around them.
+func TestSmooth(t *testing.T) {
+	documentation := [types]float32{1: 1}
+	for _, c := range []struct {
+		name, html  string
+		types       [types]float32
+		probability []float32
+		at          int
+		least, most float32
+	}{
+		{"one of three alike", "<ul><li class=a>x</ul><i><p>1</p></i><i><p>2</p></i><i><p>3</p></i>", [types]float32{1}, []float32{.1, .9, .9, .3}, 3, .54, .54},
+		{"one of three that may be products", "<ul><li class=a>x</ul><i><p>1</p></i><i><p>2</p></i><i><p>3</p></i>", [types]float32{3: 1}, []float32{.1, .9, .9, .3}, 3, .42, .42},
+		{"a listing between two of content", "<h2>x</h2><pre>y</pre><p>z", [types]float32{1}, []float32{.9, .1, .7}, 1, .7, .7},
+		{"a listing behind what is none", "<h2>x</h2><pre>y</pre><p>z", [types]float32{1}, []float32{.9, .1, .2}, 1, .2, .2},
+		{"a listing of documentation", "<h2>x</h2><pre>y</pre><p>z", documentation, []float32{.9, .1, .2}, 1, .9, .9},
+		{"a listing at the end", "<h2>x</h2><pre>y</pre>", documentation, []float32{.9, .1}, 1, .1, .1},
+	} {
+		p := read(t, c.html)
+		if len(p.Blocks) != len(c.probability) {
+			t.Fatalf("%s: %q", c.name, texts(p))
+		}
+		if got := p.smooth(c.probability, c.types)[c.at]; got < c.least-.001 || got > c.most+.001 {
+			t.Errorf("%s: %v, want %v to %v", c.name, got, c.least, c.most)
+		}
+	}
+}
+
 // A few words that are sure do not make the rest of an article unlikely.
 func TestThresholdOfUncertainPage(t *testing.T) {
 	p := read(t, "<p>"+paragraph+strings.Repeat("<p>"+strings.Repeat(paragraph, 2), 6))

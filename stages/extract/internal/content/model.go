@@ -198,7 +198,7 @@ func (m *Model) Select(p *Page, v *Verdict) []bool {
 // page. Lower than what is best if the probabilities are right is better, as was
 // measured: they are the less sure of themselves the fewer pages of the kind
 // there were.
-var thresholdBias = [types]float32{0, -.2, -.1, 0, -.2, -.1, -.15}
+var thresholdBias = [types]float32{-.1, -.2, -.1, -.05, -.25, -.2, -.15}
 
 // over returns the blocks whose probability is at least a threshold.
 func (p *Page) over(probability []float32, threshold float32) []bool {

@@ -90,7 +90,7 @@ func (c *counts) add(o counts) {
 }
 
 // A place is a set of what a block stands in.
-type place uint32
+type place uint64
 
 const (
 	inNav place = 1 << iota
@@ -123,6 +123,13 @@ const (
 	inReviews    // of customers, by the names of what it stands in
 	inOverlay    // what is shown over the page when somebody clicks, by the same
 	inReaderOnly // shown to screen readers only
+	inRelated    // what leads to other pages, by the names of what it stands in
+	inSignature  // of a writer, below each of his posts
+	inAppeal     // a call to do something: to subscribe, to buy
+	inAuthor     // who has written it
+	inTrail      // the way from the home page to this one
+	inDisclaimer
+	inCaption // of a figure
 )
 
 // An element is an element of the page that text may stand in.
@@ -149,6 +156,7 @@ var places = map[atom.Atom]place{
 	atom.H4: inHeading, atom.H5: inHeading, atom.H6: inHeading, atom.Figure: inFigure, atom.Blockquote: inQuote,
 	atom.Details: inDetails, atom.Dl: inDefinitions, atom.Label: inLabel, atom.Pre: inPre, atom.Section: inSection,
 	atom.Td: inCell, atom.Th: inCell, atom.A: inAnchor, atom.Template: inTemplate, atom.Noscript: inNoscript, atom.Code: inCode,
+	atom.Figcaption: inCaption,
 }
 
 var roles = map[string]place{

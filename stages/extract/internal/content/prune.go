@@ -14,7 +14,11 @@ func (p *Page) Prune(keep []bool) *html.Node {
 	pr := &pruner{page: p, keep: keep, copies: make(map[*html.Node]*html.Node), block: -1, out: &html.Node{Type: html.DocumentNode}}
 	pr.all, pr.kept = make([]int32, len(p.Blocks)+1), make([]int32, len(p.Blocks)+1)
 	for i := range p.Blocks {
-		pr.all[i+1], pr.kept[i+1] = pr.all[i]+p.Blocks[i].words, pr.kept[i]
+		pr.all[i+1], pr.kept[i+1] = pr.all[i], pr.kept[i]
+		if p.elements[p.Blocks[i].elem].place&inCaption != 0 {
+			continue // which says nothing of the image that it belongs to
+		}
+		pr.all[i+1] += p.Blocks[i].words
 		if keep[i] {
 			pr.kept[i+1] += p.Blocks[i].words
 		}
@@ -32,10 +36,10 @@ type pruner struct {
 	keep      []bool
 	out       *html.Node
 	copies    map[*html.Node]*html.Node
-	text      int   // the next of page.Texts
-	elem      int   // the next of page.elements
-	block     int32 // of the last text that was copied, or -1
-	all, kept []int32
+	text      int     // the next of page.Texts
+	elem      int     // the next of page.elements
+	block     int32   // of the last text that was copied, or -1
+	all, kept []int32 // words up to each block, without captions
 }
 
 func (pr *pruner) enter(n *html.Node) bool {

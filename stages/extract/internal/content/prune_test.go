@@ -17,6 +17,7 @@ func TestPruneKeepsTextsApart(t *testing.T) {
 		{"an element of white space", "<p>Collins<strong> </strong><span>in</span></p>", -1, "<p>Collins <span>in</span></p>"},
 		{"an element of a line break", "<p><b>Apps</b><b><br></b><span>shopping</span></p>", -1, "<p><b>Apps</b><br/><span>shopping</span></p>"},
 		{"a block between", "<div><span>44</span><div>save</div><span>compared</span></div>", 1, "<div><span>44</span><br/><br/><span>compared</span></div>"},
+		{"a caption", "<p>a b c<figure><img src=a.png><figcaption>an image</figcaption></figure>", 1, `<p>a b c</p><figure><img src="a.png"/> </figure>`},
 		{"a name and a role", "<p><span class=a>Jacek</span><span class=b>student</span></p>", -1, `<p><span class="a">Jacek</span> <span class="b">student</span></p>`},
 	} {
 		p := read(t, "<title>x</title><body>"+c.page)

@@ -126,6 +126,13 @@ var named = func() map[uint32]place {
 		{kindPart, inReviews, "review reviews"},
 		{kindPart, inOverlay, "modal popup overlay drawer lightbox"},
 		{kindName, inReaderOnly, readerOnlyNames},
+		{kindPart, inRelated, "related recommended recommendations"},
+		{kindPart, inSignature, "signature signatures"},
+		{kindPart, inAppeal, "cta ctas newsletter subscribe signup widget"},
+		{kindPart, inAuthor, "author authors byline bio"},
+		{kindPart, inDisclaimer, "disclaimer disclaimers"},
+		{kindPart, inTrail, "breadcrumb breadcrumbs"},
+		{kindPart, inCaption, "caption captions figcaption"},
 	} {
 		for name := range strings.FieldsSeq(of.names) {
 			m[hashName(of.kind, name)] |= of.in

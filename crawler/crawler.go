@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -112,7 +113,11 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 		if err := tables.Put(&tx, tables.Seeds, r.Key(), r); err != nil {
 			return err
 		}
-		tx.Put(tables.Origins, r.parsed.Origin(), nil)
+		if r.Area == nil {
+			tx.Put(tables.Origins, r.parsed.Origin(), nil)
+		} else if err := putArea(&tx, &r); err != nil {
+			return err
+		}
 		tx.Enqueue(StageCrawl, item)
 		size += 400 + 2*len(r.URL) + 2*len(item.Body) // item, mark, record, origin
 		if size >= seedsAtOnce || i == len(seeds)-1 {
@@ -125,6 +130,14 @@ func (c *Crawler) add(ctx context.Context, seeds []Request) error {
 		}
 	}
 	return nil
+}
+
+// putArea adds the scope of a seed to a transaction.
+func putArea(tx *queue.Tx, r *Request) error {
+	if err := r.Area.Check(); err != nil {
+		return fmt.Errorf("%w: seed %s: %w", ErrSettings, r.URL, err)
+	}
+	return tables.Put(tx, tables.Areas, r.Key(), tables.Area{URL: r.URL, Within: r.Area.Within, MaxDepth: r.Area.MaxDepth})
 }
 
 // Run crawls until the crawl is complete, Settings.MaxTime is over or ctx ends; see pipeline.Run. Whether
@@ -337,20 +350,29 @@ func (c *Crawler) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(origins) == 0 {
+	areas, err := tables.SeedAreas(ctx, c.store)
+	if err != nil {
+		return err
+	}
+	if len(origins) == 0 && len(areas) == 0 {
 		return fmt.Errorf("%w: there is no seed", ErrSettings)
 	}
 	c.options.origins = make(map[string]bool, len(origins))
 	for _, u := range origins {
 		c.options.origins[u.Origin()] = true
 	}
+	all := slices.Clone(origins)
+	for _, a := range areas {
+		c.options.origins[a.Seed.Origin()] = true
+		all = append(all, a.Seed)
+	}
 	if c.options.Settings.Requisites != RequisitesNone {
-		if c.visitor.assetScope, err = c.options.assets(origins); err != nil {
+		if c.visitor.assetScope, err = c.options.assets(all); err != nil {
 			return fmt.Errorf("%w: %w", ErrSettings, err)
 		}
 	}
 	if c.options.Scope == nil {
-		sc, err := c.options.Settings.Scope.New(origins)
+		sc, err := c.options.Settings.Scope.New(origins, areas...)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrSettings, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
+	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
@@ -44,6 +45,10 @@ type Request struct {
 	Referrer  string // the page that it was found on
 	Redirects int    // in a row that led here
 	Sitemap   bool
+
+	// Area is, for a seed, how far the crawl goes from it, in place of the general
+	// scope. Nil means that the general one holds. Its Seed need not be set.
+	Area *scope.Area
 
 	cookies string   // set by the redirects that led here
 	via     []uint64 // hashes of the requests that redirected here

@@ -23,7 +23,7 @@ func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
 			return nil, err
 		}
 		if err == nil { // its seeds come after its settings
-			if seeds, err := store.Scan(ctx, tables.Origins, "", "", 1); err != nil || len(seeds) > 0 {
+			if seeds, err := store.Scan(ctx, tables.Seeds, "", "", 1); err != nil || len(seeds) > 0 {
 				return stored, err
 			}
 		}

@@ -134,14 +134,19 @@ func newProber(ctx context.Context, o *crawler.Options) (*prober, error) {
 	}
 	if p.scope == nil {
 		var seeds []weburl.URL
+		var areas []scope.Area
 		for _, s := range o.Seeds {
 			u, err := weburl.Parse(s.URL)
 			if err != nil {
 				return nil, err
 			}
-			seeds = append(seeds, u)
+			if s.Area != nil {
+				areas = append(areas, scope.Area{Seed: u, Within: s.Area.Within, MaxDepth: s.Area.MaxDepth})
+			} else {
+				seeds = append(seeds, u)
+			}
 		}
-		if p.scope, err = o.Settings.Scope.New(seeds); err != nil {
+		if p.scope, err = o.Settings.Scope.New(seeds, areas...); err != nil {
 			return nil, err
 		}
 	}

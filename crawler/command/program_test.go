@@ -145,3 +145,33 @@ func TestSeedsFromAFile(t *testing.T) {
 		t.Errorf("a file that is not there: exit code %d\n%s", r.code, r.err)
 	}
 }
+
+// A seed may have a scope and a depth of its own, in a file of seeds and in one of
+// settings.
+func TestSeedsWithTheirOwnScope(t *testing.T) {
+	s := newSite(t)
+	seeds := filepath.Join(t.TempDir(), "seeds")
+	config := filepath.Join(t.TempDir(), "crawl.yaml")
+	for name, text := range map[string]string{
+		seeds:  s.URL + "/ depth=1 scope=host\n" + s.URL + "/missing depth=0\n",
+		config: "seeds:\n  - url: " + s.URL + "/\n    depth: 1\n    scope: host\n  - {url: " + s.URL + "/missing, depth: 0}\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, from := range [][]string{{"--seeds", seeds}, {"-c", config}} {
+		dir := filepath.Join(t.TempDir(), "crawl")
+		args := append([]string{"crawl", "--dir", dir, "--allow-private", "--delay", "0", "--progress", "off", "--stages", "crawl"}, from...)
+		if out := must(t, args...); !strings.Contains(out, "Complete: 4 pages and 2 failures") {
+			t.Errorf("%v:\n%s", from, out)
+		}
+		if out := must(t, "why", "--dir", dir, s.URL+"/deep"); !strings.Contains(out, "skipped") || !strings.Contains(out, "the scope of the seeds") {
+			t.Errorf("%v: why:\n%s", from, out)
+		}
+	}
+	r := weirContext(t, t.Context(), s.URL+"/ depth=some\n", "crawl", "--dir", filepath.Join(t.TempDir(), "crawl"), "--allow-private", "--seeds", "-")
+	if r.code != 2 || !strings.Contains(r.err, `line 1: the depth of a seed is "some"`) {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+}

@@ -8,10 +8,12 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
+	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 )
 
@@ -70,15 +72,39 @@ func withoutCredentials(raw string) string {
 	return raw
 }
 
-// parseSeedWords reads a seed with settings of its own.
+// parseSeedWords reads a seed with a scope and a depth of its own, "URL scope=path
+// depth=3", in place of the crawl's.
 func parseSeedWords(words []string) (crawler.Request, error) {
 	seed, err := parseSeed(words[0])
 	if err != nil {
 		return seed, err
 	}
 	for _, w := range words[1:] {
-		name, _, _ := strings.Cut(w, "=")
-		return seed, fmt.Errorf("a seed has no setting %q", name)
+		name, value, _ := strings.Cut(w, "=")
+		if seed.Area == nil {
+			seed.Area = new(scope.Area)
+		}
+		switch name {
+		case "scope":
+			seed.Area.Within = scope.Within(value)
+			if value == "" || seed.Area.Check() != nil {
+				return seed, fmt.Errorf("the scope of a seed is %q; it must be path, host, domain or any", value)
+			}
+		case "depth":
+			if value == "unlimited" {
+				seed.Area.MaxDepth = scope.AnyDepth
+				continue
+			}
+			n, err := strconv.ParseUint(value, 10, 31)
+			if err != nil {
+				return seed, fmt.Errorf("the depth of a seed is %q; it must be a whole number from 0, or unlimited", value)
+			}
+			if seed.Area.MaxDepth = int(n); n == 0 {
+				seed.Area.MaxDepth = -1
+			}
+		default:
+			return seed, fmt.Errorf("a seed has no setting %q, but scope and depth%s", name, didYouMean(name, []string{"scope", "depth"}, ""))
+		}
 	}
 	return seed, nil
 }

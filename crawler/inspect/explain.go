@@ -436,7 +436,11 @@ func (e *Explanation) decideScope(ctx context.Context, store *queue.Store, u web
 		if err != nil {
 			return err
 		}
-		if rules, err = o.Settings.Scope.New(origins); err != nil {
+		areas, err := tables.SeedAreas(ctx, store)
+		if err != nil {
+			return err
+		}
+		if rules, err = o.Settings.Scope.New(origins, areas...); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,8 @@ const (
 	Domain Kind = "domain"
 	// Prefix matches absolute URLs that begin so, both in canonical form.
 	Prefix Kind = "prefix"
+	// Folder matches URLs below folders, which are absolute URLs that end with a slash.
+	Folder Kind = "folder"
 	// Regexp matches URLs in canonical form that contain a match of an
 	// expression in the syntax of package regexp.
 	Regexp Kind = "regexp"
@@ -67,6 +69,9 @@ type Rule struct {
 	Kind   Kind     `json:"kind"`
 	Values []string `json:"values,omitempty"`
 	Limit  int      `json:"limit,omitempty"`
+	// MaxDepth, if it is not 0, has the condition hold only for addresses at most so
+	// many links away from a seed.
+	MaxDepth int `json:"max_depth,omitempty"`
 	// From says where the rule comes from, a flag for instance. It is part of
 	// the explanation and of nothing else.
 	From string `json:"from,omitempty"`
@@ -88,6 +93,8 @@ func (r Rule) String() string {
 		fmt.Fprintf(&b, "%s is %s", r.Kind, oneOf(r.Values))
 	case Prefix:
 		fmt.Fprintf(&b, "URL begins with %s", oneOf(r.Values))
+	case Folder:
+		fmt.Fprintf(&b, "URL is below %s", oneOf(r.Values))
 	case Regexp:
 		fmt.Fprintf(&b, "URL matches %s", oneOf(r.Values))
 	case Depth:
@@ -106,6 +113,9 @@ func (r Rule) String() string {
 		fmt.Fprintf(&b, "query has a parameter more than %d times", r.Limit)
 	default:
 		fmt.Fprintf(&b, "%s", r.Kind)
+	}
+	if r.MaxDepth > 0 {
+		fmt.Fprintf(&b, ", at most %d links from a seed", r.MaxDepth)
 	}
 	if r.From != "" {
 		fmt.Fprintf(&b, " (%s)", r.From)
@@ -132,7 +142,7 @@ func (r Rule) compile() (condition, error) {
 		return nil, fmt.Errorf("%w: action %q", ErrInvalidRule, r.Action)
 	}
 	switch r.Kind {
-	case Host, Domain, Prefix, Regexp:
+	case Host, Domain, Prefix, Folder, Regexp:
 		if len(r.Values) == 0 {
 			return nil, fmt.Errorf("%w: %s without values", ErrInvalidRule, r.Kind)
 		}
@@ -151,6 +161,8 @@ func (r Rule) compile() (condition, error) {
 		return compileDomain(r.Values)
 	case Prefix:
 		return compilePrefix(r.Values)
+	case Folder:
+		return compileFolder(r.Values)
 	case Regexp:
 		return compileRegexp(r.Values)
 	case Depth:

@@ -27,6 +27,15 @@ func New(rules ...Rule) (*Scope, error) {
 			}
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
+		if most := r.MaxDepth; most > 0 {
+			holds := c
+			c = func(u weburl.URL, depth int) (bool, string) {
+				if depth > most {
+					return false, ""
+				}
+				return holds(u, depth)
+			}
+		}
 		s.rules = append(s.rules, r)
 		s.conditions = append(s.conditions, c)
 		s.texts = append(s.texts, Decision{Accepted: r.Action == Accept, Number: i + 1, Rule: r}.String())

@@ -73,12 +73,25 @@ type Traps struct {
 }
 
 // Rules returns the list of rules that the settings mean for a crawl from the
-// given seeds. Seeds are accepted whatever else holds: somebody asked for them.
-func (s *Settings) Rules(seeds []weburl.URL) ([]Rule, error) {
+// given seeds, and from others with areas of their own. Seeds are accepted whatever
+// else holds: somebody asked for them.
+func (s *Settings) Rules(seeds []weburl.URL, areas ...Area) ([]Rule, error) {
 	rules := []Rule{{Action: Accept, Kind: Seed}}
 	rules = append(rules, s.Traps.rules()...)
 	if len(s.Deny) > 0 {
 		rules = append(rules, Rule{Action: Reject, Kind: Regexp, Values: s.Deny, From: "--deny"})
+	}
+	if len(areas) > 0 {
+		if len(s.Allow) > 0 {
+			rules = append(rules, Rule{Action: Reject, Unless: true, Kind: Regexp, Values: s.Allow, From: "--allow"})
+		}
+		own, err := s.areaRules(areas)
+		if err != nil {
+			return nil, err
+		}
+		if rules = append(rules, own...); len(seeds) == 0 {
+			return append(rules, Rule{Action: Reject, Unless: true, Kind: Seed, From: "the scope of the seeds"}), nil
+		}
 	}
 	var kind Kind
 	var values []string
@@ -113,8 +126,8 @@ func (s *Settings) Rules(seeds []weburl.URL) ([]Rule, error) {
 
 // New compiles the rules that the settings mean for a crawl from the given
 // seeds. Errors are [ErrInvalidRule].
-func (s *Settings) New(seeds []weburl.URL) (*Scope, error) {
-	rules, err := s.Rules(seeds)
+func (s *Settings) New(seeds []weburl.URL, areas ...Area) (*Scope, error) {
+	rules, err := s.Rules(seeds, areas...)
 	if err != nil {
 		return nil, err
 	}

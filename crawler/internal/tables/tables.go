@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/internal/codec"
 	"github.com/seed-301537d8/weir/pipeline"
@@ -38,6 +39,7 @@ const (
 	Captures  = "captures"  // Capture
 	Cookies   = "cookies"   // by registrable domain
 	Seeds     = "seeds"     // Request
+	Areas     = "areas"     // Area, of the seeds that have one, by their keys
 	Origins   = "origins"   // of the seeds; no content
 	Payloads  = "payloads"  // which response record of the archive has a body, by its digest
 	SimHashes = "simhashes" // address of the first page with a fingerprint, by its bands
@@ -174,7 +176,28 @@ func WalkRange[T any](ctx context.Context, store *queue.Store, table, from, to s
 	}
 }
 
-// SeedOrigins returns an address of each origin that the crawl has a seed of.
+// Area is what is stored of a scope.Area.
+type Area struct {
+	URL      string       `json:"url"`
+	Within   scope.Within `json:"within,omitempty"`
+	MaxDepth int          `json:"max_depth,omitempty"`
+}
+
+// SeedAreas returns the areas of the seeds that have a scope of their own.
+func SeedAreas(ctx context.Context, store *queue.Store) (all []scope.Area, err error) {
+	err = Walk(ctx, store, Areas, func(a *Area) error {
+		u, err := weburl.Parse(a.URL)
+		if err != nil {
+			return fmt.Errorf("record %s/%s: %w: %w", Areas, a.URL, queue.ErrCorrupt, err)
+		}
+		all = append(all, scope.Area{Seed: u, Within: a.Within, MaxDepth: a.MaxDepth})
+		return nil
+	})
+	return all, err
+}
+
+// SeedOrigins returns an address of each origin that the crawl has a seed of, but for
+// those that have a scope of their own.
 func SeedOrigins(ctx context.Context, store *queue.Store) ([]weburl.URL, error) {
 	var all []weburl.URL
 	for from := ""; ; {

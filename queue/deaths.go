@@ -99,7 +99,7 @@ func (p *plan) holdGroup(q *queueState, group string, hold time.Duration) error 
 	if err != nil {
 		return err
 	}
-	rec.nextDue = max(rec.nextDue, sched.Later(p.now.UnixNano(), int64(hold)))
+	rec.nextDue = max(rec.nextDue, sched.Later(p.s.now(), int64(hold)))
 	p.putGroup(q, group, rec)
 	return nil
 }

@@ -48,7 +48,10 @@ func (p *plan) enqueue(q *queueState, o *op, r *request) error {
 
 // due returns when an item becomes ready, or 0 if it is ready now.
 func (p *plan) due(delay time.Duration, notBefore time.Time) int64 {
-	t := p.now.Add(delay)
+	t := p.now
+	if delay > 0 { // the batch may have begun long ago
+		t = time.Unix(0, p.s.now()).Add(delay)
+	}
 	if notBefore = p.instant(notBefore); notBefore.After(t) {
 		t = notBefore
 	}

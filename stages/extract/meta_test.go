@@ -5,6 +5,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/seed-301537d8/weir/stages"
+	"github.com/seed-301537d8/weir/stages/extract/internal/content"
 )
 
 func TestFindDate(t *testing.T) {
@@ -42,6 +45,16 @@ func TestDatesAndAuthors(t *testing.T) {
 		{"an organization", `<script type="application/ld+json">{"@type":"NewsArticle","author":{"@type":"Organization","name":"River Times"}}</script>`, "", "", "", "River Times"},
 		{"named elsewhere in JSON-LD", `<script type="application/ld+json">{"@graph":[{"@type":"NewsArticle","author":{"@id":"#a"}},{"@type":"Person","@id":"#a","name":"Ann Miller"}]}</script>`, "", "", "", "Ann Miller"},
 		{"the site is no author that stands on the page", `<meta property="og:site_name" content="River Times">`, `<div class=author>River Times</div>`, "", "", ""},
+		{"degrees", `<meta name=author content="Ann Miller, MS, PhD and Bo Li, RD">`, "", "", "", "Ann Miller, MS, PhD; Bo Li, RD"},
+		{"a title behind the name", "", `<p class=byline>Ann Miller, Editor</p>`, "", "", "Ann Miller"},
+		{"a role", "", `<p class=author-role>Gardening</p>`, "", "", ""},
+		{"a user", `<meta name=author content="ann_m77">`, "", "", "", "ann_m77"},
+		{"a number", `<meta name=author content="2625882138">`, "", "", "", ""},
+		{"glued", `<meta name=author content="ByAnn Miller">`, "", "", "", "Ann Miller"},
+		{"escaped twice", `<meta name=author content="Ann &amp;amp; Bob">`, "", "", "", "Ann; Bob"},
+		{"the label of a card", `<meta name="twitter:label1" content="Written by"><meta name="twitter:data1" content="Ann Miller"><meta name="twitter:label2" content="Est. reading time"><meta name="twitter:data2" content="Five Minutes">`, "", "", "", "Ann Miller"},
+		{"the site in metadata and a person on the page", `<meta property="og:site_name" content="River Times"><meta name=author content="River Times">`, `<p class=byline>By Ann Miller</p>`, "", "", "Ann Miller"},
+		{"the site in metadata alone", `<meta property="og:site_name" content="River Times"><meta name=author content="River Times">`, "", "", "", "River Times"},
 		{"an administrator", `<meta name=author content="admin">`, "", "", "", ""},
 		{"time element", "", `<time datetime="2025-03-04">yesterday</time>`, "", "2025-03-04", ""},
 		{"a line without a name", "", `<p>4 March 2025 · 5 min read</p>`, "", "2025-03-04", ""},
@@ -60,6 +73,29 @@ func TestDatesAndAuthors(t *testing.T) {
 				t.Errorf("published %q, want %q; byline %q, want %q (type %s)", got.Published, tc.published, got.Byline, tc.byline, got.Type)
 			}
 		})
+	}
+}
+
+func TestPoster(t *testing.T) {
+	const posts = `<div class=post><div class=postbody><p>Does anybody know why the weir whistles when the wind comes from the west? It began last autumn.</div></div>`
+	for name, tc := range map[string]struct{ page, want string }{
+		"JSON-LD":       {`<script type="application/ld+json">{"@type":"DiscussionForumPosting","author":{"@type":"Person","name":"ann_m77"}}</script>` + posts, "ann_m77"},
+		"a question":    {`<script type="application/ld+json">{"@type":"QAPage","mainEntity":{"@type":"Question","author":{"name":"Bo &amp; Li"}}}</script>` + posts, "Bo & Li"},
+		"microdata":     {`<div itemscope itemtype="https://schema.org/DiscussionForumPosting"><span itemprop=author itemscope itemtype="https://schema.org/Person"><b itemprop=name>cy.young</b></span>` + posts + `</div>`, "cy.young"},
+		"an attribute":  {`<article data-author="Ann M">` + posts + `</article><article data-author="Bo">` + posts + `</article>`, "Ann M"},
+		"a class":       {`<div><a class=username href=/u/1>ann</a>` + posts + `</div><div><a class=username href=/u/2>bo</a>` + posts + `</div>`, "ann"},
+		"in navigation": {`<nav><a class=username>me</a></nav>` + posts, ""},
+		"no name":       {`<div class=author>http://e.example/</div>` + posts, ""},
+		"none":          {posts, ""},
+	} {
+		d := stages.ParseDocument([]byte("<body>"+tc.page), "https://e.example/t/1", nil)
+		p, err := content.Read(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := poster(p, 0); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
 	}
 }
 

@@ -70,6 +70,36 @@ func (p *Page) Bylines() (hints []Hint) {
 	return hints
 }
 
+// posterNames are what the elements are called that hold the name of who wrote a post,
+// in software that many forums run on.
+var posterNames = map[string]bool{"username": true, "creator": true, "author": true, "post-author": true, "postauthor": true, "message-name": true, "nickname": true, "poster": true,
+	"user-name": true, "username--style0": true, "topic-author": true, "bbp-author-name": true, "ipscomment_author": true, "forum-post-author": true, "author-name": true}
+
+// Posters returns the elements that name who wrote a post, in document order.
+func (p *Page) Posters() (hints []Hint) {
+	for i := range p.elements {
+		e := &p.elements[i]
+		if e.place&(inNav|inFooter|inForm|inDialog) != 0 || len(hints) == maxHints {
+			continue
+		}
+		if name := attr(e.node, "data-author"); name != "" {
+			hints = append(hints, Hint{Text: clip(name, maxHintText), Strong: true, Block: int(e.firstBlock)})
+			continue
+		}
+		named := attr(e.node, "itemprop") == "author"
+		for class := range strings.FieldsSeq(clip(attr(e.node, "class"), maxHintName)) {
+			named = named || posterNames[strings.ToLower(class)]
+		}
+		if !named {
+			continue
+		}
+		if text := shortText(e.node, maxHintText); text != "" && !strings.Contains(text, "\n") {
+			hints = append(hints, Hint{Text: text, Block: int(e.firstBlock)})
+		}
+	}
+	return hints
+}
+
 // Bounds on lines that may be a date: how far from the heading of the page they
 // stand, in blocks, and how long they are.
 const (

@@ -127,7 +127,7 @@ func (o *offers) add(ctx context.Context, r Request, refused string) error {
 				return nil
 			}
 			refused = d.String()
-			if d.Rule.From == "trap" && !o.skipped[r.URL] {
+			if d.Rule.Kind.IsTrap() && !o.skipped[r.URL] {
 				countTrap(o.out, string(d.Rule.Kind))
 			}
 		}

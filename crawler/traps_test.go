@@ -270,3 +270,52 @@ func TestTrapsEndForAllWorkers(t *testing.T) {
 		t.Errorf("%d days were fetched, want %d", n, limit)
 	}
 }
+
+// What is wrong with an address by itself, and sitemaps without end, are counted by rule
+// as well, and why names it.
+func TestEveryTrapIsCountedAndNamed(t *testing.T) {
+	x := func(n int, s string) string { return strings.Repeat(s, n) }
+	links := map[string]string{ // by the rule that leaves them out
+		"length":           "/" + x(3000, "a"),
+		"segments":         "/" + x(30, "s%d/"),
+		"path-loop":        "/a/b/a/b/a/b/a/b/",
+		"repeated-segment": "/r/1/r/2/r/3/r/4/r/5/r/6/r",
+		"params":           "/p?" + x(40, "p%d=1&"),
+		"repeated-param":   "/q?" + x(9, "q=1&"),
+	}
+	var page strings.Builder
+	for rule, href := range links {
+		for i := strings.Count(href, "%d"); i > 0; i-- {
+			href = strings.Replace(href, "%d", fmt.Sprint(i), 1)
+		}
+		links[rule] = href
+		fmt.Fprintf(&page, "<a href='%s'>x</a>", href)
+	}
+	store := crawlSite(t, func(target string) (string, string) {
+		if n, ok := strings.CutPrefix(target, "/sitemap"); ok {
+			return "", "<sitemapindex><sitemap><loc>http://a.example/sitemap" + n + "x</loc></sitemap></sitemapindex>"
+		}
+		return "", page.String()
+	}, crawler.Settings{Sitemaps: true})
+	links["sitemap-nesting"] = "/sitemap.xmlxxxx"
+	st, err := inspect.ReadStatus(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hits := make(map[string]int64)
+	for _, trap := range st.Traps {
+		hits[trap.Rule] = trap.Hits
+	}
+	for rule, href := range links {
+		if hits[rule] == 0 {
+			t.Errorf("status counts no %s: %v", rule, hits)
+		}
+		e, err := inspect.Explain(t.Context(), store, "http://a.example"+href, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Skip == nil || e.Skip.Reason == "" {
+			t.Errorf("why %s: %s, %+v", rule, e.State, e.Skip)
+		}
+	}
+}

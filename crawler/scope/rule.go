@@ -61,6 +61,15 @@ const (
 	RepeatedParam Kind = "repeated-param"
 )
 
+// IsTrap reports whether a rule of the kind leaves out what has no end.
+func (k Kind) IsTrap() bool {
+	switch k {
+	case Length, Segments, PathLoop, RepeatedSegment, Params, RepeatedParam:
+		return true
+	}
+	return false
+}
+
 // Rule accepts or rejects what its condition matches.
 type Rule struct {
 	Action Action `json:"action"`

@@ -11,7 +11,7 @@ import (
 // Cases returns all cases, by kind.
 func Cases() []Case {
 	return slices.Concat(encodings(), declarations(), codings(), types(), headers(), redirects(), links(), robots(), sitemaps(), instructions(), traps(),
-		addresses(), statuses(), moves(), labels(), messages(), rules(), feeds(), markup())
+		addresses(), statuses(), moves(), labels(), messages(), rules(), feeds(), markup(), variations())
 }
 
 // one is a case of a single page.

@@ -279,7 +279,7 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 		tries: c.options.Settings.maxAttempts(), giveUp: c.options.Settings.GiveUp,
 		grace: c.options.Settings.Grace, hosts: c.visitor.Politeness, slow: &c.visitor.slow,
 	}
-	defer j.slow.open(ctx)()
+	defer j.slow.open()()
 	if !c.options.Shared {
 		if err := j.forgetParked(ctx); err != nil {
 			return err

@@ -59,9 +59,9 @@ type slowHosts struct {
 	workers  int
 
 	mu      sync.Mutex
-	ctx     context.Context // of what goes on while it is open; nil while it is not
-	shut    context.CancelFunc
+	opened  bool
 	running sync.WaitGroup
+	idle    chan *errand // to goroutines that have made a request
 
 	errands map[string]*errand   // those that are parked, by key
 	asking  map[*errand]struct{} // those that somebody waits for
@@ -96,7 +96,9 @@ type errand struct {
 	of *slowHosts
 	errandOptions
 	finished chan struct{} // closed at the end
+	ctx      context.Context
 	cancel   context.CancelFunc
+	fn       func(ctx context.Context, may alive) any
 
 	// Guarded by of.mu.
 	out       *pipeline.Out // of whoever waits; nil once it is parked
@@ -131,18 +133,21 @@ func (e *errSlow) Error() string { return e.why }
 
 // open lets requests be parked until the function that it returns is called, which ends
 // those that are.
-func (s *slowHosts) open(ctx context.Context) (shut func()) {
+func (s *slowHosts) open() (shut func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ctx, s.shut = context.WithCancel(context.WithoutCancel(ctx))
+	s.opened, s.idle = true, make(chan *errand)
 	s.errands, s.asking = make(map[string]*errand), make(map[*errand]struct{})
 	s.resting, s.waited = make(map[string]bool), make(map[string]bool)
 	s.ready, s.rings = nil, make(chan struct{}, 1)
 	s.kept = 0
 	return func() {
 		s.mu.Lock()
-		s.shut()
-		s.ctx = nil
+		s.opened = false
+		close(s.idle)
+		for _, e := range s.errands {
+			e.cancel()
+		}
 		s.mu.Unlock()
 		s.running.Wait()
 		s.mu.Lock()
@@ -193,7 +198,7 @@ func (s *slowHosts) begin(ctx context.Context, out *pipeline.Out, o errandOption
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil || s.waited[o.key] {
+	if !s.opened || s.waited[o.key] {
 		delete(s.waited, o.key)
 		return nil
 	}
@@ -209,17 +214,27 @@ func (s *slowHosts) begin(ctx context.Context, out *pipeline.Out, o errandOption
 	e := &errand{of: s, errandOptions: o, finished: make(chan struct{}), out: out}
 	s.asking[e] = struct{}{}
 	// It outlives whoever has begun it.
-	ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(s.ctx, e.cancel)
-	s.running.Go(func() {
-		defer stop()
-		e.run(ctx, fn)
-	})
+	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	e.fn = fn
+	select {
+	case s.idle <- e:
+	default:
+		s.running.Go(func() { s.run(e) })
+	}
 	return e
 }
 
+// run makes requests, from a first one on: whoever has made one has a stack that has
+// grown, and is used again.
+func (s *slowHosts) run(e *errand) {
+	e.run()
+	for e := range s.idle {
+		e.run()
+	}
+}
+
 // run makes the request.
-func (e *errand) run(ctx context.Context, fn func(ctx context.Context, may alive) any) {
+func (e *errand) run() {
 	var answer any
 	var failed *panicked
 	func() {
@@ -228,7 +243,7 @@ func (e *errand) run(ctx context.Context, fn func(ctx context.Context, may alive
 				failed = &panicked{p, debug.Stack()}
 			}
 		}()
-		answer = fn(ctx, e)
+		answer = e.fn(e.ctx, e)
 	}()
 	e.cancel()
 	s := e.of
@@ -362,7 +377,7 @@ func (s *slowHosts) park(e *errand) (until time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if s.ctx == nil || e.done || e.sent.IsZero() || !e.slow(now) || len(s.errands)-s.kept >= maxParked || s.errands[e.key] != nil {
+	if !s.opened || e.done || e.sent.IsZero() || !e.slow(now) || len(s.errands)-s.kept >= maxParked || s.errands[e.key] != nil {
 		return until, false
 	}
 	out := e.out
@@ -405,7 +420,7 @@ func (s *slowHosts) rest(ctx context.Context, out *pipeline.Out, host string, re
 		return err
 	}
 	s.mu.Lock()
-	if s.ctx == nil || s.patience == 0 || s.resting[host] {
+	if !s.opened || s.patience == 0 || s.resting[host] {
 		if s.resting[host] {
 			until = time.Now().Add(5 * slowStep) // one waits for it
 		}

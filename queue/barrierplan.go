@@ -23,7 +23,11 @@ func (p *plan) settleBarrier(q *queueState, o *op) error {
 		if o.kind == opRetry && !o.explicit {
 			delay = q.config.Backoff.Delay(d.Attempt)
 		}
-		p.effect(q, effect{kind: effectBarrier, flag: o.kind != opRelease && o.kind != opSnooze, d: d, delay: delay})
+		kind := effectBarrier
+		if o.kind == opRelease || o.kind == opSnooze {
+			kind = effectBarrierUncounted
+		}
+		p.effect(q, effect{kind: kind, d: d, delay: delay})
 		return nil
 	}
 	q.mu.Lock()

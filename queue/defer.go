@@ -260,7 +260,11 @@ func (p *plan) setDeferral(q *queueState, group string, def deferral, reason str
 	// Blocks that were begun before hold no items that lie elsewhere.
 	p.packing.close()
 	p.touch(q)
-	p.effect(q, effect{kind: effectDefer, flag: def.deferred, at: loc{group: group}})
+	kind := effectRejoin
+	if def.deferred {
+		kind = effectDefer
+	}
+	p.effect(q, effect{kind: kind, at: loc{group: group}})
 }
 
 // endReturn plans that a group does not come back any more: it has, or it is

@@ -191,7 +191,7 @@ func (p *plan) tendLanes(q *queueState) (more bool, err error) {
 		// What there is no room for is found again, but for the lanes of paused
 		// groups, which stay in memory until something happens to them.
 		if p.roomy() {
-			p.movePointer(q, laneOf(q.open, m.Key), &pointer{due: m.From.Due}, &pointer{m.To.Due, m.To.Low}, true)
+			p.movePointer(q, laneOf(q.open, m.Key), &pointer{due: m.From.Due}, &pointer{m.To.Due, m.To.Low}, effectPointerAway)
 			if m.Delay {
 				p.keepDelayLocked(q, m.Key.Group)
 			}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"time"
-
-	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
 // This file plans what happens to items.
@@ -202,14 +200,15 @@ func (p *plan) comeBack(q *queueState, k laneKey, id uint64) error {
 	return nil
 }
 
-// movePointer plans that a lane is due at another time.
-func (p *plan) movePointer(q *queueState, k laneKey, from, to *pointer, mayLeave bool) {
+// movePointer plans that a lane is due at another time. kind is effectPointer, or
+// effectPointerAway if the lane may leave memory then.
+func (p *plan) movePointer(q *queueState, k laneKey, from, to *pointer, kind effectKind) {
 	if from.due != to.due {
 		p.del(p.seal(appendPointerKey(p.tail(), q.id, k, from.due)))
 	}
 	p.lanes[laneID{q.id, k}] = to
 	p.putLane(q, k, to)
-	p.effect(q, effect{kind: effectPointer, flag: mayLeave, at: k.loc(), ptr: to})
+	p.effect(q, effect{kind: kind, at: k.loc(), ptr: to})
 }
 
 func (p *plan) putExpiry(q *queueState, at loc, expires int64) {
@@ -232,11 +231,11 @@ func (p *plan) settle(o *op) error {
 		if err := p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Acked }); err != nil {
 			return err
 		}
-		unused := o.explicit && d.lease.Lane.Key.Group != ""
-		p.effect(q, effect{kind: effectEnd, d: d, flag: unused})
-		if unused {
+		if o.explicit && d.lease.Lane.Key.Group != "" {
+			p.effect(q, effect{kind: effectEndUnused, d: d})
 			return nil
 		}
+		p.effect(q, effect{kind: effectEnd, d: d})
 	case opDefer:
 		if err := p.deferItem(q, o); err != nil {
 			return err
@@ -266,34 +265,6 @@ func (p *plan) settle(o *op) error {
 		}
 	}
 	return p.delayGroup(q, d, hold)
-}
-
-// ordered reports whether a group waits for its items that are tried again.
-func (q *queueState) ordered(group string) bool {
-	return q.config.Groups.Ordered && group != ""
-}
-
-// delayGroup stores when the delivery's group may next be served, if it has a
-// minimum delay or is held back.
-func (p *plan) delayGroup(q *queueState, d *Delivery, hold time.Duration) error {
-	group := d.lease.Lane.Key.Group
-	if group == "" {
-		return nil
-	}
-	q.mu.Lock()
-	delay, next := q.sched.Delay(d.lease.Lane)
-	q.mu.Unlock()
-	if delay = max(delay, int64(hold)); delay == 0 {
-		return nil
-	}
-	rec, err := p.groupRecord(q, group)
-	if err != nil {
-		return err
-	}
-	// By the clock: the plan may have been begun before the delivery ended.
-	rec.nextDue = max(rec.nextDue, next, sched.Later(p.s.now(), delay))
-	p.putGroup(q, group, rec)
-	return nil
 }
 
 // vacate plans that an item is not at its place any more.
@@ -358,7 +329,7 @@ func (p *plan) again(q *queueState, d *Delivery, from loc, r ref, h history, del
 	r = r.withHistory(h)
 	e := p.count(q, from.epoch, 0, 0, int64(len(r.value)-before))
 	p.tally(q, e, func(t *Totals) *int64 { return &t.Retried })
-	return p.postpone(q, d, from, r, delay, effectEnd)
+	return p.postpone(q, d, from, r, delay, endFailed)
 }
 
 // snooze plans that an item is delivered later, as if it had not been yet. It reports
@@ -368,12 +339,19 @@ func (p *plan) snooze(q *queueState, d *Delivery, delay time.Duration) (ordered 
 		p.effect(q, effect{kind: effectEndUncounted, d: d})
 		return false, p.leave(q, d.at(), d.ref, func(t *Totals) *int64 { return &t.Expired })
 	}
-	return q.ordered(d.at().group), p.postpone(q, d, d.at(), d.ref, delay, effectEndUncounted)
+	return q.ordered(d.at().group), p.postpone(q, d, d.at(), d.ref, delay, endPutOff)
 }
 
-// postpone plans that an item whose delivery has ended comes back after a delay. ended
-// is effectEnd, or effectEndUncounted if the attempt is not counted.
-func (p *plan) postpone(q *queueState, d *Delivery, from loc, r ref, delay time.Duration, ended effectKind) error {
+// ending is how a delivery ends whose item comes back: later, or at once.
+type ending struct{ later, ready effectKind }
+
+var (
+	endFailed = ending{effectEnd, effectBack}
+	endPutOff = ending{effectEndUncounted, effectBackUncounted}
+)
+
+// postpone plans that an item whose delivery has ended comes back after a delay.
+func (p *plan) postpone(q *queueState, d *Delivery, from loc, r ref, delay time.Duration, end ending) error {
 	to := from
 	to.block = 0
 	var hold time.Duration // of the group
@@ -384,19 +362,19 @@ func (p *plan) postpone(q *queueState, d *Delivery, from loc, r ref, delay time.
 	if q.defers(to.group) {
 		to.epoch = deferredEpoch
 		if d != nil {
-			p.effect(q, effect{kind: ended, d: d, delay: hold})
+			p.effect(q, effect{kind: end.later, d: d, delay: hold})
 		}
 		return p.transfer(q, from, to, r)
 	}
 	if to.due == 0 {
 		r, err := p.relocate(q, from, to, r)
 		if d != nil {
-			p.effect(q, effect{kind: effectBack, flag: ended == effectEndUncounted, d: d, at: to, r: r, delay: delay})
+			p.effect(q, effect{kind: end.ready, d: d, at: to, r: r, delay: delay})
 		}
 		return err
 	}
 	if d != nil {
-		p.effect(q, effect{kind: ended, d: d})
+		p.effect(q, effect{kind: end.later, d: d})
 	}
 	return p.move(q, from, to, r)
 }
@@ -505,28 +483,4 @@ func (p *plan) stored(q *queueState, at loc) (ref, bool, error) {
 	}
 	r, err := makeRef(at.id, value)
 	return r, true, err
-}
-
-// fate returns what this plan has done to an item of the queue, if anything.
-func (p *plan) fate(q *queueState, id uint64) (alive, known bool) {
-	part := p.part(q)
-	if part.fates == nil {
-		part.fates = make(map[uint64]bool)
-	}
-	for ; part.fated < len(part.effects); part.fated++ {
-		switch e := &part.effects[part.fated]; e.kind {
-		case effectReady, effectDelayed, effectBack, effectAway, effectReturn:
-			part.fates[e.r.id] = true
-		case effectRelease:
-			part.fates[e.d.ref.id] = true
-		case effectGone:
-			part.fates[e.r.id] = false
-		case effectEnd, effectEndUncounted:
-			if e.d.Barrier == nil {
-				part.fates[e.d.ref.id] = false
-			}
-		}
-	}
-	alive, known = part.fates[id]
-	return alive, known
 }

@@ -74,28 +74,6 @@ type pointer struct {
 	low uint64
 }
 
-type effectKind uint8
-
-const (
-	effectEnd          effectKind = iota // a delivery's lease ends
-	effectEndUncounted                   // the same, and the attempt is not counted
-	effectRelease                        // a delivery goes back, uncounted
-	effectReady                          // an item became ready
-	effectDelayed                        // an item became delayed
-	effectBack                           // a delivery failed and is ready again
-	effectGone                           // a waiting item was removed
-	effectGroup                          // a group's settings changed
-	effectConfig                         // a queue's settings changed
-	effectPause                          // a queue was paused or resumed
-	effectBarrier                        // a barrier delivery was given back
-	effectIdle                           // an empty lane is forgotten
-	effectPointer                        // a lane's pointer has moved
-	effectDefer                          // a group was deferred, or comes back
-	effectAway                           // a ready item has left the open epoch
-	effectReturn                         // an item came back that its lane may have passed
-	effectCleared                        // a lane has nothing on disk but what consumers hold
-)
-
 // part is what a plan does to one queue.
 type part struct {
 	included bool // in plan.queues
@@ -109,18 +87,6 @@ type part struct {
 }
 
 func (p *plan) part(q *queueState) *part { return &q.parts[p.slot] }
-
-// effect is what publishing does for one op.
-type effect struct {
-	kind  effectKind
-	flag  bool // effectEnd: the group was not used; effectBack: uncounted; effectPause: pause; effectBarrier: counted; effectDefer: deferred; effectPointer: the lane may leave memory
-	d     *Delivery
-	at    loc // effectIdle, effectPointer, effectCleared: of the lane; effectGroup, effectDefer: the group alone
-	r     ref
-	delay time.Duration
-	group *GroupSettings
-	ptr   *pointer // effectPointer, and effectReady and effectReturn if the lane is new
-}
 
 func newPlan(s *leader, slot int) *plan {
 	return &plan{
@@ -247,11 +213,6 @@ func (p *plan) del(key []byte) {
 	p.size += len(key)
 }
 
-func (p *plan) effect(q *queueState, e effect) {
-	part := p.include(q)
-	part.effects = append(part.effects, e)
-}
-
 // include makes a queue part of what is published.
 func (p *plan) include(q *queueState) *part {
 	part := p.part(q)
@@ -361,7 +322,7 @@ func (p *plan) apply(o *op, r *request) error {
 	case opPause:
 		q := p.find(o.name)
 		p.putQueue(q, *q.config, o.explicit)
-		p.effect(q, effect{kind: effectPause, flag: o.explicit})
+		p.effect(q, effect{kind: pauseEffect(o.explicit)})
 	case opRemove:
 		q := p.find(o.name)
 		if o.at.queue != q.id {
@@ -412,105 +373,12 @@ func (p *plan) apply(o *op, r *request) error {
 	return nil
 }
 
-// paused is whether the queue is paused once the plan is published.
-func (p *plan) paused(q *queueState) bool {
-	effects := p.part(q).effects
-	for i := len(effects) - 1; i >= 0; i-- {
-		if e := &effects[i]; e.kind == effectPause {
-			return e.flag
-		}
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.paused
-}
-
 func (p *plan) setName(q *queueState, name string, rec nameRecord) {
 	p.put(p.seal(appendNameKey(p.tail(), q.id, name)), rec.append(nil))
 	q.mu.Lock()
 	q.names[name] = rec
 	q.mu.Unlock()
 	p.touch(q)
-}
-
-// setGroup plans a change of a group's settings.
-func (p *plan) setGroup(q *queueState, o *op) error {
-	rec, err := p.groupRecord(q, o.key)
-	if err != nil {
-		return err
-	}
-	given := *o.group
-	given.NotBefore = p.instant(given.NotBefore)
-	if o.kind == opSetGroup {
-		if rec.settings.NotBefore.After(given.NotBefore) || rec.settings.Paused && !given.Paused {
-			if err := p.bringForward(q, o.key); err != nil {
-				return err
-			}
-		}
-		rec.settings = given
-	} else if given.NotBefore.After(rec.settings.NotBefore) {
-		rec.settings.NotBefore = given.NotBefore
-	}
-	p.putGroup(q, o.key, rec)
-	settings := rec.settings
-	p.effect(q, effect{kind: effectGroup, at: loc{group: o.key}, group: &settings})
-	return nil
-}
-
-// bringForward makes the pointers of a group's lanes due now, so that lanes that
-// were left on disk until later are looked at again.
-func (p *plan) bringForward(q *queueState, group string) error {
-	q.mu.Lock()
-	prios := q.sched.Priorities()
-	q.mu.Unlock()
-	for _, prio := range prios {
-		k := laneKey{q.counts.open, prio, group}
-		ptr, err := p.pointer(q, k)
-		if err != nil {
-			return err
-		}
-		if now := p.now.UnixNano(); ptr != nil && ptr.due > now {
-			p.movePointer(q, k, ptr, &pointer{due: now, low: ptr.low}, false)
-		}
-	}
-	return nil
-}
-
-// groupRecord returns what is planned, known or stored about a group.
-func (p *plan) groupRecord(q *queueState, name string) (*groupRecord, error) {
-	id := groupID{q.id, name}
-	if rec := p.groups[id]; rec != nil {
-		return rec, nil
-	}
-	rec := new(groupRecord)
-	p.groups[id] = rec
-	if f := p.s.flying; f != nil && f.groups[id] != nil {
-		*rec = *f.groups[id]
-		return rec, nil
-	}
-	q.mu.Lock()
-	settings, nextDue, _, ok := q.sched.Group(name)
-	q.mu.Unlock()
-	if ok || !q.groupRecords {
-		*rec = groupRecord{GroupSettings(settings), nextDue}
-		return rec, nil
-	}
-	value, found, err := p.s.lookUp(appendGroupKey(nil, q.id, name))
-	if found {
-		*rec, err = decodeGroup(value)
-	}
-	return rec, err
-}
-
-func (p *plan) putGroup(q *queueState, name string, rec *groupRecord) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	p.putGroupLocked(q, name, rec)
-}
-
-func (p *plan) putGroupLocked(q *queueState, name string, rec *groupRecord) {
-	p.put(p.seal(appendGroupKey(p.tail(), q.id, name)), p.seal(rec.append(p.tail())))
-	q.groupRecords = true
 }
 
 // finish adds the writes that every batch has: the counts that have changed,

@@ -33,6 +33,10 @@ func (h *Holder) Answered(asked time.Time, lasts time.Duration) {
 	}
 }
 
+// Doubt notes that the lease may have ended: it holds again when a question has been answered
+// that is asked after this.
+func (h *Holder) Doubt() { h.Answered(time.Now(), 0) }
+
 // Lasts returns for how long the lease holds yet; 0 or less if another may have it. The
 // process may have been stopped, or its machine suspended, when the monotonic clock
 // stands still; a wall clock that is set forward only makes it less than it is.

@@ -58,6 +58,9 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		case !again(err):
 			return err
 		}
+		if !errors.Is(err, ErrBusy) {
+			e.doubt()
+		}
 		if isUntrusted(err) {
 			untrusted++
 		}
@@ -77,6 +80,23 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// doubt notes that a server has not answered, or is no leader any more: another may be, and
+// may have given what is held here to somebody else already, since a leader that has
+// died is replaced sooner than the lease of its clients ends. The next sign of life says.
+func (e *engine) doubt() {
+	e.mu.Lock()
+	held := e.held
+	e.mu.Unlock()
+	if held == nil {
+		return
+	}
+	held.Doubt()
+	select {
+	case e.doubted <- struct{}{}:
+	default:
 	}
 }
 

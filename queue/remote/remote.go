@@ -129,6 +129,7 @@ type engine struct {
 	lease    time.Duration
 	held     *lease.Holder // as the client of that id
 	beating  bool
+	doubted  chan struct{} // capacity 1: a sign of life is wanted now
 	sessions map[*remoteSession]bool
 	untold   []clientRequest // sessions of which the server may not know that they are over
 
@@ -138,7 +139,7 @@ type engine struct {
 }
 
 func newEngine(urls string, options *Options) (*engine, error) {
-	e := &engine{pause: firstPause, speaks: versions{oldestVersion, Version}, sessions: make(map[*remoteSession]bool)}
+	e := &engine{pause: firstPause, speaks: versions{oldestVersion, Version}, doubted: make(chan struct{}, 1), sessions: make(map[*remoteSession]bool)}
 	if options != nil {
 		e.opts = *options
 	}
@@ -244,9 +245,18 @@ func (e *engine) beat() {
 		e.mu.Lock()
 		id, lease := e.client, e.lease
 		e.mu.Unlock()
+		usual := false
 		select {
 		case <-time.After(lease / 3):
+			usual = true
+		case <-e.doubted: // not at once, as a server that fails would be asked again and again
+			select {
+			case <-time.After(doubtPause):
+			case <-e.ctx.Done():
+			}
 		case <-e.ctx.Done():
+		}
+		if e.ctx.Err() != nil {
 			return
 		}
 		if id == "" {
@@ -259,9 +269,15 @@ func (e *engine) beat() {
 		if errors.Is(err, errUnknownClient) {
 			e.lost(id)
 		}
-		e.tell(id, lease/2)
+		if usual && err == nil {
+			e.tell(id, lease/3)
+		}
 	}
 }
+
+// doubtPause is between a call that has failed and the sign of life that tells whether what
+// is held here still is.
+const doubtPause = 50 * time.Millisecond
 
 // untell notes a session that the server may have, and nobody here: without its being told
 // that one would live as long as the client.

@@ -249,6 +249,59 @@ func TestADeliveryIsAliveWhileTheServerIsHeardOf(t *testing.T) {
 	cut.Store(false)
 }
 
+// A client whose server dies does not count on its lease: the next leader may have given to
+// others what it holds long before that ends.
+func TestADeliveryIsInDoubtWhenTheServerFails(t *testing.T) {
+	web, _, _ := serve(t, false, nil)
+	var dead atomic.Bool
+	s := open(t, web, remote.Options{Lease: time.Hour, Patience: time.Minute, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if dead.Load() && !strings.HasSuffix(r.URL.Path, "/limits") {
+			return nil, errors.New("connection refused")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})})
+	var tx queue.Tx
+	tx.Enqueue("q", queue.Item{})
+	if err := s.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Subscribe(t.Context(), "q", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := c.Receive(t.Context(), 1)
+	if err != nil || !ds[0].Alive() {
+		t.Fatalf("received %+v, %v", ds, err)
+	}
+	dead.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// A call that fails, and is made again until it is answered.
+	got := make(chan error, 1)
+	go func() {
+		_, err := s.Get(ctx, "t", "k")
+		got <- err
+	}()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	until := func(alive bool) {
+		t.Helper()
+		for ds[0].Alive() != alive {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				t.Fatalf("for a minute it has not become %v that the delivery is alive", alive)
+			}
+		}
+	}
+	until(false)
+	dead.Store(false)
+	until(true) // by the next sign of life, an hour's lease or not
+	if err := <-got; !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("Get: %v", err)
+	}
+}
+
 // post makes a call as curl does.
 func post(t *testing.T, web *httptest.Server, token, call, body string) (int, map[string]any) {
 	t.Helper()

@@ -80,6 +80,7 @@ var (
 	pages   = flag.Int("pages", 20_000, "pages of the synthetic web")
 	docs    = flag.String("docs", "", "folder with documentation, filled by internal/realsites/fetch.sh")
 	profile = flag.String("profile", "", "file for a CPU profile of each process of ours, with its name appended, and one of allocations beside it")
+	sizes   = flag.Bool("sizes", false, "print what records of each kind take of a crawl by Weir")
 	role    = flag.String("role", "", "what this process is; for the program's own use")
 	siteArg = flag.String("sites", "", "what there is to crawl; for the program's own use")
 )
@@ -272,6 +273,9 @@ func measure(name, site string) (r result, usage *syscall.Rusage, err error) {
 		return r, nil, fmt.Errorf("there is no such process")
 	}
 	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages)}
+	if *sizes {
+		args = append(args, "-sizes")
+	}
 	if *profile != "" {
 		args = append(args, "-profile", *profile+"."+name)
 	}

@@ -86,6 +86,11 @@ func weir(seeds []string, settings crawler.Settings, transport func(*http.Transp
 	if !st.Done {
 		return result{}, fmt.Errorf("the crawl is not complete: %+v", st)
 	}
+	if *sizes {
+		if _, err := kinds(ctx, store, int(st.Pages)); err != nil {
+			return result{}, err
+		}
+	}
 	err = store.Close()
 	return result{Pages: int(st.Pages), Unique: int(st.Pages), Elapsed: elapsed, Disk: size(dir)}, err
 }

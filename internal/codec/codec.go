@@ -62,21 +62,22 @@ type FormReader interface {
 // Encode returns the stored form of a value. One that has a method Compressed which
 // returns true is stored as it is.
 func Encode[T any](v T) ([]byte, error) {
-	if a, ok := any(v).(encoding.BinaryAppender); ok && isCompressed(v) {
-		return a.AppendBinary([]byte{formOf(v) | encodingPlain})
+	boxed := any(v) // once, as each time is a copy
+	if a, ok := boxed.(encoding.BinaryAppender); ok && isCompressed(boxed) {
+		return a.AppendBinary([]byte{formOf(boxed) | encodingPlain})
 	}
 	var b []byte
 	var err error
-	if m, ok := any(v).(encoding.BinaryMarshaler); ok {
+	if m, ok := boxed.(encoding.BinaryMarshaler); ok {
 		b, err = m.MarshalBinary()
 	} else {
-		b, err = json.Marshal(v)
+		b, err = json.Marshal(boxed)
 	}
 	if err != nil {
 		return nil, err
 	}
-	form := formOf(v)
-	if isCompressed(v) {
+	form := formOf(boxed)
+	if isCompressed(boxed) {
 		return tagged(form|encodingPlain, b), nil
 	}
 	switch {
@@ -89,14 +90,14 @@ func Encode[T any](v T) ([]byte, error) {
 	}
 }
 
-func isCompressed[T any](v T) bool {
-	c, ok := any(v).(interface{ Compressed() bool })
+func isCompressed(v any) bool {
+	c, ok := v.(interface{ Compressed() bool })
 	return ok && c.Compressed()
 }
 
 // formOf is the part of a stored value's first byte that says which form it has.
-func formOf[T any](v T) byte {
-	if f, ok := any(v).(Formed); ok {
+func formOf(v any) byte {
+	if f, ok := v.(Formed); ok {
 		return f.Form() << formShift
 	}
 	return 0

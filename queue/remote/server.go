@@ -71,6 +71,10 @@ const (
 //	N3 What a client holds has gone back one lease after its last sign of life, and a
 //	   transaction that settles it is refused from then on. No clock but the server's
 //	   is used for that.
+//	N4 A session is known to its client, or ends: the call that begins it and the one that
+//	   ends it may come again, late, and in any order.
+//	N5 What a server refuses for now, it has not begun: a client that is told to come again
+//	   holds what it held.
 type Server struct {
 	opts  ServerOptions
 	log   *slog.Logger

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -126,10 +127,13 @@ type utf8Census struct {
 
 func scanUTF8(b []byte) (c utf8Census) {
 	if utf8.Valid(b) { // nearly always, and fast
-		if utf8.RuneCount(b) == len(b) {
-			return c
-		}
 		for i := 0; i < len(b) && c.good < 4; i++ {
+			for i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:])&0x8080808080808080 == 0 {
+				i += 8
+			}
+			if i == len(b) {
+				break
+			}
 			if b[i] >= utf8.RuneSelf && utf8.RuneStart(b[i]) {
 				c.good++
 			}

@@ -15,12 +15,13 @@ import (
 // findAuthors returns the authors of a page: those whom its metadata name; or if
 // these are the site itself, and at the beginning of the main text stands who it was,
 // those.
-func (t *Text) findAuthors(d *stages.Document, p *content.Page, hints []content.Hint, first int) []string {
+func (t *Text) findAuthors(d *stages.Document, p *content.Page, hints func() (dates, authors []content.Hint), first int) []string {
 	known := metaAuthors(d, p, t.Site, t.Type == TypeDocumentation)
 	if known != nil && !slices.ContainsFunc(known, func(n string) bool { return isSite(n, d, t.Site) }) {
 		return known
 	}
-	if names := pageAuthors(d, hints, first, t.Site); names != nil {
+	_, authors := hints()
+	if names := pageAuthors(d, authors, first, t.Site); names != nil {
 		return names
 	}
 	if names := pageAuthors(d, p.Bylines(), first, t.Site); names != nil {

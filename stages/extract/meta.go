@@ -3,6 +3,7 @@ package extract
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/seed-301537d8/weir/stages"
 	"github.com/seed-301537d8/weir/stages/extract/internal/content"
@@ -16,14 +17,15 @@ func (t *Text) describe(d *stages.Document, f *finding) {
 	t.Site = clipText(firstOf(m.OpenGraph["og:site_name"], m.Fields["application-name"]), 300)
 	t.Description = firstOf(t.Description, m.OpenGraph["og:description"])
 	t.Published = metaDate(m, f.page)
-	dates, authors := f.page.Hints()
+	hints := sync.OnceValues(f.page.Hints)
 	first := max(0, slices.Index(f.keep, true))
 	if t.Published == "" && datedTypes[t.Type] {
+		dates, _ := hints()
 		t.Published = pageDate(d, dates, f.page.DateLines(first), first)
 	}
 	switch {
 	case authoredTypes[t.Type]:
-		t.Byline = clipText(strings.Join(t.findAuthors(d, f.page, authors, first), "; "), 500)
+		t.Byline = clipText(strings.Join(t.findAuthors(d, f.page, hints, first), "; "), 500)
 	case t.Type == TypeForum:
 		t.Byline = poster(f.page, first)
 	}

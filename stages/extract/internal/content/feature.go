@@ -149,7 +149,7 @@ func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [linear
 	v.is(b.Source == FromJSONLD)
 	// More words than there are between blanks: an address.
 	v.is(strings.Contains(clip(b.Text, 10), "://"))
-	v.add(float32(n) / float32(max(len(strings.Fields(clip(b.Text, 600))), 1)))
+	v.add(float32(n) / float32(max(fields(clip(b.Text, 600)), 1)))
 	p.orderVector(&v, i)
 
 	// The place.
@@ -233,6 +233,14 @@ func (p *Page) blockVector(v vector, i int, s *scan, page vector, linear [linear
 	}
 	v.add(page...)
 	return v
+}
+
+// fields returns how many words there are between white space.
+func fields(s string) (n int) {
+	for range strings.FieldsSeq(s) {
+		n++
+	}
+	return n
 }
 
 // twinVector adds what is known of a group of twins.

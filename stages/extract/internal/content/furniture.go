@@ -122,7 +122,11 @@ func (p *Page) isFurniture(i int, x float32, article bool, never place) bool {
 	if b.Source != FromTree {
 		return false
 	}
-	if p.elements[b.elem].place&never != 0 || b.words <= homeWords && b.linkWords == b.words && p.leadsHome(b.elem) {
+	place := p.elements[b.elem].place
+	if place&inHeading != 0 {
+		never &^= inButton // which opens what it heads
+	}
+	if place&never != 0 || b.words <= homeWords && b.linkWords == b.words && p.leadsHome(b.elem) {
 		return true
 	}
 	return article && x < linksFloor && float32(b.linkWords) >= linkedShare*float32(b.words)

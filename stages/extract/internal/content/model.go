@@ -78,12 +78,16 @@ func (m *Model) Judge(ctx context.Context, p *Page, looks Looks) (*Verdict, erro
 	var s scan
 	var tokens [bags][]uint32
 	size := 0
+	var x vector
 	for i := range p.Blocks {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		tokens = p.linearTokens(i, tokens)
-		x := p.blockVector(make(vector, 0, size), i, &s, page, m.linearScores(tokens))
+		if looks != FirstLook { // which needs no vector twice
+			x = make(vector, 0, size)
+		}
+		x = p.blockVector(x[:0], i, &s, page, m.linearScores(tokens))
 		size = len(x) + contextSize
 		s.pass(p, &p.Blocks[i])
 		v.Blocks[i] = forest.Probability(m.first.LogOdds(x))

@@ -537,22 +537,24 @@ func (p *Page) sum() {
 // markTwins numbers the siblings that have the same name and classes: cards,
 // posts, rows.
 func (p *Page) markTwins() {
-	type key struct {
-		parent    int32
-		signature uint32
-	}
-	seen := make(map[key]uint16, len(p.elements)/4)
+	last := make(map[uint64]int32, len(p.elements)/4) // of a parent and signature
+	before := make([]int32, len(p.elements))          // the twin before, or -1
 	for i := range p.elements {
 		e := &p.elements[i]
-		k := key{e.parent, e.signature}
-		e.twin = seen[k]
-		if e.twin < 1<<15 {
-			seen[k]++
+		key := uint64(uint32(e.parent))<<32 | uint64(e.signature)
+		at, ok := last[key]
+		last[key] = int32(i)
+		before[i] = -1
+		if ok {
+			before[i] = at
+			e.twin = min(p.elements[at].twin+1, 1<<15)
 		}
+		e.twins = e.twin + 1
 	}
-	for i := range p.elements {
-		e := &p.elements[i]
-		e.twins = seen[key{e.parent, e.signature}]
+	for i := len(p.elements) - 1; i >= 0; i-- {
+		if at := before[i]; at >= 0 {
+			p.elements[at].twins = p.elements[i].twins
+		}
 	}
 }
 

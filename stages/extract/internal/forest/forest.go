@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 )
 
 // A Forest gives the log-odds of yes, given a vector of features.
@@ -19,12 +20,12 @@ type Forest struct {
 }
 
 // A node asks whether a feature is at most a threshold: yes goes to the next
-// node, no to the one at right. A leaf has the feature -1.
+// node, no to the one so many nodes to the right. A leaf has the feature -1. The
+// nodes of a forest are met in no order, so they are small.
 type node struct {
-	feature int16
-	edge    uint8
-	right   int32
 	value   float32 // of a leaf, or the threshold
+	feature int16
+	right   uint16
 }
 
 // Features returns how long the vectors are.
@@ -43,7 +44,7 @@ func (f *Forest) LogOdds(v []float32) float32 {
 			if v[n.feature] <= n.value {
 				at++
 			} else {
-				at = n.right
+				at += int32(n.right)
 			}
 			n = &nodes[at]
 		}
@@ -74,15 +75,16 @@ func (f *Forest) Append(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(f.roots)))
 	b = binary.AppendUvarint(b, uint64(len(f.nodes)))
-	for i, n := range f.nodes {
+	for _, n := range f.nodes {
 		if n.feature < 0 {
 			b = append(b, 0)
 			b = binary.LittleEndian.AppendUint16(b, uint16(int16(math.Round(float64(n.value)/leafUnit))))
 			continue
 		}
 		b = binary.AppendUvarint(b, uint64(n.feature)+1)
-		b = append(b, n.edge)
-		b = binary.AppendUvarint(b, uint64(n.right)-uint64(i))
+		edge, _ := slices.BinarySearch(f.edges[n.feature], n.value)
+		b = append(b, byte(edge))
+		b = binary.AppendUvarint(b, uint64(n.right))
 	}
 	return b
 }
@@ -118,22 +120,18 @@ func Decode(b []byte) (f *Forest, rest []byte, err error) {
 			open--
 			continue
 		}
-		n := node{feature: int16(feature - 1), edge: d.byte(), right: int32(i + d.number(nodes-i-1))}
-		if int(n.edge) >= len(f.edges[n.feature]) {
+		edge := int(d.byte())
+		n := node{feature: int16(feature - 1), right: uint16(d.number(min(nodes-i-1, 1<<16-1)))}
+		if edge >= len(f.edges[n.feature]) || n.right < 2 {
 			d.bad = true
 			break
 		}
-		n.value = f.edges[n.feature][n.edge]
+		n.value = f.edges[n.feature][edge]
 		f.nodes = append(f.nodes, n)
 		open++
 	}
 	if d.bad || open != 0 || len(f.roots) != trees {
 		return nil, nil, errDamaged
-	}
-	for i, n := range f.nodes {
-		if n.feature >= 0 && int(n.right) <= i+1 {
-			return nil, nil, errDamaged
-		}
 	}
 	return f, d.b, nil
 }

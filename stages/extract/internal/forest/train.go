@@ -267,9 +267,9 @@ func (t *trainer) keep(tree []treeNode) {
 			return
 		}
 		at := len(f.nodes)
-		f.nodes = append(f.nodes, node{feature: int16(n.feature), edge: uint8(n.bin), value: t.edges[n.feature][n.bin]})
+		f.nodes = append(f.nodes, node{feature: int16(n.feature), value: t.edges[n.feature][n.bin]})
 		place(n.left)
-		f.nodes[at].right = int32(len(f.nodes))
+		f.nodes[at].right = uint16(len(f.nodes) - at)
 		place(n.right)
 	}
 	place(0)

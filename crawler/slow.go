@@ -438,14 +438,14 @@ func (s *slowHosts) rest(ctx context.Context, out *pipeline.Out, host string, re
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for !until.IsZero() {
+		if s.held(host) && time.Until(until) > slowStep {
+			return &errSlow{until, "it answers slowly, and is left alone for as long"}
+		}
 		t.Reset(min(slowStep, time.Until(until)))
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return ctx.Err()
-		}
-		if s.held(host) && time.Until(until) > slowStep {
-			return &errSlow{until, "it answers slowly, and is left alone for as long"}
 		}
 		if until, err = rests(); err != nil { // an answer may have come
 			return err

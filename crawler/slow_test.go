@@ -21,7 +21,7 @@ import (
 )
 
 // slowWeb answers for many hosts in fake time, each after the time that its name says:
-// "1500ms.a.example". Its pages are what pages makes of their paths; robots.txt is
+// "1500ms.a.example"; the header comes at once if that ends with "body". Its pages are what pages makes of their paths; robots.txt is
 // missing.
 type slowWeb struct {
 	pages func(r *http.Request) string
@@ -43,9 +43,30 @@ func newSlowWeb(pages func(r *http.Request) string) *slowWeb {
 
 // takes is how long the host of a request takes; 0 for a quick one.
 func takes(r *http.Request) time.Duration {
-	name, _, _ := strings.Cut(r.URL.Host, ".")
-	d, _ := time.ParseDuration(name)
+	return takesHost(r.URL.Host)
+}
+
+func takesHost(host string) time.Duration {
+	name, _, _ := strings.Cut(host, ".")
+	d, _ := time.ParseDuration(strings.TrimSuffix(name, "-body"))
 	return d
+}
+
+// lateBody is a body that comes after a while.
+type lateBody struct {
+	io.Reader
+	after time.Duration
+	ctx   context.Context
+}
+
+func (b *lateBody) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(b.after):
+		b.after = 0
+		return b.Reader.Read(p)
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
 }
 
 func (w *slowWeb) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -63,6 +84,10 @@ func (w *slowWeb) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.faults = append(w.faults, fmt.Sprintf("%s was asked %v after the last answer of its host, want %v", r.URL, now.Sub(last), rest))
 	}
 	w.last[host] = now.Add(d)
+	late := time.Duration(0) // of the body
+	if strings.Contains(host, "-body.") {
+		late, d = d, 0
+	}
 	if r.URL.Path != "/robots.txt" {
 		w.took[host] = d
 	}
@@ -80,14 +105,14 @@ func (w *slowWeb) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Content-Type": {"text/html"}},
-		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r,
+		Body: io.NopCloser(&lateBody{strings.NewReader(body), late, r.Context()}), ContentLength: int64(len(body)), Request: r,
 	}, nil
 }
 
 // ended returns when the last answer of a quick host, or of a slow one, had come.
 func (w *slowWeb) ended(slow bool) (at time.Time) {
 	for host, last := range w.last {
-		if d, _ := time.ParseDuration(strings.Split(host, ".")[0]); (d > 0) == slow && last.After(at) {
+		if (takesHost(host) > 0) == slow && last.After(at) {
 			at = last
 		}
 	}
@@ -143,7 +168,7 @@ func TestSlowHostsDoNotStopTheOthers(t *testing.T) {
 	for _, tt := range []struct {
 		width  int           // addresses of a host in a generation
 		moment time.Duration // for a generation
-	}{{1, 200 * time.Millisecond}, {3, 1200 * time.Millisecond}} {
+	}{{1, 200 * time.Millisecond}, {3, 1500 * time.Millisecond}} {
 		t.Run(fmt.Sprintf("%d addresses", tt.width), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newSlowWeb(lanes(depth))
@@ -156,7 +181,7 @@ func TestSlowHostsDoNotStopTheOthers(t *testing.T) {
 				for i := range hosts {
 					kind := "quick"
 					if i%5 == 0 {
-						kind = []string{"1500ms", "3s", "8s", "30s"}[i/5%4]
+						kind = []string{"1500ms", "3s", "8s", "30s", "5s-body"}[i/5%5]
 					}
 					for lane := range tt.width {
 						seeds = append(seeds, fmt.Sprintf("http://%s.%d.example/%d/1", kind, i, lane))
@@ -402,6 +427,91 @@ func TestPanicInARequest(t *testing.T) {
 		}
 		if f := records[crawler.Failure](t, store, "failures")["http://a.example/0/1"]; f.Reason != crawler.ReasonPanic || f.Detail != "hook" {
 			t.Errorf("the failure is %+v", f)
+		}
+	})
+}
+
+// A host that takes longer than any request may is given up in the end like one that
+// refuses, and holds nobody up either.
+func TestHostsThatNeverAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const depth = 30
+		w := newSlowWeb(lanes(depth))
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		began := time.Now()
+		crawlSlow(t.Context(), t, store, w, crawler.Settings{GiveUp: time.Hour}, "http://300s.example/0/1", "http://quick.example/0/1", "http://other.example/0/1")
+		alone := (depth + 1) * time.Second
+		if took := w.ended(false).Sub(began); took > alone+depth*200*time.Millisecond+crawler.DefaultGrace {
+			t.Errorf("the quick hosts took %v, alone they take %v", took, alone)
+		}
+		st, err := inspect.ReadStatus(t.Context(), store)
+		if err != nil || !st.Done || st.Pages != 2*depth || st.Failures != 1 || len(st.Sick) != 0 {
+			t.Errorf("done %v, %d pages, %d failures, %v sick, %v", st.Done, st.Pages, st.Failures, st.Sick, err)
+		}
+	})
+}
+
+// Several processes leave a slow host alone while one of them waits for its answer, and
+// lose nothing.
+func TestSlowHostsOfSeveralWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const depth, hosts = 10, 12
+		w := newSlowWeb(lanes(depth))
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		var seeds []string
+		for i := range hosts {
+			kind := "quick"
+			if i%3 == 0 {
+				kind = []string{"3s", "15s"}[i/3%2]
+			}
+			seeds = append(seeds, fmt.Sprintf("http://%s.%d.example/0/1", kind, i), fmt.Sprintf("http://%s.%d.example/1/1", kind, i))
+		}
+		o := crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}, Transport: always(w), Shared: true,
+		}
+		with := o
+		with.Seeds = crawler.Seeds(seeds...)
+		main, err := crawler.New(store, &with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := main.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		for range 2 {
+			worker, err := crawler.New(store, &o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			group.Go(func() {
+				if err := worker.Work(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		began := time.Now()
+		if err := main.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		group.Wait()
+		t.Logf("the quick hosts took %v, the slow ones %v", w.ended(false).Sub(began), w.ended(true).Sub(began))
+		for _, f := range w.faults {
+			t.Error(f)
+		}
+		if pages := records[crawler.Page](t, store, "pages"); len(pages) != 2*hosts*depth {
+			t.Errorf("%d pages, want %d", len(pages), 2*hosts*depth)
+		}
+		if err := store.Check(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package badgerqueue
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,6 +44,43 @@ func (d *store) limitMapped() {
 			return
 		}
 	}
+}
+
+// pageOut keeps to Options.MaxMapped while Badger closes, until ctx ends: the last memtables
+// may be the occasion of a compaction, which maps all of what it merges. Nobody can hold a
+// table then, and its address may become something else at any moment. So the system is
+// asked to page out what is there, which loses nothing whatever it is. A system that cannot
+// do that need not.
+func (d *store) pageOut(ctx context.Context) {
+	if d.opts.MaxMapped <= 0 {
+		return
+	}
+	t := time.NewTicker(mappedEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		if mapped, err := mappedBytes(); err != nil || mapped > d.opts.MaxMapped && d.pageOutTables() != nil {
+			return
+		}
+	}
+}
+
+// pageOutTables pages out what is at the places of the tables.
+func (d *store) pageOutTables() error {
+	mappings, err := mappingsOf(d.badgerDir())
+	for _, m := range mappings {
+		if strings.HasSuffix(m.name, ".sst") {
+			_, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_PAGEOUT)
+			if errno != 0 && errno != unix.ENOMEM { // it has gone meanwhile
+				return errno
+			}
+		}
+	}
+	return err
 }
 
 // mappedBytes is how much of the files that the process has mapped is resident.

@@ -3,11 +3,14 @@ package badgerqueue
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMappedPagesLeaveTheProcess reads all tables, which maps their pages, and has them
@@ -96,6 +99,56 @@ func TestMappedMemoryIsLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	for residentTables(t, d) > 64<<10 { // until they have gone, or the test's time is over
+	}
+}
+
+// TestPagingOutLosesNothing asks for the tables' pages to be paged out while a store reads,
+// writes, compacts and closes.
+func TestPagingOutLosesNothing(t *testing.T) {
+	d, dir, n := openFilled(t)
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := d.pageOutTables(); err != nil && !errors.Is(err, unix.EINVAL) { // of a system that cannot
+				stopped <- err
+				return
+			}
+		}
+	}()
+	const more = 200
+	for i := n; i < n+more; i++ {
+		if err := commitNoise(d, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, d)
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	d, err := open(dir, smallOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeStore(t, d)
+	keys := 0
+	if err := d.Scan(context.Background(), []byte("a"), []byte("b"), func(_, v []byte) bool {
+		keys += len(v) / 500
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := (n + more) * noiseWrites; keys != want {
+		t.Errorf("%d keys, want %d", keys, want)
+	}
+	if err := d.Verify(context.Background()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -509,6 +509,10 @@ var errSuspended = errors.New("a compaction was stopped to keep a corrupt table;
 func (d *store) closeBadger() error {
 	done := make(chan error, 1)
 	go func() { done <- d.db.Close() }()
+	closing, stop := context.WithCancel(context.Background())
+	var paging sync.WaitGroup
+	paging.Go(func() { d.pageOut(closing) })
+	defer func() { stop(); paging.Wait() }()
 	select {
 	case err := <-done:
 		if err != nil {

@@ -279,15 +279,23 @@ func (s *span) render(oneLine bool) string {
 	return b.String()
 }
 
-// renderCode writes inline code, which begins at piece i, and returns its last.
+// renderCode writes inline code, which begins at piece i, and returns its last. Code
+// right behind code is one with it: the signs between would be read as one.
 func (s *span) renderCode(b *strings.Builder, i int) int {
-	end := s.pieces[i].other
 	var code strings.Builder
-	for _, p := range s.pieces[i+1 : end] {
-		if p.text == "\n" {
-			code.WriteByte(' ')
-		} else if p.mark.sign == "" {
-			code.WriteString(p.text)
+	end := i
+	for i < len(s.pieces) && s.pieces[i].mark.sign == "`" && s.pieces[i].start {
+		end = s.pieces[i].other
+		for _, p := range s.pieces[i+1 : end] {
+			if p.text == "\n" {
+				code.WriteByte(' ')
+			} else if p.mark.sign == "" {
+				code.WriteString(p.text)
+			}
+		}
+		i = end + 1
+		for i < len(s.pieces) && !s.pieces[i].written() {
+			i++
 		}
 	}
 	c := code.String()

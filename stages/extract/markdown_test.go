@@ -102,6 +102,7 @@ func TestMarkdown(t *testing.T) {
 		{"link around blocks", `<a href=/x><h3>T</h3><p>b</p></a>`, "### [T](https://example.org/x)\n\n[b](https://example.org/x)"},
 		{"image", `<p><img src=i.png alt="a ]">x`, `![a \]](https://example.org/i.png)x`},
 		{"code", "<p>use <code>a*b|`c`</code>", "use `` a*b|`c` ``"},
+		{"code behind code", "<p>press <code>F</code><code>TAB</code> or <code>a`</code><kbd>b</kbd> <code>c</code>", "press `FTAB` or ``a`b`` `c`"},
 		{"listing", "<pre><code class=language-go>func f() {\n\n\treturn\n}\n</code></pre>", "```go\nfunc f() {\n\n\treturn\n}\n```"},
 		{"listing with an element a line", "<pre><code><div>const a = 1;</div><div>  return a;</div></code></pre>", "```\nconst a = 1;\n  return a;\n```"},
 		{"code of lines", `<p><code><span style="display:block">open(gate)</span><span style="display:block">wait()</span></code></p>`, "```\nopen(gate)\nwait()\n```"},

@@ -154,6 +154,9 @@ func (c *Crawler) run(ctx context.Context) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
+	if err := c.seedsAreThere(ctx); err != nil {
+		return err
+	}
 	d := c.options.Settings.MaxTime
 	if d <= 0 {
 		return c.attend(ctx, c.runRounds)
@@ -311,10 +314,24 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 // Begin stores the settings and adds the seeds, if the crawl can go on with them;
 // see Check. Run begins with it, and a program need not.
 func (c *Crawler) Begin(ctx context.Context) error {
-	if err := c.begin(ctx); err != nil {
+	err := c.begin(ctx)
+	if err == nil && !c.options.MoreSeeds {
+		err = c.seedsAreThere(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("crawl: %w", err)
 	}
 	return nil
+}
+
+// moreSeedsRecord is there while seeds are added, and nobody is to begin to work.
+const moreSeedsRecord = "more seeds"
+
+// seedsAreThere lets workers begin.
+func (c *Crawler) seedsAreThere(ctx context.Context) error {
+	var tx queue.Tx
+	tx.Delete(tables.Crawl, moreSeedsRecord)
+	return c.store.Commit(ctx, &tx)
 }
 
 func (c *Crawler) begin(ctx context.Context) error {
@@ -335,6 +352,7 @@ func (c *Crawler) begin(ctx context.Context) error {
 	}
 	var tx queue.Tx
 	tx.Put(tables.Crawl, savedKey, b)
+	tx.Put(tables.Crawl, moreSeedsRecord, []byte{})
 	if err := c.goOn(ctx, &tx); err != nil {
 		return err
 	}

@@ -25,6 +25,10 @@ type Options struct {
 	// Seeds are where the crawl begins. Those that it has already change nothing.
 	Seeds []Request
 
+	// MoreSeeds says that Add adds others between Begin and Run. Workers of other
+	// processes wait for Run then: what a crawl follows depends on all of its seeds.
+	MoreSeeds bool
+
 	// Settings are what people choose about it.
 	Settings Settings
 

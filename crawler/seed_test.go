@@ -58,3 +58,45 @@ func TestWorkersFindSeedsWithTheirOwnScope(t *testing.T) {
 		}
 	})
 }
+
+// A worker that comes while seeds are added waits until all are there: links to the hosts
+// of the later ones belong to the crawl.
+func TestWorkersWaitForAllSeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		settings := crawler.Settings{IgnoreRobots: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
+		c, err := crawler.New(store, &crawler.Options{
+			Seeds: crawler.Seeds("http://first.example/"), MoreSeeds: true, Settings: settings, Transport: always(chain(0)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaited := make(chan error, 1)
+		go func() {
+			_, err := crawler.AwaitCrawl(t.Context(), store)
+			awaited <- err
+		}()
+		time.Sleep(time.Hour)
+		select {
+		case err := <-awaited:
+			t.Fatalf("a worker begins before all seeds are there: %v", err)
+		default:
+		}
+		if err := c.Add(t.Context(), crawler.Seeds("http://last.example/")...); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-awaited; err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -22,8 +22,8 @@ func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
 		if err != nil && !errors.Is(err, queue.ErrNotFound) {
 			return nil, err
 		}
-		if err == nil { // its seeds come after its settings
-			if seeds, err := store.Scan(ctx, tables.Seeds, "", "", 1); err != nil || len(seeds) > 0 {
+		if err == nil {
+			if begun, err := seeded(ctx, store); begun || err != nil {
 				return stored, err
 			}
 		}
@@ -33,6 +33,16 @@ func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// seeded reports whether a crawl whose settings are stored has its seeds: these come
+// after the settings.
+func seeded(ctx context.Context, store *queue.Store) (bool, error) {
+	if _, err := store.Get(ctx, tables.Crawl, moreSeedsRecord); !errors.Is(err, queue.ErrNotFound) {
+		return false, err
+	}
+	seeds, err := store.Scan(ctx, tables.Seeds, "", "", 1)
+	return len(seeds) > 0, err
 }
 
 // Work works on the crawl that the store holds, beside the process that runs it and any

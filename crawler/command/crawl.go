@@ -176,6 +176,7 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 	newRun := func(l *live) *crawlRun {
 		r := &crawlRun{app: a, live: l, con: con, progress: progress, options: a.options, logger: logger}
 		r.options.Shared = p.server != "" || f.listen.address != ""
+		r.options.MoreSeeds = f.seeds != ""
 		return r
 	}
 	crawl := func(ctx context.Context, l *live, waited bool) error { return newRun(l).crawlOn(ctx, f, w, waited) }

@@ -151,7 +151,7 @@ func (r *crawlRun) addSeeds(ctx context.Context, name string) error {
 		defer f.Close()
 		in = f
 	}
-	if err := r.crawler.Begin(ctx); err != nil {
+	if err := r.crawler.Begin(ctx); err != nil { // see crawler.Options.MoreSeeds
 		return err
 	}
 	const some = 5000

@@ -634,6 +634,13 @@ func TestDryRunStoresNothing(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
+	file := filepath.Join(t.TempDir(), "seeds")
+	if err := os.WriteFile(file, []byte("# of a file\n"+strings.Repeat(s.URL+"/ depth=1\n", 12)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := must(t, "crawl", "--dry-run", "--dir", dir, "--allow-private", "--delay", "0", "--seeds", file); !strings.Contains(out, "more than 10 seeds") || !strings.Contains(out, "at most 1 links from a seed") {
+		t.Errorf("seeds of a file:\n%s", out)
+	}
 	if strings.Contains(out, "(--links") || strings.Contains(out, "(--text") {
 		t.Errorf("it names flags that weir crawl has not:\n%s", out)
 	}

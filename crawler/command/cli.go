@@ -218,7 +218,7 @@ func dirFlag(cmd *cobra.Command, dir *string) {
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("%s has %d arguments; give it %s", cmd.CommandPath(), len(args), what)
+			return fmt.Errorf("%s has %s; give it %s", cmd.CommandPath(), plural(int64(len(args)), "argument"), what)
 		}
 		return nil
 	}

@@ -26,7 +26,7 @@ The original stays as it is: do not go on with both. WARC files are not copied.`
   weir copy 'postgres://weir@db.example/crawls?schema=news' weir-data`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return fmt.Errorf("%s has %d arguments; give it two places: where the crawl is, and where the copy is to be", cmd.CommandPath(), len(args))
+				return fmt.Errorf("%s has %s; give it two places: where the crawl is, and where the copy is to be", cmd.CommandPath(), plural(int64(len(args)), "argument"))
 			}
 			return nil
 		},

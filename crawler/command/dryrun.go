@@ -20,6 +20,19 @@ func (a *app) dryRun(ctx context.Context, p place, f *runFlags, w *wishes) error
 	if err != nil {
 		return err
 	}
+	more := false // than are tried
+	if f.seeds != "" {
+		err := a.eachSeed(f.seeds, &e.settings, func(seed crawler.Request) error {
+			if more = len(w.seeds) >= drySeeds; more {
+				return errEnough
+			}
+			w.seeds = append(w.seeds, seed)
+			return nil
+		})
+		if err != nil && err != errEnough {
+			return err
+		}
+	}
 	if len(w.seeds) == 0 {
 		w.seeds = a.options.Seeds
 	}
@@ -38,7 +51,11 @@ func (a *app) dryRun(ctx context.Context, p place, f *runFlags, w *wishes) error
 	}
 	defer pr.store.Close()
 	out := &printer{w: a.out}
-	out.printf("Nothing is stored. A crawl in %s would begin with %s.\n", p.name, plural(int64(len(w.seeds)), "seed"))
+	many := plural(int64(len(w.seeds)), "seed")
+	if more {
+		many = "more than " + many
+	}
+	out.printf("Nothing is stored. A crawl in %s would begin with %s.\n", p.name, many)
 	failed := 0
 	for i, seed := range w.seeds {
 		if i == drySeeds {

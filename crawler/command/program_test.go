@@ -170,6 +170,15 @@ func TestSeedsWithTheirOwnScope(t *testing.T) {
 			t.Errorf("%v: why:\n%s", from, out)
 		}
 	}
+	// What is wrong is told with its line, and those before it are there.
+	dir := filepath.Join(t.TempDir(), "crawl")
+	wrong := weirContext(t, t.Context(), s.URL+"/a depth=0\nftp://x/\n", "crawl", "--dir", dir, "--allow-private", "--delay", "0", "--seeds", "-")
+	if wrong.code != 2 || !strings.Contains(wrong.err, "line 2: ") || !strings.Contains(wrong.err, "the lines before it are added") {
+		t.Errorf("exit code %d\n%s", wrong.code, wrong.err)
+	}
+	if out := must(t, "crawl", "--dir", dir, "--progress", "off"); !strings.Contains(out, "Complete: 1 page ") {
+		t.Errorf("the crawl of the lines before:\n%s", out)
+	}
 	r := weirContext(t, t.Context(), s.URL+"/ depth=some\n", "crawl", "--dir", filepath.Join(t.TempDir(), "crawl"), "--allow-private", "--seeds", "-")
 	if r.code != 2 || !strings.Contains(r.err, `line 1: the depth of a seed is "some"`) {
 		t.Errorf("exit code %d\n%s", r.code, r.err)

@@ -2,10 +2,10 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"strconv"
@@ -137,12 +137,39 @@ func reasonOf(err error) error {
 // maxSeedLine bounds a line of a file of seeds, in bytes.
 const maxSeedLine = 64 << 10
 
-// addSeeds adds the seeds of a file to the crawl, some at a time. Empty lines and those that begin with # are passed over.
+// addSeeds adds the seeds of a file to the crawl, some at a time.
 func (r *crawlRun) addSeeds(ctx context.Context, name string) error {
 	if name == "" {
 		return nil
 	}
-	var in io.Reader = r.app.in
+	if err := r.crawler.Begin(ctx); err != nil { // see crawler.Options.MoreSeeds
+		return err
+	}
+	const some = 5000
+	var seeds []crawler.Request
+	err := r.app.eachSeed(name, &r.options.Settings, func(seed crawler.Request) error {
+		if seeds = append(seeds, seed); len(seeds) < some {
+			return nil
+		}
+		err := r.crawler.Add(ctx, seeds...)
+		seeds = seeds[:0]
+		return err
+	})
+	var wrong *usageError
+	switch {
+	case errors.As(err, &wrong):
+		err = fmt.Errorf("%w; the lines before it are added", err)
+	case err != nil:
+		return err
+	}
+	return cmp.Or(r.crawler.Add(ctx, seeds...), err)
+}
+
+// eachSeed calls fn with the seeds of a file, or of standard input if the name is "-",
+// until it returns an error. What is wrong with a line is told with its number. Empty
+// lines and those that begin with # are passed over.
+func (a *app) eachSeed(name string, settings *crawler.Settings, fn func(crawler.Request) error) error {
+	in := a.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -151,11 +178,6 @@ func (r *crawlRun) addSeeds(ctx context.Context, name string) error {
 		defer f.Close()
 		in = f
 	}
-	if err := r.crawler.Begin(ctx); err != nil { // see crawler.Options.MoreSeeds
-		return err
-	}
-	const some = 5000
-	var seeds []crawler.Request
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxSeedLine)
 	for number := 1; lines.Scan(); number++ {
@@ -165,23 +187,19 @@ func (r *crawlRun) addSeeds(ctx context.Context, name string) error {
 		}
 		seed, err := parseSeedWords(strings.Fields(line))
 		if err == nil {
-			err = refusePrivate(r.options.Settings, []crawler.Request{seed})
+			err = refusePrivate(*settings, []crawler.Request{seed})
 		}
 		if err != nil {
-			return usagef("--seeds %s, line %d: %v; the lines before it are added", name, number, err)
+			return usagef("--seeds %s, line %d: %v", name, number, err)
 		}
-		seeds = append(seeds, seed)
-		if len(seeds) == some {
-			if err := r.crawler.Add(ctx, seeds...); err != nil {
-				return err
-			}
-			seeds = seeds[:0]
+		if err := fn(seed); err != nil {
+			return err
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("--seeds %s: %w", name, err)
 	}
-	return r.crawler.Add(ctx, seeds...)
+	return nil
 }
 
 // seeds returns what is to be added to a crawl: the URLs that were named, or else

@@ -272,3 +272,18 @@ func TestWorkSaysThatItWaits(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A complete crawl that goes on to look for what is due says so, and does not speak of
+// URLs to come.
+func TestCrawlThatGoesOnSaysSo(t *testing.T) {
+	s := newSite(t)
+	dir := filepath.Join(t.TempDir(), "crawl")
+	must(t, s.crawlArgs(dir, "--stages", "crawl")...)
+	crawl, _, errs := start(t, "crawl", "--dir", dir, "--progress", "off", "--every", "1h")
+	errs.await(t, "is complete; every 1h0m0s it visits the pages that are due (--every), until Ctrl-C stops it.")
+	if strings.Contains(errs.String(), "URLs that you add") {
+		t.Errorf("it says that its settings are for URLs to come:\n%s", errs)
+	}
+	_ = crawl.Process.Kill()
+	_ = crawl.Wait()
+}

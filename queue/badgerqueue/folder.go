@@ -119,6 +119,10 @@ func lockFolder(dir string) (*folder, error) {
 	return f, nil
 }
 
+func errNoFolder(path string) error {
+	return &fs.PathError{Op: "open", Path: path, Err: errors.New("not a folder")}
+}
+
 // makeFolder makes a folder and those above it, and makes the name of each
 // durable, also of one that was there: who made it may not have done so.
 func makeFolder(dir string, syncDir func(string) error) error {
@@ -129,7 +133,7 @@ func makeFolder(dir string, syncDir func(string) error) error {
 	parent := filepath.Dir(dir)
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
-		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a folder")}
+		return errNoFolder(dir)
 	}
 	if err == nil || parent == dir {
 		if err := syncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -208,8 +212,12 @@ func refuseLinks(dir string) error {
 }
 
 // Exists reports whether a folder holds a store, without opening it. It is for
-// those who want to look at a store and not to make one.
+// those who want to look at a store and not to make one. What is no folder is an
+// error.
 func Exists(dir string) (bool, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return false, errNoFolder(dir)
+	}
 	_, err := os.Stat(filepath.Join(dir, formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

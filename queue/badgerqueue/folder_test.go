@@ -1,8 +1,10 @@
 package badgerqueue
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -27,5 +29,27 @@ func TestMakeFolderSyncsEachName(t *testing.T) {
 	}
 	if want := []string{filepath.Join(top, "a")}; !slices.Equal(synced, want) {
 		t.Errorf("of a folder that was there synced %q, want %q", synced, want)
+	}
+}
+
+func TestExists(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store := filepath.Join(dir, "store")
+	s, err := Open(store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for path, want := range map[string]bool{dir: false, filepath.Join(dir, "none"): false, store: true} {
+		if ok, err := Exists(path); ok != want || err != nil {
+			t.Errorf("Exists(%s) is %v, %v; want %v", path, ok, err, want)
+		}
+	}
+	if ok, err := Exists(file); ok || err == nil || !strings.Contains(err.Error(), file+": not a folder") {
+		t.Errorf("of a file: %v, %v", ok, err)
 	}
 }

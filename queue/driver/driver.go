@@ -37,7 +37,7 @@ var (
 
 	// ErrVersion is returned by a backend's Open for a store written by a
 	// newer version of the software, or for a folder that is not a store.
-	ErrVersion = errors.New("unsupported store version")
+	ErrVersion = errors.New("no store that this program can open")
 
 	// ErrFenced is returned by a backend that several processes may open, one
 	// after the other, when another has taken the store over. Nothing of the

@@ -22,29 +22,6 @@ import (
 	"github.com/seed-301537d8/weir/queue/pgqueue"
 )
 
-func mustOpen(t *testing.T, schema string) *queue.Store {
-	t.Helper()
-	s, err := pgqueue.Open(t.Context(), dsn(), options(schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func put(s *queue.Store, key, value string) error {
-	var tx queue.Tx
-	tx.Put("t", key, []byte(value))
-	return s.Commit(context.Background(), &tx)
-}
-
-// endSessions does to the sessions of a store what a network does that fails: the
-// server ends those whose names begin with a role.
-func endSessions(t *testing.T, schema, role string) {
-	t.Helper()
-	execute(t, fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir %s %s'", role, schema))
-}
-
 // A leader that has lost its lock, which another holds, cannot write, whatever it
 // believes.
 func TestDeposedLeaderIsFenced(t *testing.T) {

@@ -105,14 +105,6 @@ func (b *packed) text(s string) {
 
 func (b *packed) flag(set bool) { *b = wire.AppendBool(*b, set) }
 
-func (b *packed) counts(all []Count) {
-	b.number(len(all))
-	for _, c := range all {
-		b.text(c.Text)
-		b.number(c.Count)
-	}
-}
-
 var (
 	errMalformed = errors.New("record is malformed")
 	errForm      = errors.New("record has a form that is unknown: a later version has written it")

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -465,4 +466,53 @@ func TestAStrangersConnectionEnds(t *testing.T) {
 			t.Errorf("it was closed after %v", took)
 		}
 	})
+}
+
+// addressed is a connection of somebody.
+type addressed struct {
+	net.Conn
+	from   string
+	closed bool
+}
+
+func (c *addressed) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.from))
+}
+func (c *addressed) Close() error { c.closed = true; return nil }
+
+// One address has so many connections at a time and no more, and nothing is remembered of
+// those that have ended.
+func TestConnectionsOfOneAddress(t *testing.T) {
+	all := &connections{of: make(map[string]int)}
+	begin := func(from string) *addressed {
+		c := &addressed{from: from}
+		all.changed(c, http.StateNew)
+		all.changed(c, http.StateActive)
+		return c
+	}
+	var open []*addressed
+	for range maxConnections {
+		c := begin("192.0.2.1:1000")
+		if c.closed {
+			t.Fatalf("connection %d is closed", len(open)+1)
+		}
+		open = append(open, c)
+	}
+	tooMany, other := begin("192.0.2.1:1001"), begin("192.0.2.2:1000")
+	if !tooMany.closed || other.closed {
+		t.Errorf("closed: one too many %v, another's %v; want true and false", tooMany.closed, other.closed)
+	}
+	all.changed(tooMany, http.StateClosed)
+	all.changed(open[0], http.StateClosed)
+	if c := begin("192.0.2.1:1002"); c.closed {
+		t.Error("a connection is closed though another has ended")
+	} else {
+		open[0] = c
+	}
+	for _, c := range append(open, other) {
+		all.changed(c, http.StateClosed)
+	}
+	if len(all.of) != 0 {
+		t.Errorf("%v are remembered, want nothing", all.of)
+	}
 }

@@ -53,6 +53,35 @@ func binaries() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
+// Standby starts a server that follows this one, and answers reads.
+func (s *Server) Standby() (*Server, error) {
+	dir, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{dir, s.bin}
+	err = own(dir)
+	if err == nil {
+		err = standby.run("pg_basebackup", "-h", s.dir, "-U", "weir", "-D", filepath.Join(dir, "data"), "-R", "-c", "fast", "--no-sync")
+	}
+	if err == nil {
+		err = standby.configure("unix_socket_directories='" + dir + "'")
+	}
+	if err == nil {
+		err = standby.Restart()
+	}
+	if err != nil {
+		standby.Close()
+		return nil, err
+	}
+	return standby, nil
+}
+
+// Promote ends that a server follows another.
+func (s *Server) Promote() error {
+	return s.run("pg_ctl", "-D", filepath.Join(s.dir, "data"), "-w", "promote")
+}
+
 func (s *Server) make(settings []string) error {
 	if err := own(s.dir); err != nil {
 		return err
@@ -62,15 +91,20 @@ func (s *Server) make(settings []string) error {
 		return err
 	}
 	settings = append([]string{"listen_addresses=''", "unix_socket_directories='" + s.dir + "'", "max_connections=200", "shared_buffers=64MB"}, settings...)
-	f, err := os.OpenFile(filepath.Join(data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err := s.configure(settings...); err != nil {
+		return err
+	}
+	return s.Restart()
+}
+
+// configure adds settings, of which the last of a name counts.
+func (s *Server) configure(settings ...string) error {
+	f, err := os.OpenFile(filepath.Join(s.dir, "data", "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(strings.Join(settings, "\n") + "\n")
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return s.Restart()
+	return errors.Join(err, f.Close())
 }
 
 // Restart starts a server that has been stopped.

@@ -20,6 +20,14 @@ import (
 const plans = `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 SET enable_bitmapscan = off; SET enable_material = off; SET jit = off; SET plan_cache_mode = force_generic_plan;`
 
+// everySession is what all sessions set, whatever the server, the database and the role say.
+// Nothing ends them but their end. In a stricter isolation than READ COMMITTED a batch that
+// has waited for the beginning of a term would look for its own term in the state from
+// before, and find it.
+const everySession = `SET default_transaction_isolation = 'read committed';
+SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0;
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';` // since PostgreSQL 17
+
 // What else the sessions of a store set.
 const (
 	leaderSession = `SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;`
@@ -30,11 +38,19 @@ const (
 
 // sockets are the connections of a store, so that whoever waits for one that is cut off
 // can be told. The zero value has none.
+//
+// Where a connection string names several servers, or a name has several addresses, all go
+// to the one that the first has found: another may be behind it.
 type sockets struct {
+	writes bool // standby servers, which only read, are not for it
+
 	mu     sync.Mutex
 	all    map[net.Conn]bool
 	closed bool
+	server string // its address, "" before the first session is open
 }
+
+var errElsewhere = errors.New("another server than the one that the store's first session found")
 
 // close closes all, and those to come.
 func (s *sockets) close() {
@@ -46,9 +62,16 @@ func (s *sockets) close() {
 	}
 }
 
-// dial makes dial's connections known.
-func (s *sockets) dial(dial pgconn.DialFunc) pgconn.DialFunc {
+// dial makes dial's connections known, and sets last to the address of each.
+func (s *sockets) dial(dial pgconn.DialFunc, last *string) pgconn.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		s.mu.Lock()
+		elsewhere := s.server != "" && s.server != address
+		s.mu.Unlock()
+		if elsewhere {
+			return nil, errElsewhere
+		}
+		*last = address
 		c, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
@@ -79,18 +102,31 @@ func (c *socket) Close() error {
 	return c.Conn.Close()
 }
 
+// isPrimary refuses a standby server; the next one that the connection string names is
+// tried then. Servers tell since PostgreSQL 14.
+func isPrimary(_ context.Context, c *pgconn.PgConn) error {
+	if c.ParameterStatus("in_hot_standby") == "on" {
+		return errors.New("it is a standby server, which is read-only; name its primary, or promote it")
+	}
+	return nil
+}
+
 // connectTime is how long it may take to open a session, unless the connection string
 // says so (connect_timeout).
 const connectTime = 15 * time.Second
 
-// connect opens a session. Nothing may end it but its end, or the server's.
+// connect opens a session.
 func (s *sockets) connect(ctx context.Context, dsn, role, settings string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("%w: connection string: %w", queue.ErrInvalid, err)
 	}
 	config.RuntimeParams["application_name"] = "weir " + role
-	config.DialFunc = s.dial(config.DialFunc)
+	address := ""
+	config.DialFunc = s.dial(config.DialFunc, &address)
+	if s.writes {
+		config.ValidateConnect = isPrimary
+	}
 	if _, ok := ctx.Deadline(); !ok && config.ConnectTimeout == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, connectTime)
@@ -100,10 +136,14 @@ func (s *sockets) connect(ctx context.Context, dsn, role, settings string) (*pgx
 	if err != nil {
 		return nil, err
 	}
-	settings += `SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0;`
-	if _, err := c.PgConn().Exec(ctx, settings).ReadAll(); err != nil {
+	if _, err := c.PgConn().Exec(ctx, everySession+settings).ReadAll(); err != nil {
 		c.Close(ctx)
 		return nil, fmt.Errorf("settings of the session: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.server == "" {
+		s.server = address
 	}
 	return c, nil
 }

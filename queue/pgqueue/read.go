@@ -144,8 +144,8 @@ func (r *readers) lookUp() {
 		r.mu.Unlock()
 		err := r.with(context.Background(), "get", func(c *pgx.Conn) error { return r.lookUpAll(c, batch) })
 		for _, l := range batch {
-			if err != nil && l.err == nil {
-				l.err = err
+			if err != nil { // whatever the lookup has said of single keys before it failed
+				l.value, l.err = nil, err
 			}
 			close(l.done)
 		}

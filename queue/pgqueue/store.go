@@ -57,6 +57,7 @@ var limits = driver.Limits{Writes: 20_000, Bytes: 16 << 20, Overhead: 64}
 
 func open(ctx context.Context, dsn string, opts Options) (_ *store, err error) {
 	d := &store{dsn: dsn, opts: opts, schema: quoted(opts.Schema), log: opts.Queue.Logger, lost: make(chan struct{})}
+	d.open.writes = true
 	d.readers = newReaders(d)
 	running, cancel := context.WithCancel(context.Background())
 	d.stop = cancel

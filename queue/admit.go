@@ -17,6 +17,9 @@ func (p *plan) add(r *request) error {
 			r.repeated = true
 			return nil
 		}
+		if r.since > 0 && p.s.outcomes.serial() > r.since+RememberedTxs {
+			return ErrForgotten
+		}
 	}
 	if err := p.s.space(p.now, r.grows); err != nil && (r.grows || !r.onlyReleases()) {
 		return err

@@ -13,6 +13,7 @@ import (
 type request struct {
 	ops      []op
 	id       hash128 // of Tx.ID,
+	since    uint64  // and Tx.Since,
 	named    bool    // if it has one,
 	repeated bool    // and its transaction has happened already, with this
 	result   Result

@@ -10,6 +10,7 @@ type Engine interface {
 	// A transaction and records.
 	Commit(ctx context.Context, tx *Tx) error
 	Outcome(ctx context.Context, id string) (Result, error)
+	TxSerial(ctx context.Context) (uint64, error)
 	Get(ctx context.Context, table, key string) ([]byte, error)
 	Scan(ctx context.Context, table, from, to string, limit int) ([]Record, error)
 

@@ -87,6 +87,10 @@ var (
 	// are deferred.
 	ErrTooManyDeferred = errors.New("too many groups deferred")
 
+	// ErrForgotten is returned for a transaction with an ID and [Tx].Since of which it is
+	// not known any more whether it has happened before.
+	ErrForgotten = errors.New("transaction came too late to know whether it has happened")
+
 	// ErrConflict is returned when a record is not what [Tx.Require] says.
 	ErrConflict = errors.New("record is not as required")
 

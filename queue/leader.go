@@ -44,6 +44,7 @@ type leader struct {
 
 	failure  atomic.Pointer[error]  // set once; makes the store refuse everything
 	sequence atomic.Uint64          // number of the last published batch
+	txSerial atomic.Uint64          // of the next transaction with an id; those before are durable
 	flight   atomic.Pointer[flight] // of the batch that is being written, or nil
 	clock    clock
 	filter   *markFilter // nil if there is none
@@ -233,7 +234,7 @@ func (s *leader) commit(ctx context.Context, tx *Tx) error {
 func (s *leader) request(tx *Tx) (*request, error) {
 	r := &request{ops: tx.ops, settles: tx.settles(), done: make(chan error, 1)}
 	if tx.ID != "" {
-		r.id, r.named = s.secret.hash(tx.ID), true
+		r.id, r.since, r.named = s.secret.hash(tx.ID), tx.Since, true
 	}
 	return r, validTxID(tx.ID)
 }

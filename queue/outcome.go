@@ -19,7 +19,10 @@ import (
 //     are committed at once one happens, and the other is answered when it is durable.
 //
 // The records are a ring, so that they cost one write for each transaction that asks
-// for it, none for others, and bounded space.
+// for it, none for others, and bounded space. One that comes after its record has been
+// written over cannot be told from a new one; but one that says since when it may have
+// happened (Tx.Since) can be refused: it was given a later number than that, so it is
+// remembered as long as the ring has not come round since.
 
 // MaxTxID bounds [Tx].ID, in bytes.
 const MaxTxID = 255
@@ -51,6 +54,13 @@ func (s *leader) Outcome(ctx context.Context, id string) (Result, error) {
 	return result, nil
 }
 
+func (s *leader) TxSerial(context.Context) (uint64, error) {
+	if err := s.err(); err != nil {
+		return 0, fmt.Errorf("serial of transactions: %w", err)
+	}
+	return s.txSerial.Load(), nil
+}
+
 func validTxID(id string) error {
 	if len(id) > MaxTxID {
 		return invalidf("transaction id %.20q… has %d bytes, more than %d", id, len(id), MaxTxID)
@@ -65,6 +75,9 @@ type outcomes struct {
 	slots map[hash128]uint32 // of the last ones
 	ring  []hash128          // by slot; zero where there is none
 }
+
+// serial is the number of the next transaction, from 1 on.
+func (o *outcomes) serial() uint64 { return o.next + 1 }
 
 // add gives the next slot to an id. The one that had it is forgotten.
 func (o *outcomes) add(id hash128) (slot uint32, serial uint64) {
@@ -116,14 +129,14 @@ func (p *plan) remember(id hash128, result Result) {
 	if p.outcomes == nil {
 		p.outcomes = make(map[uint32][]byte)
 	}
-	p.outcomes[slot] = value
+	p.outcomes[slot], p.txSerial = value, p.s.outcomes.serial()
 	p.put(p.seal(appendOutcomeKey(p.tail(), slot)), value)
 }
 
 // recoverOutcomes reads which ids are stored.
 func (s *leader) recoverOutcomes(ctx context.Context) error {
 	s.outcomes = outcomes{}
-	return s.scan(ctx, []byte{kindOutcome}, []byte{kindOutcome + 1}, func(key, value []byte) error {
+	err := s.scan(ctx, []byte{kindOutcome}, []byte{kindOutcome + 1}, func(key, value []byte) error {
 		rec, err := decodeOutcome(value)
 		if err != nil {
 			return err
@@ -136,6 +149,8 @@ func (s *leader) recoverOutcomes(ctx context.Context) error {
 		s.outcomes.next = max(s.outcomes.next, rec.serial+1)
 		return nil
 	})
+	s.txSerial.Store(s.outcomes.serial())
+	return err
 }
 
 // outcomeRecord is what is stored about a transaction with an id:

@@ -43,6 +43,10 @@ func TestTheLastTransactionsAreRemembered(t *testing.T) {
 		wg.Wait()
 	}
 	s := open()
+	since, err := s.TxSerial(ctx)
+	if err != nil || since == 0 {
+		t.Fatalf("serial %d, %v", since, err)
+	}
 	commit(s, 0, more) // these are the first, in whatever order
 	commit(s, more, queue.RememberedTxs+more)
 	for range 2 {
@@ -50,6 +54,23 @@ func TestTheLastTransactionsAreRemembered(t *testing.T) {
 			if _, err := s.Outcome(ctx, fmt.Sprint(i)); (err == nil) != (i >= more) || err != nil && !errors.Is(err, queue.ErrNotFound) {
 				t.Errorf("Outcome of %d of %d: %v", i, queue.RememberedTxs+more, err)
 			}
+		}
+		// One that says since when it may have happened never happens again.
+		for i, want := range map[int]error{0: queue.ErrForgotten, more: nil} {
+			tx := &queue.Tx{ID: fmt.Sprint(i), Since: since}
+			tx.Enqueue("q", queue.Item{})
+			if i == more {
+				tx.Since += more
+			}
+			if err := s.Commit(ctx, tx); !errors.Is(err, want) {
+				t.Errorf("Commit of %d, again: %v, want %v", i, err, want)
+			}
+		}
+		if _, err := s.QueueStats("q"); !errors.Is(err, queue.ErrUnknownQueue) {
+			t.Errorf("a repeated transaction has made a queue: %v", err)
+		}
+		if serial, err := s.TxSerial(ctx); err != nil || serial != since+queue.RememberedTxs+more {
+			t.Errorf("serial %d, %v, want %d", serial, err, since+queue.RememberedTxs+more)
 		}
 		if err := s.Check(ctx); err != nil { // it counts the records
 			t.Error(err)

@@ -46,6 +46,7 @@ type plan struct {
 	swept       []*doom                  // what has been
 	records     recordIndex              // of writes
 	outcomes    map[uint32][]byte        // records of transactions with an id, by slot
+	txSerial    uint64                   // behind these, or 0 if there are none
 	batches     map[batchID]bool         // whose counts have changed
 	completions map[batchID][]byte       // of those closed in this plan
 	ending      []batchID                // that nothing is unsettled of, perhaps
@@ -124,6 +125,7 @@ func (p *plan) reset() {
 	p.settlings.reset()
 	p.created, p.dropped, p.lanes, p.groups = emptied(p.created), emptied(p.dropped), emptied(p.lanes), emptied(p.groups)
 	p.gone, p.buried, p.movedBlocks = emptied(p.gone), emptied(p.buried), emptied(p.movedBlocks)
+	p.txSerial = 0
 	p.outcomes, p.batches, p.completions = emptied(p.outcomes), emptied(p.batches), emptied(p.completions)
 	p.ending, p.endingSize = p.ending[:0], Size{}
 	p.waits, p.mayCutShort = false, false

@@ -24,6 +24,9 @@ func (p *plan) publish() {
 	if err := p.s.notes.wait(p.noted); err != nil {
 		p.s.fail(err)
 	}
+	if p.txSerial > 0 {
+		p.s.txSerial.Store(p.txSerial)
+	}
 	p.publishDeletes()
 	for _, e := range p.events {
 		p.s.emit(e)

@@ -50,6 +50,12 @@ func (s *Store) Outcome(ctx context.Context, id string) (Result, error) {
 	return s.engine.Outcome(ctx, id)
 }
 
+// TxSerial returns the number of the next transaction with an id, which is never 0; see
+// [Tx].Since.
+func (s *Store) TxSerial(ctx context.Context) (uint64, error) {
+	return s.engine.TxSerial(ctx)
+}
+
 // Batches returns up to limit batches of a queue that are not complete, in order of
 // their names, from the one with the name from on.
 func (s *Store) Batches(ctx context.Context, queue, from string, limit int) ([]Batch, error) {

@@ -27,8 +27,14 @@ type Tx struct {
 	// chosen by callers, who see to it that no two transactions share one: a random
 	// UUID, say. An id has up to [MaxTxID] bytes and is compared by a 128-bit keyed hash.
 	// The store remembers the last [RememberedTxs]; a transaction with an older id would
-	// happen again. Empty means none, which spares a write.
+	// happen again, but for Since. Empty means none, which spares a write.
 	ID string
+
+	// Since is what [Store.TxSerial] returned at some time before the transaction was
+	// committed for the first time. If so many others have come since that its ID would
+	// not be known any more, Commit returns an error that wraps ErrForgotten and changes
+	// nothing, whether it has happened before or not. Zero means that it would happen again.
+	Since uint64
 
 	ops       []op
 	wait      bool

@@ -137,6 +137,7 @@ var errorCodes = []errorCode{
 	{"foreign", queue.ErrForeign, http.StatusConflict},
 	{"not_direct", queue.ErrNotDirect, http.StatusConflict},
 	{"conflict", queue.ErrConflict, http.StatusConflict},
+	{"forgotten", queue.ErrForgotten, http.StatusConflict},
 	{"queue_full", queue.ErrQueueFull, http.StatusConflict},
 	{"disk_full", queue.ErrDiskFull, http.StatusInsufficientStorage},
 	{"too_large", queue.ErrTooLarge, http.StatusRequestEntityTooLarge},

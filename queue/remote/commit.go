@@ -38,6 +38,11 @@ func (e *engine) commit(ctx context.Context, tx *queue.Tx) error {
 		return context.Cause(ctx)
 	}
 	for {
+		if p.t.Since = tx.Since; p.t.Since == 0 && len(p.settles) == 0 { // what settles something cannot happen twice
+			if p.t.Since, err = e.recentSerial(ctx); err != nil {
+				return err
+			}
+		}
 		err := e.sender.send(ctx, p)
 		switch {
 		case err == nil:
@@ -60,6 +65,38 @@ func (e *engine) commit(ctx context.Context, tx *queue.Tx) error {
 			}
 		}
 	}
+}
+
+// serialAge is for how long what the server has said of its TxSerial is used. Whoever has
+// not heard for longer asks, lest too many transactions of others have come since.
+const serialAge = time.Second
+
+// recentSerial returns what TxSerial returned a moment ago.
+func (e *engine) recentSerial(ctx context.Context) (uint64, error) {
+	e.mu.Lock()
+	serial, at := e.serial, e.serialAt
+	e.mu.Unlock()
+	if time.Since(at) < serialAge {
+		return serial, nil
+	}
+	return e.TxSerial(ctx)
+}
+
+// TxSerial asks the server. It returns 0 if that is of a version that does not know.
+func (e *engine) TxSerial(ctx context.Context) (uint64, error) {
+	var reply openReply
+	if err := e.call(ctx, "limits", &readRequest{}, &reply); err != nil {
+		return 0, err
+	}
+	e.heard(reply.Serial)
+	return reply.Serial, nil
+}
+
+// heard notes a TxSerial that the server has said.
+func (e *engine) heard(serial uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.serial, e.serialAt = max(e.serial, serial), time.Now()
 }
 
 // parcel is a transaction on its way.
@@ -288,6 +325,9 @@ func (s *sender) attempt(batch []*parcel) (failed []*parcel, why error) {
 	}
 	var reply commitReply
 	err := s.e.call(context.Background(), "commit", &m, &reply)
+	if err == nil {
+		s.e.heard(reply.Serial)
+	}
 	if err == nil && len(reply.Outcomes) != len(batch) {
 		err = fmt.Errorf("%w: %d answers to %d transactions", ErrProtocol, len(reply.Outcomes), len(batch))
 	}

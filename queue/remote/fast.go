@@ -159,6 +159,8 @@ func (r *fastReader) transaction(t *transaction) {
 			for i := range t.Changes {
 				r.change(&t.Changes[i])
 			}
+		case 3:
+			t.Since = r.header(uintType)
 		default:
 			r.fail()
 		}

@@ -44,6 +44,7 @@ type openReply struct {
 	MaxItem int    `json:"max_item" cbor:"4,keyasint,omitempty"`
 	MaxTx   size   `json:"max_tx" cbor:"5,keyasint,omitempty"`
 	Oldest  int    `json:"oldest,omitempty" cbor:"6,keyasint,omitempty"`
+	Serial  uint64 `json:"serial,omitempty" cbor:"7,keyasint,omitempty"`
 }
 
 type size struct {
@@ -148,6 +149,7 @@ type commitRequest struct {
 type transaction struct {
 	ID      string   `json:"id,omitempty" cbor:"1,keyasint,omitempty"`
 	Changes []change `json:"changes" cbor:"2,keyasint,omitempty"`
+	Since   uint64   `json:"since,omitempty" cbor:"3,keyasint,omitempty"`
 }
 
 // change is a queue.Change. In JSON the kind is a name; see kindNames.
@@ -209,6 +211,7 @@ type stateReply struct {
 
 type commitReply struct {
 	Outcomes []outcome `json:"outcomes" cbor:"1,keyasint,omitempty"`
+	Serial   uint64    `json:"serial,omitempty" cbor:"2,keyasint,omitempty"`
 }
 
 // outcome is what became of a transaction: a result, or an error.

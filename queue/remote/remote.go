@@ -89,6 +89,7 @@ func (e *engine) meet(ctx context.Context) error {
 		return err
 	}
 	e.maxItem, e.maxTx = reply.MaxItem, queue.Size(reply.MaxTx)
+	e.heard(reply.Serial)
 	return nil
 }
 
@@ -132,6 +133,8 @@ type engine struct {
 	doubted  chan struct{} // capacity 1: a sign of life is wanted now
 	sessions map[*remoteSession]bool
 	untold   []clientRequest // sessions of which the server may not know that they are over
+	serial   uint64          // the last TxSerial that was heard of
+	serialAt time.Time       // and when
 
 	pause  time.Duration // the first between two attempts at a call
 	sender sender

@@ -40,13 +40,16 @@ func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any,
 	}
 	if len(m.Transactions) == 1 {
 		one(0)
-		return &reply, nil
+	} else {
+		var group sync.WaitGroup
+		for i := range m.Transactions {
+			group.Go(func() { one(i) })
+		}
+		group.Wait()
 	}
-	var group sync.WaitGroup
-	for i := range m.Transactions {
-		group.Go(func() { one(i) })
+	if serial, err := call.store.TxSerial(ctx); err == nil {
+		reply.Serial = serial
 	}
-	group.Wait()
 	return &reply, nil
 }
 
@@ -77,7 +80,7 @@ func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transa
 
 // tx builds the transaction, and returns the numbers of the deliveries that it settles.
 func (t *transaction) tx(call *call, c *client) (*queue.Tx, []uint64, error) {
-	tx := &queue.Tx{ID: t.ID}
+	tx := &queue.Tx{ID: t.ID, Since: t.Since}
 	var numbers []uint64
 	find := func(m *change) (*queue.Delivery, error) {
 		if m.Direct != nil {

@@ -215,8 +215,15 @@ func (s *Server) listClients(context.Context, *call, *readRequest) (any, error) 
 }
 
 // bounds is for those who only read and do not open.
-func (s *Server) bounds(_ context.Context, call *call, _ *readRequest) (any, error) {
-	return &openReply{Version: s.speaks.newest, Oldest: s.speaks.oldest, Program: s.opts.Program, MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx())}, nil
+func (s *Server) bounds(ctx context.Context, call *call, _ *readRequest) (any, error) {
+	serial, err := call.store.TxSerial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &openReply{
+		Version: s.speaks.newest, Oldest: s.speaks.oldest, Program: s.opts.Program,
+		MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx()), Serial: serial,
+	}, nil
 }
 
 func (s *Server) unsubscribe(ctx context.Context, call *call, m *readRequest) (any, error) {

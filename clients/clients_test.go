@@ -54,7 +54,7 @@ func javaClasses(t *testing.T) string {
 		if compiled.dir, compiled.err = os.MkdirTemp("", "weir-java"); compiled.err != nil {
 			return
 		}
-		out, err := exec.Command("javac", "-encoding", "UTF-8", "-d", compiled.dir, "java/WeirWorker.java", "java/CountWords.java", "testdata/java/Worker.java").CombinedOutput()
+		out, err := exec.Command("javac", "-encoding", "UTF-8", "-d", compiled.dir, "java/WeirWorker.java", "java/CountWords.java", "testdata/java/Worker.java", "testdata/java/Produce.java").CombinedOutput()
 		if err != nil {
 			compiled.err = fmt.Errorf("javac: %w\n%s", err, out)
 		}

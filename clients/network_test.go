@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -162,6 +163,67 @@ func testNetwork(t *testing.T, command ...string) {
 	}
 	if st, err := store.QueueStats("counts"); err != nil || st.Totals.Enqueued != texts {
 		t.Errorf("counts: %+v, %v; want %d", st, err, texts)
+	}
+}
+
+// A producer whose transaction is sent again after the store has forgotten its id is told
+// so, and the transaction has happened once.
+func TestProducersOfOtherLanguages(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		command func(t *testing.T) []string
+	}{
+		{"Python", func(t *testing.T) []string {
+			need(t, "python3", "Python 3.7 or later")
+			return []string{"python3", "testdata/produce.py"}
+		}},
+		{"Node", func(t *testing.T) []string {
+			need(t, "node", "Node 16 or later")
+			return []string{"node", "testdata/produce.js"}
+		}},
+		{"Java", func(t *testing.T) []string {
+			return []string{"java", "-XX:TieredStopAtLevel=1", "-cp", javaClasses(t), "Produce"}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			command := c.command(t)
+			var others func()
+			store, _, url := offer(t, func(to http.Handler) http.Handler {
+				var once sync.Once
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "/commit") {
+						once.Do(func() {
+							to.ServeHTTP(httptest.NewRecorder(), r)
+							others()
+							panic(http.ErrAbortHandler)
+						})
+					}
+					to.ServeHTTP(w, r)
+				})
+			})
+			others = func() {
+				var wg sync.WaitGroup
+				for worker := range 64 {
+					wg.Go(func() {
+						for i := worker; i < queue.RememberedTxs; i += 64 {
+							if err := store.Commit(context.Background(), &queue.Tx{ID: fmt.Sprint(i)}); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				wg.Wait()
+			}
+			cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], url)...)
+			cmd.Env = append(os.Environ(), "WEIR_TOKEN="+workToken, "PYTHONPATH=python")
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != "forgotten\n" {
+				t.Errorf("the producer: %v; it says\n%s\nwant that its transaction is forgotten", err, out)
+			}
+			if st, err := store.QueueStats("orders"); err != nil || st.Totals.Enqueued != 1 {
+				t.Errorf("orders: %+v, %v; want 1", st, err)
+			}
+		})
 	}
 }
 

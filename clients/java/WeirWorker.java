@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -313,7 +314,12 @@ public final class WeirWorker {
 
         /** Commits changes, all or none, once. It returns the result, or throws Refused. */
         public Map<?, ?> commit(List<Map<String, Object>> changes) throws InterruptedException {
-            Map<String, Object> transaction = Map.of("id", newID(), "changes", changes);
+            Map<String, Object> transaction = new HashMap<>(Map.of("id", newID(), "changes", changes));
+            if (changes.stream().noneMatch(c -> c.containsKey("delivery"))) {
+                // What settles nothing could happen again when its id has been forgotten.
+                Object serial = call("limits", Map.of()).get("serial");
+                if (serial != null) transaction.put("since", serial);
+            }
             long begun = System.nanoTime();
             while (true) {
                 Map<?, ?> reply = call("commit", Map.of("client", client, "transactions", List.of(transaction)));

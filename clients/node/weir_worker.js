@@ -204,6 +204,10 @@ class Store {
   /** Commits changes, all or none, once. Returns the result, or throws Refused. */
   async commit(changes) {
     const transaction = { id: newID(), changes };
+    if (!changes.some((c) => 'delivery' in c)) {
+      // What settles nothing could happen again when its id has been forgotten.
+      transaction.since = (await this.call('limits', {})).serial || 0;
+    }
     const begun = Date.now();
     for (;;) {
       const { outcomes: [outcome] } = await this.call('commit', { client: this.client, transactions: [transaction] });

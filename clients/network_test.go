@@ -158,11 +158,11 @@ func testNetwork(t *testing.T, command ...string) {
 			t.Errorf("%s left and holds %d", c.Name, c.InFlight)
 		}
 	}
-	st, err := store.QueueStats("texts")
+	st, err := store.QueueStats(ctx, "texts")
 	if err != nil || st.Totals.Acked != texts || st.Dead != 3 || st.Ready+st.Leased+st.Delayed != 0 {
 		t.Errorf("texts: %+v, %v; want %d done and 3 dead", st, err, texts)
 	}
-	if st, err := store.QueueStats("counts"); err != nil || st.Totals.Enqueued != texts {
+	if st, err := store.QueueStats(ctx, "counts"); err != nil || st.Totals.Enqueued != texts {
 		t.Errorf("counts: %+v, %v; want %d", st, err, texts)
 	}
 }
@@ -221,7 +221,7 @@ func TestProducersOfOtherLanguages(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil || string(out) != "forgotten\n" {
 				t.Errorf("the producer: %v; it says\n%s\nwant that its transaction is forgotten", err, out)
 			}
-			if st, err := store.QueueStats("orders"); err != nil || st.Totals.Enqueued != 1 {
+			if st, err := store.QueueStats(t.Context(), "orders"); err != nil || st.Totals.Enqueued != 1 {
 				t.Errorf("orders: %+v, %v; want 1", st, err)
 			}
 		})
@@ -258,7 +258,7 @@ func TestCurl(t *testing.T) {
 	if answers[0] != answers[1] || strings.Contains(answers[0], "error") || !strings.Contains(answers[0], `{"found":true,"text":"{\"status\": 200}"}`) {
 		t.Errorf("the answers were\n%s\nand then\n%s", answers[0], answers[1])
 	}
-	st, err := store.QueueStats("urls")
+	st, err := store.QueueStats(t.Context(), "urls")
 	if err != nil || st.Totals.Enqueued != 1 || st.Totals.Acked != 1 {
 		t.Errorf("urls: %+v, %v", st, err)
 	}

@@ -121,12 +121,12 @@ func (b *budgets) ofHost(host string, s *Settings) sharedLimit {
 		fetched: func(ctx context.Context) (int64, error) {
 			return tables.Counter(ctx, b.store, tables.Uses, b.round+host+usedPages)
 		},
-		underway: func() (int, error) {
+		underway: func(ctx context.Context) (int, error) {
 			atOnce := b.settings.of.PerHost
 			if atOnce <= 1 { // the host's pages take turns
 				return 1, nil
 			}
-			st, err := b.store.QueueStats(StageCrawl)
+			st, err := b.store.QueueStats(ctx, StageCrawl)
 			return min(atOnce, int(st.Leased)), err
 		},
 	}

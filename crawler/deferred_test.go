@@ -187,7 +187,7 @@ func TestOneAddressAsksForRobots(t *testing.T) {
 		if err := c.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		st, err := store.QueueStats(crawler.StageCrawl)
+		st, err := store.QueueStats(t.Context(), crawler.StageCrawl)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,7 +116,7 @@ func (p *pageTokens) lacking(ctx context.Context) (int64, error) {
 	for err == nil {
 		tokens, before := int64(0), n
 		var st queue.QueueStats
-		if st, err = p.store.QueueStats(tokensQueue); err == nil {
+		if st, err = p.store.QueueStats(ctx, tokensQueue); err == nil {
 			tokens = st.Ready + st.Delayed + st.Leased + st.Later
 			n, err = p.count(ctx)
 		}

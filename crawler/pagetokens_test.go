@@ -69,7 +69,7 @@ func TestTokensAreRightInNumber(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := store.QueueStats(tokensQueue)
+		st, err := store.QueueStats(t.Context(), tokensQueue)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestTokensOutliveTheirHolders(t *testing.T) {
 	if err := p.fill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c, err := store.Config(tokensQueue)
+	c, err := store.Config(t.Context(), tokensQueue)
 	if err != nil || c.MaxDeaths >= 0 || c.MaxAttempts >= 0 {
 		t.Errorf("the queue of tokens has %+v, %v: a token may end as a dead letter", c, err)
 	}
@@ -151,7 +151,7 @@ func TestTokensAreFilledWhilePagesAreKept(t *testing.T) {
 			if err := tokens.fill(ctx); err != nil {
 				t.Fatal(err)
 			}
-			st, err := store.QueueStats(tokensQueue)
+			st, err := store.QueueStats(ctx, tokensQueue)
 			if err != nil {
 				t.Fatal(err)
 			}

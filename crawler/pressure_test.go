@@ -93,7 +93,7 @@ func TestSlowStageHoldsTheCrawlBack(t *testing.T) {
 	var heap, served atomic.Int64
 	look := func() (full int) {
 		for i, name := range []string{crawler.StageExtract, crawler.StageTag} {
-			if q, err := store.QueueStats(name); err == nil {
+			if q, err := store.QueueStats(ctx, name); err == nil {
 				raise(&peaks[i], q.Ready+q.Delayed+q.Leased+q.Later)
 				if q.Full {
 					full++

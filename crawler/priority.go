@@ -237,8 +237,8 @@ func (v *Visitor) sharedGeneration(generation int) (l sharedLimit) {
 		fetched: func(ctx context.Context) (int64, error) {
 			return tables.Counter(ctx, v.Store, tables.Crawl, tables.GenerationCounter(generation, tables.CounterPages))
 		},
-		underway: func() (int, error) {
-			st, err := v.Store.QueueStats(StageCrawl)
+		underway: func(ctx context.Context) (int, error) {
+			st, err := v.Store.QueueStats(ctx, StageCrawl)
 			return int(st.Leased), err
 		},
 	}

@@ -87,7 +87,7 @@ func (c *Crawler) beginRound(ctx context.Context, which string) (bool, error) {
 	if err != nil || !st.Over {
 		return false, err // Run finishes it
 	}
-	frontier, err := c.store.QueueStats(StageCrawl)
+	frontier, err := c.store.QueueStats(ctx, StageCrawl)
 	if err != nil {
 		return false, err
 	}
@@ -157,7 +157,7 @@ func (c *Crawler) finishRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	frontier, err := store.QueueStats(StageCrawl)
+	frontier, err := store.QueueStats(ctx, StageCrawl)
 	if err != nil {
 		return err
 	}

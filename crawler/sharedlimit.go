@@ -15,7 +15,7 @@ import (
 // others wait a moment and look again.
 type sharedLimit struct {
 	max      int64
-	underway func() (int, error)                      // pages that may be under way, this one among them
+	underway func(ctx context.Context) (int, error)   // pages that may be under way, this one among them
 	fetched  func(ctx context.Context) (int64, error) // pages that were kept
 }
 
@@ -26,7 +26,7 @@ const sharedPause = time.Second
 // be said yet.
 func (l sharedLimit) begin(ctx context.Context) (bool, error) {
 	// In this order: a page that is kept in between counts twice, and never not at all.
-	underway, err := l.underway()
+	underway, err := l.underway(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -182,7 +182,7 @@ func (s *slowHosts) ask(ctx context.Context, out *pipeline.Out, o errandOptions,
 			<-e.finished
 			return e.take(), nil
 		case <-t.C:
-			if until, ok := s.park(e); ok {
+			if until, ok := s.park(ctx, e); ok {
 				return nil, &errSlow{until, fmt.Sprintf("it has not answered within %v", s.patience)}
 			}
 			t.Reset(slowStep)
@@ -370,8 +370,8 @@ func (e *errand) Alive() bool {
 
 // park parks a request if somebody waits for it who should not have to. The caller's
 // transaction then defers the address.
-func (s *slowHosts) park(e *errand) (until time.Time, ok bool) {
-	if !s.held(e.host) {
+func (s *slowHosts) park(ctx context.Context, e *errand) (until time.Time, ok bool) {
+	if !s.held(ctx, e.host) {
 		return until, false
 	}
 	s.mu.Lock()
@@ -438,7 +438,7 @@ func (s *slowHosts) rest(ctx context.Context, out *pipeline.Out, host string, re
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for !until.IsZero() {
-		if s.held(host) && time.Until(until) > slowStep {
+		if s.held(ctx, host) && time.Until(until) > slowStep {
 			return &errSlow{until, "it answers slowly, and is left alone for as long"}
 		}
 		t.Reset(min(slowStep, time.Until(until)))
@@ -465,7 +465,7 @@ func (s *slowHosts) quick(until time.Time) {
 }
 
 // held reports whether a host holds others up: the generation, or the workers.
-func (s *slowHosts) held(host string) bool {
+func (s *slowHosts) held(ctx context.Context, host string) bool {
 	now := time.Now()
 	s.mu.Lock()
 	other := s.active[0]
@@ -485,7 +485,7 @@ func (s *slowHosts) held(host string) bool {
 	if !look {
 		return holds
 	}
-	st, err := s.store.QueueStats(StageCrawl)
+	st, err := s.store.QueueStats(ctx, StageCrawl)
 	if err != nil {
 		return false // whoever reads or writes next will say it
 	}

@@ -211,7 +211,7 @@ func TestMaxTimeHoldsOverAllWorkers(t *testing.T) {
 	if run() {
 		t.Fatal("the crawl was complete too soon for this test")
 	}
-	st, err := f.store.QueueStats(crawler.StageCrawl)
+	st, err := f.store.QueueStats(t.Context(), crawler.StageCrawl)
 	if err != nil || !st.Paused {
 		t.Errorf("workers may take more: %+v, %v", st, err)
 	}

@@ -74,11 +74,11 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 		return nil
 	}
 	for _, f := range s.feeds {
-		if !s.p.loops(s.name, f) && s.p.store.Full(f) {
+		if !s.p.loops(s.name, f) && s.p.store.Full(working, f) {
 			return nil
 		}
 	}
-	d, ok := s.p.store.Direct(s.name, chainBacklog*s.maxWorkers)
+	d, ok := s.p.store.Direct(working, s.name, chainBacklog*s.maxWorkers)
 	if !ok || d.Epoch != generation || !s.limit.tryBegin() {
 		return nil
 	}

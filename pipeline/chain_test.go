@@ -102,7 +102,11 @@ func chain(store *queue.Store, limit int, unit time.Duration, options *pipeline.
 func summary(t *testing.T, store *queue.Store) string {
 	t.Helper()
 	var b strings.Builder
-	for _, st := range store.Stats() {
+	queues, err := store.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range queues {
 		fmt.Fprintf(&b, "%s %+v dead %d barriers %d epoch %d of %d\n", st.Name, st.Totals, st.Dead, st.Barriers, st.Epoch, st.Tail)
 		letters, err := store.DeadLetters(t.Context(), st.Name, 0, 1000)
 		if err != nil {
@@ -275,7 +279,7 @@ func TestWhatIsNotChained(t *testing.T) {
 				if seen.n["texts"] != tt.want {
 					t.Errorf("%d values were chained, want %d", seen.n["texts"], tt.want)
 				}
-				if st, err := store.QueueStats("texts"); err != nil || st.Totals.Acked != 20 {
+				if st, err := store.QueueStats(t.Context(), "texts"); err != nil || st.Totals.Acked != 20 {
 					t.Errorf("%+v, %v, want 20 values acked", st.Totals, err)
 				}
 			})

@@ -99,9 +99,9 @@ func (p *Pipeline) coordinator(ctx context.Context) (*coordinator, error) {
 
 // refresh reads where the queues' tails are, which is not before the turn was read: see
 // queue.Store.QueueStats.
-func (c *coordinator) refresh() error {
+func (c *coordinator) refresh(ctx context.Context) error {
 	for _, s := range c.p.stages {
-		st, err := c.p.store.QueueStats(s.name)
+		st, err := c.p.store.QueueStats(ctx, s.name)
 		if errors.Is(err, queue.ErrUnknownQueue) {
 			st, err = queue.QueueStats{}, nil
 		}
@@ -153,7 +153,7 @@ func (c *coordinator) configure(ctx context.Context) error {
 	}
 	for _, s := range c.p.stages {
 		config := c.p.queueConfig(s)
-		if stored, err := c.p.store.Config(s.name); err != nil || !reflect.DeepEqual(stored, config) {
+		if stored, err := c.p.store.Config(ctx, s.name); err != nil || !reflect.DeepEqual(stored, config) {
 			tx.Configure(s.name, config)
 		}
 	}
@@ -163,7 +163,7 @@ func (c *coordinator) configure(ctx context.Context) error {
 // begin gives what was enqueued while nobody ran its barrier. A queue whose barriers
 // others place is left to them if more is to come.
 func (c *coordinator) begin(ctx context.Context) error {
-	if err := c.refresh(); err != nil {
+	if err := c.refresh(ctx); err != nil {
 		return err
 	}
 	var first queue.Tx
@@ -310,7 +310,7 @@ func (c *coordinator) seeded(ctx context.Context, name string, tx *queue.Tx) err
 	if !c.p.isRunning() {
 		return c.p.store.Commit(ctx, tx) // begin will place it
 	}
-	if err := c.refresh(); err != nil {
+	if err := c.refresh(ctx); err != nil {
 		return err
 	}
 	if c.mayPlace(name, c.tails[name]) {
@@ -395,7 +395,7 @@ func (p *Pipeline) apply(ctx context.Context, d *queue.Delivery) (done bool, err
 // has the turn.
 func (c *coordinator) advance(ctx context.Context) error {
 	for {
-		if err := c.refresh(); err != nil {
+		if err := c.refresh(ctx); err != nil {
 			return err
 		}
 		var tx queue.Tx

@@ -89,7 +89,7 @@ func allEmpty(ctx context.Context, store *queue.Store) (bool, error) {
 		return false, err
 	}
 	for _, s := range topology {
-		q, err := store.QueueStats(s.Queue)
+		q, err := store.QueueStats(ctx, s.Queue)
 		if err != nil {
 			return false, fmt.Errorf("done: %w", err)
 		}

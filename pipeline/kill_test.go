@@ -118,7 +118,11 @@ func outcome(t *testing.T, store *queue.Store) string {
 			lines = append(lines, fmt.Sprintf("%s %s %s", table, r.Key, r.Value))
 		}
 	}
-	for _, st := range store.Stats() {
+	queues, err := store.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range queues {
 		letters, err := store.DeadLetters(t.Context(), st.Name, 0, 10_000)
 		if err != nil {
 			t.Fatal(err)

@@ -69,7 +69,7 @@ func (p *Pipeline) follow(ctx context.Context, begun func()) (done bool, err err
 	p.state = nil // it is another's
 	c, err := p.coordinator(ctx)
 	if err == nil {
-		err = c.refresh()
+		err = c.refresh(ctx)
 	}
 	if err != nil {
 		if ctx.Err() != nil {

@@ -67,7 +67,7 @@ func (p *Pipeline) watch(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, s := range p.stages {
-			st, err := p.store.QueueStats(s.name)
+			st, err := p.store.QueueStats(ctx, s.name)
 			if err != nil {
 				continue // whoever works with the queue will say so
 			}

@@ -161,7 +161,7 @@ func TestBackPressure(t *testing.T) {
 			return nil
 		}, &pipeline.StageOptions{Feeds: pipeline.Edges{slow}, Workers: 4})
 		pipeline.Handle(p, slow, func(_ context.Context, n int, out *pipeline.Out) error {
-			st, err := store.QueueStats("slow")
+			st, err := store.QueueStats(t.Context(), "slow")
 			if err != nil {
 				return err
 			}

@@ -64,7 +64,7 @@ func TestVerdicts(t *testing.T) {
 				if err := p.Run(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				st, err := store.QueueStats("values")
+				st, err := store.QueueStats(t.Context(), "values")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -59,7 +59,7 @@ func TestInFlightIsBounded(t *testing.T) {
 				keep = append(keep, ds...)
 			}
 		}
-		if st, err := s.QueueStats("q"); err != nil || st.Leased != sessions*prefetch {
+		if st, err := s.QueueStats(t.Context(), "q"); err != nil || st.Leased != sessions*prefetch {
 			t.Errorf("%d items are in flight, %v", st.Leased, err)
 		}
 		keep = nil

@@ -94,7 +94,7 @@ func TestBounds(t *testing.T) {
 		if d := receive(t, subscribe(t, s, "q", nil)); d.Item.Group != "ready" {
 			t.Errorf("group %s, which is paused, was served", d.Item.Group)
 		}
-		if st, err := s.QueueStats("q"); err != nil || st.Groups > 3*small.GroupMemory {
+		if st, err := s.QueueStats(t.Context(), "q"); err != nil || st.Groups > 3*small.GroupMemory {
 			t.Errorf("%d groups are in memory, %v, GroupMemory is %d", st.Groups, err, small.GroupMemory)
 		}
 	})

@@ -221,9 +221,16 @@ func (s *leader) launch() {
 type flight struct{ over chan struct{} }
 
 // settle waits until all that could be read when it was called is counted.
-func (s *leader) settle() {
-	if f := s.flight.Load(); f != nil {
-		<-f.over
+func (s *leader) settle(ctx context.Context) error {
+	f := s.flight.Load()
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

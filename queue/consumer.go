@@ -71,7 +71,7 @@ func (c *Consumer) Receive(ctx context.Context, max int) ([]*Delivery, error) {
 
 // Heartbeat tells the store that the consumer is alive; see
 // [SubscribeOptions].Lease. It returns an error if the session has ended.
-func (c *Consumer) Heartbeat() error { return c.session.Heartbeat() }
+func (c *Consumer) Heartbeat(ctx context.Context) error { return c.session.Heartbeat(ctx) }
 
 // Holding returns how many items the session holds.
 func (c *Consumer) Holding() int { return c.session.Holding() }

@@ -120,7 +120,7 @@ func TestCopyGoesOnAfterADeath(t *testing.T) {
 		if err := s.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if st, err := s.QueueStats("q"); err != nil || st.Ready != 3999 {
+		if st, err := s.QueueStats(t.Context(), "q"); err != nil || st.Ready != 3999 {
 			t.Errorf("the copy has %+v, %v", st, err)
 		}
 		s.Close()

@@ -507,7 +507,7 @@ func TestErrTooLargeNamesTheChange(t *testing.T) {
 	if !errors.Is(err, queue.ErrTooLarge) || !strings.Contains(err.Error(), `put 4194304 bytes under "the large one" in table "pages"`) {
 		t.Errorf("Commit: %v", err)
 	}
-	if _, err := s.QueueStats("small"); !errors.Is(err, queue.ErrUnknownQueue) {
+	if _, err := s.QueueStats(ctx, "small"); !errors.Is(err, queue.ErrUnknownQueue) {
 		t.Errorf("the refused transaction has made a queue: %v", err)
 	}
 	build(t, s, func(tx *queue.Tx) { tx.Put("t", "k", nil) })

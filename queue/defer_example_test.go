@@ -67,7 +67,7 @@ func ExampleTx_DeferGroup() {
 	for _, g := range groups {
 		fmt.Printf("%s is deferred: %s\n", g.Group, g.Reason)
 	}
-	st, err := s.QueueStats("pages")
+	st, err := s.QueueStats(ctx, "pages")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -18,7 +19,7 @@ import (
 //   - what is not acked is enqueued by the same transaction, as an item that has
 //     been delivered and has failed.
 
-func (s *leader) Direct(queue string, backlog int) (d *Delivery, ok bool) {
+func (s *leader) Direct(ctx context.Context, queue string, backlog int) (d *Delivery, ok bool) {
 	q := s.queue(queue)
 	if q == nil || s.err() != nil {
 		return nil, false

@@ -63,7 +63,7 @@ func TestCountsWhileAnItemIsReadBeforePublication(t *testing.T) {
 			if ds, err := c.Receive(short, 5); err == nil {
 				leased += len(ds)
 			}
-			if st := s.Stats()[0]; st.Ready < 0 || st.Delayed < 0 || st.Leased != int64(leased) {
+			if st := stats(t, s)[0]; st.Ready < 0 || st.Delayed < 0 || st.Leased != int64(leased) {
 				t.Errorf("%d items are leased, and the counts are %+v", leased, st)
 			}
 		}
@@ -71,7 +71,7 @@ func TestCountsWhileAnItemIsReadBeforePublication(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		h.committed = nil
-		if st, err := s.QueueStats("q"); err != nil || leased == 0 || st.Ready+st.Delayed+st.Leased != 3 {
+		if st, err := s.QueueStats(ctx, "q"); err != nil || leased == 0 || st.Ready+st.Delayed+st.Leased != 3 {
 			t.Errorf("at the end %d are leased, and the counts are %+v, %v", leased, st, err)
 		}
 	})
@@ -111,7 +111,7 @@ func TestItemReadBeforePublicationIsDeliveredOnce(t *testing.T) {
 		if early, err = c.Receive(ctx, 10); err != nil {
 			t.Error(err)
 		}
-		if st := s.Stats()[0]; st.Ready != 0 || st.Delayed != 0 || st.Leased != 2 {
+		if st := stats(t, s)[0]; st.Ready != 0 || st.Delayed != 0 || st.Leased != 2 {
 			t.Errorf("before publication %+v, want 2 leased and none ready", st)
 		}
 	}
@@ -119,7 +119,7 @@ func TestItemReadBeforePublicationIsDeliveredOnce(t *testing.T) {
 	if len(early) != 2 {
 		t.Fatalf("%d items were received before publication, want both", len(early))
 	}
-	if st, err := s.QueueStats("q"); err != nil || st.Ready != 0 || st.Leased != 2 {
+	if st, err := s.QueueStats(ctx, "q"); err != nil || st.Ready != 0 || st.Leased != 2 {
 		t.Errorf("after publication %+v, %v, want 2 leased and none ready", st, err)
 	}
 	if err := s.Check(ctx); err != nil {
@@ -141,4 +141,14 @@ func build(t *testing.T, s *queue.Store, fill func(*queue.Tx)) {
 	var tx queue.Tx
 	fill(&tx)
 	commit(t, s, &tx)
+}
+
+// stats returns the numbers of all queues.
+func stats(t *testing.T, s *queue.Store) []queue.QueueStats {
+	t.Helper()
+	all, err := s.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

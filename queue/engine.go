@@ -18,7 +18,7 @@ type Engine interface {
 	Subscribe(ctx context.Context, queue string, options *SubscribeOptions) (Session, error)
 	Unsubscribe(ctx context.Context, queue, name string) error
 	Subscriptions(ctx context.Context, queue string) ([]string, error)
-	Direct(queue string, backlog int) (d *Delivery, ok bool)
+	Direct(ctx context.Context, queue string, backlog int) (d *Delivery, ok bool)
 
 	// Barriers.
 	WaitBarrier(ctx context.Context, id BarrierID) error
@@ -34,12 +34,12 @@ type Engine interface {
 	Batches(ctx context.Context, queue, from string, limit int) ([]Batch, error)
 
 	// Queues.
-	Stats() []QueueStats
-	QueueStats(name string) (QueueStats, error)
-	Config(queue string) (Config, error)
+	Stats(ctx context.Context) ([]QueueStats, error)
+	QueueStats(ctx context.Context, queue string) (QueueStats, error)
+	Config(ctx context.Context, queue string) (Config, error)
 	GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error)
-	Full(name string) bool
-	WaitSpace(ctx context.Context, name string) error
+	Full(ctx context.Context, queue string) bool
+	WaitSpace(ctx context.Context, queue string) error
 	Drain(ctx context.Context, queue string) error
 	DrainGroup(ctx context.Context, queue, group string) error
 	Purge(ctx context.Context, queue string) (int, error)
@@ -58,7 +58,7 @@ type Engine interface {
 // Session is a subscription of an engine; its methods are those of [Consumer].
 type Session interface {
 	Receive(ctx context.Context, max int) ([]*Delivery, error)
-	Heartbeat() error
+	Heartbeat(ctx context.Context) error
 	Holding() int
 	Close() error
 }

@@ -60,7 +60,7 @@ func TestFindFollowsAnItem(t *testing.T) {
 		if got := state("a"); got != "leased" {
 			t.Errorf("a received item is %s, want leased", got)
 		}
-		if st, err := s.QueueStats("q"); err != nil || st.GroupsBusy != 1 {
+		if st, err := s.QueueStats(ctx, "q"); err != nil || st.GroupsBusy != 1 {
 			t.Errorf("GroupsBusy = %d, %v, want 1", st.GroupsBusy, err)
 		}
 		tx.Reset()

@@ -13,7 +13,7 @@ func TestTimerOfAnExtendedLease(t *testing.T) {
 	s := open(t)
 	c := subscribe(t, s, "q", &queue.SubscribeOptions{Lease: time.Hour})
 	queue.FireLate(c)
-	if err := c.Heartbeat(); err != nil {
+	if err := c.Heartbeat(t.Context()); err != nil {
 		t.Errorf("a lease of an hour was extended, and has ended at once: %v", err)
 	}
 }

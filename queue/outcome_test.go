@@ -66,7 +66,7 @@ func TestTheLastTransactionsAreRemembered(t *testing.T) {
 				t.Errorf("Commit of %d, again: %v, want %v", i, err, want)
 			}
 		}
-		if _, err := s.QueueStats("q"); !errors.Is(err, queue.ErrUnknownQueue) {
+		if _, err := s.QueueStats(t.Context(), "q"); !errors.Is(err, queue.ErrUnknownQueue) {
 			t.Errorf("a repeated transaction has made a queue: %v", err)
 		}
 		if serial, err := s.TxSerial(ctx); err != nil || serial != since+queue.RememberedTxs+more {
@@ -112,7 +112,7 @@ func ExampleStore_Outcome() {
 		result, err := order(ctx)
 		fmt.Println(result.Enqueued, "enqueued,", err)
 	}
-	st, err := s.QueueStats("orders")
+	st, err := s.QueueStats(ctx, "orders")
 	fmt.Println(st.Ready, "in the queue,", err)
 	// Output:
 	// commit: context canceled

@@ -370,7 +370,7 @@ func (q *queueState) waitSpace(ctx context.Context) error {
 	}
 }
 
-func (s *leader) Full(name string) bool {
+func (s *leader) Full(ctx context.Context, name string) bool {
 	q := s.queue(name)
 	if q == nil {
 		return false

@@ -250,7 +250,7 @@ func (c *session) tryReceive(max int, w *waiter) (ds []*Delivery, more bool, err
 	return ds, more, nil
 }
 
-func (c *session) Heartbeat() error {
+func (c *session) Heartbeat(ctx context.Context) error {
 	c.q.mu.Lock()
 	defer c.q.mu.Unlock()
 	if c.ended != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
@@ -53,7 +54,7 @@ func TestStatsCountWhatCanBeRead(t *testing.T) {
 			counted := make(chan error)
 			go func() {
 				var err error
-				st, err = s.QueueStats("q")
+				st, err = s.QueueStats(t.Context(), "q")
 				counted <- err
 			}()
 			synctest.Wait()
@@ -70,4 +71,33 @@ func TestStatsCountWhatCanBeRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who waits for the count of what a stuck backend writes can give up.
+func TestStatsEndWithTheirContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := held{db, make(chan error, 10)}
+		d.commit <- nil
+		s, err := queue.New(t.Context(), d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		go func() {
+			var tx queue.Tx
+			tx.Enqueue("q", queue.Item{Body: []byte("item")})
+			_ = s.Commit(t.Context(), &tx)
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if st, err := s.QueueStats(ctx, "q"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%+v, %v, while the transaction is written; want the end of the context", st, err)
+		}
+		d.commit <- nil
+	})
 }

@@ -62,18 +62,20 @@ type rateSample struct {
 	acked    int64
 }
 
-func (s *leader) Stats() []QueueStats {
+func (s *leader) Stats(ctx context.Context) ([]QueueStats, error) {
 	queues := s.all()
 	stats := make([]QueueStats, len(queues))
 	for i, q := range queues {
 		stats[i] = q.stats()
 	}
 	slices.SortFunc(stats, func(a, b QueueStats) int { return cmp.Compare(a.Name, b.Name) })
-	return stats
+	return stats, nil
 }
 
-func (s *leader) QueueStats(name string) (QueueStats, error) {
-	s.settle()
+func (s *leader) QueueStats(ctx context.Context, name string) (QueueStats, error) {
+	if err := s.settle(ctx); err != nil {
+		return QueueStats{}, fmt.Errorf("stats of %s: %w", name, err)
+	}
 	q, err := s.existing("stats", name)
 	if err != nil {
 		return QueueStats{}, err
@@ -159,7 +161,7 @@ func (s *leader) GroupSettings(ctx context.Context, queue, group string) (GroupS
 	return GroupSettings{}, nil
 }
 
-func (s *leader) Config(queue string) (Config, error) {
+func (s *leader) Config(ctx context.Context, queue string) (Config, error) {
 	q, err := s.existing("config", queue)
 	if err != nil {
 		return Config{}, err

@@ -111,8 +111,8 @@ func (s *Store) Subscriptions(ctx context.Context, queue string) ([]string, erro
 //
 // The caller sets the delivery's Item, which must have no key, group, delay or
 // expiry, before it hands it to anything but Ack. The delivery has no ID.
-func (s *Store) Direct(queue string, backlog int) (d *Delivery, ok bool) {
-	return s.engine.Direct(queue, backlog)
+func (s *Store) Direct(ctx context.Context, queue string, backlog int) (d *Delivery, ok bool) {
+	return s.engine.Direct(ctx, queue, backlog)
 }
 
 // WaitBarrier returns nil when a barrier has been released, at once if that
@@ -167,18 +167,18 @@ func (s *Store) Deferrals(ctx context.Context, queue, after string, limit int) (
 }
 
 // Stats returns the numbers of all queues, ordered by name.
-func (s *Store) Stats() []QueueStats { return s.engine.Stats() }
+func (s *Store) Stats(ctx context.Context) ([]QueueStats, error) { return s.engine.Stats(ctx) }
 
 // QueueStats returns the numbers of one queue. They hold all that Get or Scan have shown
 // before: what a transaction has written can be read a moment before it is counted, so
 // QueueStats waits for the one that is being written, which Stats does not.
-func (s *Store) QueueStats(name string) (QueueStats, error) {
-	return s.engine.QueueStats(name)
+func (s *Store) QueueStats(ctx context.Context, queue string) (QueueStats, error) {
+	return s.engine.QueueStats(ctx, queue)
 }
 
 // Config returns the settings of a queue.
-func (s *Store) Config(queue string) (Config, error) {
-	return s.engine.Config(queue)
+func (s *Store) Config(ctx context.Context, queue string) (Config, error) {
+	return s.engine.Config(ctx, queue)
 }
 
 // GroupSettings returns the stored settings of a group, zero if there are none.
@@ -197,8 +197,8 @@ func (s *Store) Lasts() (d time.Duration, bounded bool) {
 }
 
 // Full reports whether a queue is at or above one of its high-water marks. A
-// queue that does not exist is not.
-func (s *Store) Full(name string) bool { return s.engine.Full(name) }
+// queue that does not exist is not, and neither is one of a server that cannot be asked.
+func (s *Store) Full(ctx context.Context, queue string) bool { return s.engine.Full(ctx, queue) }
 
 // WaitSpace returns nil when a queue is below its high-water marks. It is for
 // those who would rather not begin work whose output has no room.

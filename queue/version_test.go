@@ -53,7 +53,7 @@ func TestVersion1(t *testing.T) {
 	if w, err := s.Find(ctx, "q", "key 40"); err != nil || string(w.Item.Body) != "item 40" {
 		t.Errorf("found %+v, %v", w, err)
 	}
-	if c, err := s.Config("q"); err != nil || c.MaxAttempts != 3 || c.BarrierOn == nil || c.BarrierOn.Headers["eod"] != "1" {
+	if c, err := s.Config(ctx, "q"); err != nil || c.MaxAttempts != 3 || c.BarrierOn == nil || c.BarrierOn.Headers["eod"] != "1" {
 		t.Errorf("settings are %+v, %v", c, err)
 	}
 	if bs, err := s.Barriers(ctx, "p"); err != nil || len(bs) != 1 || string(bs[0].Body) != "end" || bs[0].Headers["h"] != "v" {

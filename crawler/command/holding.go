@@ -70,7 +70,7 @@ func writeHolding(ctx context.Context, store *queue.Store, name string, p *print
 	if err != nil {
 		return err
 	}
-	st, err := store.QueueStats(name)
+	st, err := store.QueueStats(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -176,7 +176,7 @@ func (r *crawlRun) report(ctx context.Context, rate *rateMeter) (*progressReport
 	if p.Status, err = inspect.ReadProgress(ctx, r.live.store); err != nil {
 		return nil, err
 	}
-	frontier, err := r.live.store.QueueStats(crawler.StageCrawl)
+	frontier, err := r.live.store.QueueStats(ctx, crawler.StageCrawl)
 	if err != nil {
 		return nil, err
 	}

@@ -318,7 +318,7 @@ func (e *Explanation) readFrontier(ctx context.Context, store *queue.Store, o *c
 	if err := codec.Decode(w.Item.Body, &r); err != nil {
 		return err
 	}
-	st, err := store.QueueStats(crawler.StageCrawl)
+	st, err := store.QueueStats(ctx, crawler.StageCrawl)
 	if err != nil {
 		return err
 	}

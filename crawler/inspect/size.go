@@ -54,7 +54,11 @@ func readSizes(ctx context.Context, store *queue.Store) (sizes []SizeStatus, err
 			sizes = append(sizes, SizeStatus{"links", links / n, n})
 		}
 	}
-	for _, q := range store.Stats() {
+	queues, err := store.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range queues {
 		if n := q.Ready + q.Delayed + q.Leased + q.Later; n > 0 {
 			sizes = append(sizes, SizeStatus{"waiting for " + q.Name, q.Bytes / n, n})
 		}

@@ -164,7 +164,11 @@ func readProgress(ctx context.Context, store *queue.Store) (st Status, frontier 
 		return st, frontier, err
 	}
 	stats := make(map[string]queue.QueueStats)
-	for _, q := range store.Stats() {
+	queues, err := store.Stats(ctx)
+	if err != nil {
+		return st, frontier, err
+	}
+	for _, q := range queues {
 		stats[q.Name] = q
 		st.ClockBehind = max(st.ClockBehind, q.ClockBehind)
 	}

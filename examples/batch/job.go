@@ -121,7 +121,7 @@ func (j *job) printProgress(ctx context.Context, s *queue.Store) error {
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
-		q, err := s.QueueStats(salesQueue)
+		q, err := s.QueueStats(ctx, salesQueue)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (j *job) verify(ctx context.Context, s *queue.Store) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	errs = append(errs, checkEmpty(s), s.Check(ctx))
+	errs = append(errs, checkEmpty(ctx, s), s.Check(ctx))
 	return errors.Join(errs...)
 }
 
@@ -123,8 +123,8 @@ func compareDay(ctx context.Context, s *queue.Store, date string, want totals) (
 }
 
 // checkEmpty returns an error if anything is left of the job.
-func checkEmpty(s *queue.Store) error {
-	q, err := s.QueueStats(salesQueue)
+func checkEmpty(ctx context.Context, s *queue.Store) error {
+	q, err := s.QueueStats(ctx, salesQueue)
 	if err != nil {
 		return err
 	}

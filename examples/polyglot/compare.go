@@ -271,7 +271,11 @@ func readTotals(ctx context.Context, store *queue.Store) (map[string]int64, erro
 
 // noDeadLetters returns an error that says why an item was given up, if any was.
 func noDeadLetters(ctx context.Context, store *queue.Store) error {
-	for _, q := range store.Stats() {
+	queues, err := store.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range queues {
 		dead, err := store.DeadLetters(ctx, q.Name, 0, 1)
 		if err != nil {
 			return err

@@ -127,7 +127,7 @@ func child(dir string, o childOptions) error {
 // produce adds roots while few items wait.
 func (w *worker) produce() error {
 	for range time.Tick(5 * time.Millisecond) {
-		stats, err := w.s.QueueStats(queueName)
+		stats, err := w.s.QueueStats(w.ctx, queueName)
 		if err != nil {
 			return err
 		}

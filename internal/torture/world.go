@@ -138,7 +138,7 @@ func (w *world) verify(dir string) (opened bool, err error) {
 	if err := s.Check(ctx); err != nil {
 		return true, err
 	}
-	if err := settleDown(s); err != nil {
+	if err := settleDown(ctx, s); err != nil {
 		return true, err
 	}
 	done := make(map[string]bool)
@@ -219,9 +219,9 @@ func compareBatches(ctx context.Context, s *queue.Store, roots int64, done map[s
 
 // settleDown waits until no item is delayed: one that becomes ready between two
 // pages is on neither.
-func settleDown(s *queue.Store) error {
+func settleDown(ctx context.Context, s *queue.Store) error {
 	for {
-		stats, err := s.QueueStats(queueName)
+		stats, err := s.QueueStats(ctx, queueName)
 		if errors.Is(err, queue.ErrUnknownQueue) || err == nil && stats.Delayed == 0 {
 			return nil
 		}

@@ -35,7 +35,7 @@ func BenchmarkDeferGroup(b *testing.B) {
 				b.Fatal(err)
 			}
 			longest = max(longest, time.Since(before))
-			st, err := s.QueueStats("q")
+			st, err := s.QueueStats(ctx, "q")
 			if err != nil {
 				b.Fatal(err)
 			}

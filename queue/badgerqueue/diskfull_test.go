@@ -218,7 +218,7 @@ func fillDisk(dir string, w io.Writer) error {
 		return err
 	default:
 	}
-	stats, err := s.QueueStats("q")
+	stats, err := s.QueueStats(ctx, "q")
 	if err != nil {
 		return err
 	}

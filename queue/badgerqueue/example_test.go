@@ -37,7 +37,7 @@ func ExampleOpen() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	stats, err := s.QueueStats("mail")
+	stats, err := s.QueueStats(ctx, "mail")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestCommitFailure(t *testing.T) {
 			// Drain pauses its queue in a commit of its own, which must not be
 			// the one that fails.
 			waitFor(t, "pause", func() bool {
-				stats, err := s.QueueStats("held")
+				stats, err := s.QueueStats(ctx, "held")
 				return err == nil && stats.Paused
 			})
 			d.left.Store(1)
@@ -124,7 +124,7 @@ func TestCommitFailure(t *testing.T) {
 			defer s.Close()
 			must(t, s.Check(ctx))
 			_, err = s.Get(ctx, "r", "k")
-			stats, statsErr := s.QueueStats("held")
+			stats, statsErr := s.QueueStats(ctx, "held")
 			must(t, statsErr)
 			there, acked := err == nil, stats.Ready == 0
 			if there != after || acked != after {

@@ -175,7 +175,7 @@ func verifyWriters(dir string, acked map[string]int) error {
 		if n == 0 {
 			continue
 		}
-		stats, err := s.QueueStats(name)
+		stats, err := s.QueueStats(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func TestView(t *testing.T) {
 	if err := s.Commit(t.Context(), &tx); err != nil {
 		t.Fatal(err)
 	}
-	if st, err := v.QueueStats("q"); err != nil || st.Ready != 20 {
+	if st, err := v.QueueStats(t.Context(), "q"); err != nil || st.Ready != 20 {
 		t.Errorf("the view has %d ready items, %v; want 20", st.Ready, err)
 	}
 	var over queue.Tx

@@ -261,7 +261,7 @@ var batchPromises = []promise{
 			func(tx *queue.Tx, d *queue.Delivery) { tx.Ack(d) },
 			func(tx *queue.Tx, d *queue.Delivery) { tx.Bury(d, errModel) },
 		} {
-			d, ok := e.s.Direct("q", 0)
+			d, ok := e.s.Direct(e.ctx, "q", 0)
 			if !ok {
 				e.Fatal("no direct delivery")
 			}

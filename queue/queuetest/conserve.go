@@ -83,14 +83,19 @@ func (c *conservation) run() {
 	}
 	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		var left int64
-		for _, st := range c.s.Stats() {
+		all, err := c.s.Stats(ctx)
+		if err != nil {
+			c.Error(err)
+			break
+		}
+		for _, st := range all {
 			left += st.Ready + st.Delayed + st.Leased
 		}
 		if left == 0 {
 			break
 		}
 		if time.Since(start) > time.Hour {
-			c.Errorf("%d items are left: %+v", left, c.s.Stats())
+			c.Errorf("%d items are left: %+v", left, all)
 			break
 		}
 	}

@@ -295,7 +295,11 @@ func checkCrawl(t testing.TB, s *queue.Store) {
 			}
 		}
 	}
-	for _, st := range s.Stats() {
+	all, err := s.Stats(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range all {
 		if st.Ready+st.Delayed+st.Leased+st.Later != 0 || st.Barriers != 0 {
 			t.Errorf("the crawl has ended, and %s has %+v", st.Name, st)
 		}

@@ -60,7 +60,7 @@ func runDeferral(ctx context.Context, s *queue.Store) error {
 			_, err = s.Get(ctx, "run", "end")
 			return err
 		}
-		if st, err := s.QueueStats("q"); err != nil {
+		if st, err := s.QueueStats(ctx, "q"); err != nil {
 			return err
 		} else if st.Totals.Rejoined == sickItems && st.Barriers == 0 && st.Epoch == 1 {
 			tx.Reset()
@@ -125,7 +125,7 @@ func checkDeferral(t testing.TB, s *queue.Store) {
 			t.Errorf("barrier %s counts %q, %v, want %q", barrier, got, err, want)
 		}
 	}
-	st, err := s.QueueStats("q")
+	st, err := s.QueueStats(ctx, "q")
 	if err != nil || st.Ready+st.Delayed+st.Leased+st.Later+st.Deferred != 0 || st.Dead != 0 || st.Barriers != 0 {
 		t.Errorf("all is done, and the queue has %+v, %v", st, err)
 	}

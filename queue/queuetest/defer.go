@@ -285,7 +285,7 @@ var deferPromises = []promise{
 				grouped(tx, "q", "g", "twenty of these fill a queue")
 			}
 		})
-		if e.s.Full("q") {
+		if e.s.Full(e.ctx, "q") {
 			e.Errorf("the queue is full of deferred items")
 		}
 		e.put("q", "x")

@@ -59,11 +59,11 @@ var deletePromises = []promise{
 		e.fill("q")
 		e.commit(func(tx *queue.Tx) { tx.DeleteQueue("q"); tx.Put("t", "k", nil); tx.Enqueue("other", item("y")) })
 		for _, life := range []string{"at once", "after a crash"} {
-			if _, err := e.s.QueueStats("q"); !errors.Is(err, queue.ErrUnknownQueue) {
+			if _, err := e.s.QueueStats(e.ctx, "q"); !errors.Is(err, queue.ErrUnknownQueue) {
 				e.Errorf("%s: statistics of the queue: %v", life, err)
 			}
-			if len(e.s.Stats()) != 1 {
-				e.Errorf("%s: there are %d queues, want 1", life, len(e.s.Stats()))
+			if n := len(e.all()); n != 1 {
+				e.Errorf("%s: there are %d queues, want 1", life, n)
 			}
 			e.crash()
 		}
@@ -138,7 +138,7 @@ var deletePromises = []promise{
 			e.must(e.s.Close())
 			e.disk = disk
 			e.open()
-			if _, err := e.s.QueueStats("q"); !errors.Is(err, queue.ErrUnknownQueue) {
+			if _, err := e.s.QueueStats(e.ctx, "q"); !errors.Is(err, queue.ErrUnknownQueue) {
 				e.Errorf("crash %d: statistics of the queue: %v", i, err)
 			}
 			if records, err := e.s.Scan(e.ctx, "t", "", "", 10); err != nil || len(records) > 0 {

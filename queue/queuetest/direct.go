@@ -81,7 +81,7 @@ var directPromises = []promise{
 	{name: "nothing is direct where it would not be delivered at once", check: func(e *env) {
 		none := func(why string) {
 			e.Helper()
-			if d, ok := e.s.Direct("q", 1); ok {
+			if d, ok := e.s.Direct(e.ctx, "q", 1); ok {
 				e.Errorf("%s, and there is %v", why, d)
 			}
 		}
@@ -153,7 +153,7 @@ var directPromises = []promise{
 // direct returns a direct delivery of an item.
 func (e *env) direct(q, body string) *queue.Delivery {
 	e.Helper()
-	d, ok := e.s.Direct(q, 1)
+	d, ok := e.s.Direct(e.ctx, q, 1)
 	if !ok {
 		e.Fatalf("%s cannot be passed by", q)
 	}

@@ -20,7 +20,7 @@ var flowPromises = []promise{
 		in := e.subscribe("in", nil)
 		e.configure("q", queue.Config{HighWaterItems: 2})
 		e.put("q", "1", "2", "3") // one transaction may go past the mark
-		if !e.s.Full("q") || e.s.Full("unknown") || !e.stats("q").Full {
+		if !e.s.Full(e.ctx, "q") || e.s.Full(e.ctx, "unknown") || !e.stats("q").Full {
 			e.Error("Full is wrong")
 		}
 		_, err := e.try(func(tx *queue.Tx) { tx.Put("t", "k", nil); tx.Enqueue("q", item("4")) })
@@ -119,7 +119,7 @@ var flowPromises = []promise{
 		e.none(c, "Configure does not resume")
 		e.commit(func(tx *queue.Tx) { tx.Resume("q") })
 		e.wants("resumed", e.drain(c), "x")
-		if cfg, err := e.s.Config("q"); err != nil || cfg.MaxAttempts != 2 {
+		if cfg, err := e.s.Config(e.ctx, "q"); err != nil || cfg.MaxAttempts != 2 {
 			e.Errorf("Config = %+v, %v", cfg, err)
 		}
 	}},
@@ -332,7 +332,7 @@ var lookPromises = []promise{
 			e.Errorf("stats = %+v", st)
 		}
 		e.put("a", "x")
-		all := e.s.Stats()
+		all := e.all()
 		if len(all) != 2 || all[0].Name != "a" || all[1].Name != "q" {
 			e.Errorf("Stats = %+v", all)
 		}
@@ -348,7 +348,7 @@ var lookPromises = []promise{
 		cfg := queue.Config{MaxAttempts: 3, MaxInFlight: 4, HighWaterItems: 5, HighWaterBytes: 6, Backoff: queue.Backoff{Min: 1, Max: 2, Jitter: 0.5}, Groups: queue.GroupPolicy{MaxInFlight: 7, MinDelay: 8}}
 		e.configure("q", cfg)
 		e.crash()
-		if got, err := e.s.Config("q"); err != nil || got != cfg {
+		if got, err := e.s.Config(e.ctx, "q"); err != nil || got != cfg {
 			e.Errorf("Config = %+v, %v", got, err)
 		}
 	}},
@@ -455,7 +455,7 @@ var refusePromises = []promise{
 		if records, err := e.s.Scan(e.ctx, "t", "", "", 10); err != nil || len(records) != 0 {
 			e.Errorf("refused transactions have left %v, %v", records, err)
 		}
-		if _, err := e.s.QueueStats("new"); !errors.Is(err, queue.ErrUnknownQueue) {
+		if _, err := e.s.QueueStats(e.ctx, "new"); !errors.Is(err, queue.ErrUnknownQueue) {
 			e.Errorf("refused transactions have made a queue: %v", err)
 		}
 		e.ack(d)
@@ -492,8 +492,8 @@ var refusePromises = []promise{
 		_, browseErr := e.s.Browse(e.ctx, "u", nil, 1)
 		_, deadErr := e.s.DeadLetters(e.ctx, "u", 0, 1)
 		_, barriersErr := e.s.Barriers(e.ctx, "u")
-		_, statsErr := e.s.QueueStats("u")
-		_, configErr := e.s.Config("u")
+		_, statsErr := e.s.QueueStats(e.ctx, "u")
+		_, configErr := e.s.Config(e.ctx, "u")
 		_, holdErr := e.s.Holding(e.ctx, "u")
 		_, seenErr := e.s.Seen(e.ctx, "u", "k")
 		_, subsErr := e.s.Subscriptions(e.ctx, "u")
@@ -505,7 +505,7 @@ var refusePromises = []promise{
 		} {
 			e.is(name, err, queue.ErrUnknownQueue)
 		}
-		if n := len(e.s.Stats()); n != 0 {
+		if n := len(e.all()); n != 0 {
 			e.Errorf("%d queues have come into being", n)
 		}
 	}},

@@ -52,7 +52,7 @@ var transactionPromises = []promise{
 			tx.Ack(d)
 		})
 		e.is("an Ack twice in one transaction", err, queue.ErrSettled)
-		if _, err := e.s.QueueStats("out"); !errors.Is(err, queue.ErrUnknownQueue) {
+		if _, err := e.s.QueueStats(e.ctx, "out"); !errors.Is(err, queue.ErrUnknownQueue) {
 			e.Errorf("queue out has come into being: %v", err)
 		}
 		_, err = e.s.Get(e.ctx, "table", "key")

@@ -320,7 +320,7 @@ func (m *model) settlement(tx *queue.Tx, q *refQueue, used map[*queue.Delivery]b
 
 // passBy enqueues and settles an item at once, in a transaction of its own.
 func (m *model) passBy(q *refQueue) {
-	d, ok := m.s.Direct(q.name, 1)
+	d, ok := m.s.Direct(m.ctx, q.name, 1)
 	waiting := 0
 	for _, it := range q.items {
 		if it.epoch == q.open && it.holder == nil && it.due.IsZero() {

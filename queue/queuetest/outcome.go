@@ -65,7 +65,7 @@ var outcomePromises = []promise{
 			e.outcome("tx", &want)
 			_, err := e.s.Get(e.ctx, "t", "k")
 			e.is("Get of what the second would have put", err, queue.ErrNotFound)
-			_, err = e.s.QueueStats("new")
+			_, err = e.s.QueueStats(e.ctx, "new")
 			e.is("QueueStats of what it would have made", err, queue.ErrUnknownQueue)
 			if life == 0 {
 				e.reopen()

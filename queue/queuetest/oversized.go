@@ -201,7 +201,7 @@ var oversizedPromises = []promise{
 		if v, err := e.s.Get(e.ctx, "t", "counter"); err != nil || string(v) != "111" {
 			e.Errorf("the counter is %q, %v", v, err)
 		}
-		if cfg, err := e.s.Config("q"); err != nil || cfg.MaxAttempts != 3 {
+		if cfg, err := e.s.Config(e.ctx, "q"); err != nil || cfg.MaxAttempts != 3 {
 			e.Errorf("the settings are %+v, %v", cfg, err)
 		}
 		if st := e.stats("q"); st.Leased != 1 || st.Totals.Acked != 2 || st.Dead != 1 || st.Delayed != 2 {

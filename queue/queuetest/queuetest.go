@@ -311,10 +311,18 @@ func (e *env) wants(what string, got []string, want ...string) {
 	}
 }
 
+// all returns the numbers of all queues.
+func (e *env) all() []queue.QueueStats {
+	e.Helper()
+	all, err := e.s.Stats(e.ctx)
+	e.must(err)
+	return all
+}
+
 // stats returns the numbers of a queue, also while a batch is being written.
 func (e *env) stats(q string) queue.QueueStats {
 	e.Helper()
-	for _, st := range e.s.Stats() {
+	for _, st := range e.all() {
 		if st.Name == q {
 			return st
 		}

@@ -52,7 +52,7 @@ var requirePromises = []promise{
 			tx.Require("t", "other", []byte("v"))
 		})
 		e.is("Commit", err, queue.ErrConflict)
-		if _, err := e.s.QueueStats("new"); !errors.Is(err, queue.ErrUnknownQueue) {
+		if _, err := e.s.QueueStats(e.ctx, "new"); !errors.Is(err, queue.ErrUnknownQueue) {
 			e.Errorf("queue new has come into being: %v", err)
 		}
 		_, err = e.s.Get(e.ctx, "t", "k")

@@ -53,7 +53,7 @@ var sessionPromises = []promise{
 		e.is("Get of what was in that transaction", err, queue.ErrNotFound)
 		_, err = a.Receive(e.ctx, 1)
 		e.is("Receive after Close", err, queue.ErrClosed)
-		e.is("Heartbeat after Close", a.Heartbeat(), queue.ErrClosed)
+		e.is("Heartbeat after Close", a.Heartbeat(e.ctx), queue.ErrClosed)
 		e.ack(back...)
 	}},
 	{name: "Close wakes those who wait in Receive", check: func(e *env) {
@@ -75,7 +75,7 @@ var sessionPromises = []promise{
 		d := e.one(a)
 		for range 3 {
 			e.pass(50 * time.Second)
-			e.must(a.Heartbeat())
+			e.must(a.Heartbeat(e.ctx))
 		}
 		e.none(b, "the lease was extended")
 		e.pass(61 * time.Second)
@@ -85,7 +85,7 @@ var sessionPromises = []promise{
 		}
 		_, err := e.try(func(tx *queue.Tx) { tx.Ack(d) })
 		e.is("late Ack", err, queue.ErrLeaseLost)
-		e.is("late Heartbeat", a.Heartbeat(), queue.ErrLeaseLost)
+		e.is("late Heartbeat", a.Heartbeat(e.ctx), queue.ErrLeaseLost)
 		_, err = a.Receive(e.ctx, 1)
 		e.is("late Receive", err, queue.ErrLeaseLost)
 		e.ack(back)
@@ -114,7 +114,7 @@ var sessionPromises = []promise{
 		e.pass(59 * time.Second)
 		e.none(b, "the lease began when Receive ended")
 		e.pass(2 * time.Second)
-		e.is("Heartbeat", a.Heartbeat(), queue.ErrLeaseLost)
+		e.is("Heartbeat", a.Heartbeat(ctx), queue.ErrLeaseLost)
 		e.ack(e.one(b))
 	}},
 	{name: "an item that comes at the moment when a lease would end is received", check: func(e *env) {
@@ -144,7 +144,7 @@ var sessionPromises = []promise{
 			e.put("q", "x")
 			d := e.one(c)
 			time.Sleep(time.Minute)
-			kept := c.Heartbeat()
+			kept := c.Heartbeat(e.ctx)
 			_, err := e.try(func(tx *queue.Tx) { tx.Ack(d) })
 			if kept == nil && err != nil {
 				e.Fatal("Ack after a heartbeat in time:", err)
@@ -426,8 +426,8 @@ var sessionPromises = []promise{
 		_, browseErr := s.Browse(e.ctx, "q", nil, 1)
 		_, deadErr := s.DeadLetters(e.ctx, "q", 0, 1)
 		_, barriersErr := s.Barriers(e.ctx, "q")
-		_, statsErr := s.QueueStats("q")
-		_, configErr := s.Config("q")
+		_, statsErr := s.QueueStats(e.ctx, "q")
+		_, configErr := s.Config(e.ctx, "q")
 		_, holdErr := s.Holding(e.ctx, "q")
 		_, recErr := c.Receive(e.ctx, 1)
 		for name, err := range map[string]error{
@@ -435,7 +435,7 @@ var sessionPromises = []promise{
 			"DeadLetters": deadErr, "Barriers": barriersErr, "QueueStats": statsErr, "Config": configErr, "Holding": holdErr,
 			"Receive": recErr, "a waiting Receive": <-waiting, "a waiting WaitBarrier": <-barrier,
 			"WaitBarrier": s.WaitBarrier(e.ctx, id), "Check": s.Check(e.ctx), "Close": s.Close(), "Drain": s.Drain(e.ctx, "q"),
-			"Unsubscribe": s.Unsubscribe(e.ctx, "q", "n"), "WaitSpace": s.WaitSpace(e.ctx, "q"), "Heartbeat": c.Heartbeat(),
+			"Unsubscribe": s.Unsubscribe(e.ctx, "q", "n"), "WaitSpace": s.WaitSpace(e.ctx, "q"), "Heartbeat": c.Heartbeat(e.ctx),
 		} {
 			e.is(name, err, queue.ErrClosed)
 		}

@@ -99,7 +99,7 @@ var settlePromises = []promise{
 			e.Errorf("the barrier comes with attempt %d", told.Attempt)
 		}
 		e.ack(told)
-		d, ok := e.s.Direct("q", 1)
+		d, ok := e.s.Direct(e.ctx, "q", 1)
 		if !ok {
 			e.Fatal("no direct delivery")
 		}

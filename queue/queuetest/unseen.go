@@ -18,7 +18,7 @@ func (e *env) visible() string {
 		e.must(err)
 		fmt.Fprintf(&b, "%s: %+v\n", what, v)
 	}
-	for _, st := range e.s.Stats() {
+	for _, st := range e.all() {
 		st.EnqueueRate, st.AckRate = 0, 0
 		show("stats", st, nil)
 		page, err := e.s.Browse(e.ctx, st.Name, nil, 100)
@@ -127,7 +127,7 @@ func checkUnseen(e *env) {
 			e.Errorf("%s does not show at all: the test shows nothing", name)
 		}
 		e.must(c.Close())
-		for _, st := range e.s.Stats() {
+		for _, st := range e.all() {
 			e.commit(func(tx *queue.Tx) { tx.DeleteQueue(st.Name) })
 		}
 		e.commit(func(tx *queue.Tx) { tx.DeleteTable("t") })

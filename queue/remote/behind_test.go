@@ -208,7 +208,7 @@ func TestThroughAProxy(t *testing.T) {
 			if p.asked[want] == 0 || len(p.asked) != 1 {
 				t.Errorf("the proxy was asked %v", p.asked)
 			}
-			if st, err := leader.QueueStats("q"); err != nil || st.Totals.Acked != 3 {
+			if st, err := leader.QueueStats(t.Context(), "q"); err != nil || st.Totals.Acked != 3 {
 				t.Errorf("%+v, %v", st, err)
 			}
 		})

@@ -70,7 +70,7 @@ func TestForgottenCommitDoesNotHappenAgain(t *testing.T) {
 	if err := enqueue(); !errors.Is(err, queue.ErrForgotten) {
 		t.Errorf("the commit that was made again returned %v, want ErrForgotten", err)
 	}
-	st, err := s.QueueStats("orders")
+	st, err := s.QueueStats(t.Context(), "orders")
 	if err != nil || st.Ready != 1 {
 		t.Errorf("%d orders, %v, want 1", st.Ready, err)
 	}

@@ -87,17 +87,17 @@ func (h *hints) renew() {
 }
 
 // Full asks the server if it has not said so a moment ago.
-func (e *engine) Full(name string) bool {
+func (e *engine) Full(ctx context.Context, name string) bool {
 	if st, ok := e.hints.recent(name, -1); ok {
 		return st.Full
 	}
-	return e.state(name, 0).Full
+	return e.state(ctx, name, 0).Full
 }
 
 // state asks for the state of a queue.
-func (e *engine) state(name string, backlog int) stateReply {
+func (e *engine) state(ctx context.Context, name string, backlog int) stateReply {
 	var reply statesReply
-	err := e.call(e.ctx, "states", &statesRequest{[]stateRequest{{name, backlog}}}, &reply)
+	err := e.call(ctx, "states", &statesRequest{[]stateRequest{{name, backlog}}}, &reply)
 	if err != nil || len(reply.Queues) != 1 {
 		return stateReply{}
 	}
@@ -113,10 +113,10 @@ func (e *engine) WaitSpace(ctx context.Context, name string) error {
 }
 
 // Direct goes by what was so a moment ago; Commit says whether it still was.
-func (e *engine) Direct(name string, backlog int) (*queue.Delivery, bool) {
+func (e *engine) Direct(ctx context.Context, name string, backlog int) (*queue.Delivery, bool) {
 	st, ok := e.hints.recent(name, backlog)
 	if !ok {
-		st = e.state(name, backlog)
+		st = e.state(ctx, name, backlog)
 	}
 	if !st.Direct {
 		return nil, false

@@ -358,7 +358,7 @@ func TestGreedyClientsCostThemselvesOnly(t *testing.T) {
 			t.Errorf("step %d, %s: %d %s", i, step.name, status, body)
 		}
 	}
-	if st, err := store.QueueStats("good"); err != nil || st.Totals.Acked != 1 {
+	if st, err := store.QueueStats(ctx, "good"); err != nil || st.Totals.Acked != 1 {
 		t.Errorf("%+v, %v", st, err)
 	}
 	cancel()

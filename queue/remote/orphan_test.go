@@ -98,7 +98,7 @@ func TestALeaderThatDoesNotKnowWhetherItLeads(t *testing.T) {
 			t.Fatalf("the durable name that was given back: %v", err)
 		}
 		next.Close()
-		if st, err := store.QueueStats("q"); err != nil || st.Totals.Acked != 1 || st.Leased != 0 {
+		if st, err := store.QueueStats(t.Context(), "q"); err != nil || st.Totals.Acked != 1 || st.Leased != 0 {
 			t.Errorf("%+v, %v", st, err)
 		}
 	})

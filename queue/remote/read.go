@@ -190,18 +190,16 @@ func (e *engine) Batches(ctx context.Context, name, from string, limit int) ([]q
 	return reply.Batches, nil
 }
 
-// Stats returns nothing if the server cannot be asked.
-func (e *engine) Stats() []queue.QueueStats {
-	reply, err := e.read(e.ctx, "stats", readRequest{})
+func (e *engine) Stats(ctx context.Context) ([]queue.QueueStats, error) {
+	reply, err := e.read(ctx, "stats", readRequest{})
 	if err != nil {
-		e.log.Warn("no numbers of queues", "err", err)
-		return nil
+		return nil, err
 	}
-	return reply.Stats
+	return reply.Stats, nil
 }
 
-func (e *engine) QueueStats(name string) (queue.QueueStats, error) {
-	reply, err := e.read(e.ctx, "stats", readRequest{Queue: name})
+func (e *engine) QueueStats(ctx context.Context, name string) (queue.QueueStats, error) {
+	reply, err := e.read(ctx, "stats", readRequest{Queue: name})
 	if err != nil {
 		return queue.QueueStats{}, err
 	}
@@ -211,8 +209,8 @@ func (e *engine) QueueStats(name string) (queue.QueueStats, error) {
 	return reply.Stats[0], nil
 }
 
-func (e *engine) Config(name string) (queue.Config, error) {
-	reply, err := e.read(e.ctx, "config", readRequest{Queue: name})
+func (e *engine) Config(ctx context.Context, name string) (queue.Config, error) {
+	reply, err := e.read(ctx, "config", readRequest{Queue: name})
 	if err != nil {
 		return queue.Config{}, err
 	}

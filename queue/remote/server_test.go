@@ -126,7 +126,7 @@ func TestOneItemGoesThrough(t *testing.T) {
 				if err := s.Commit(t.Context(), &tx); err != nil {
 					t.Fatal(err)
 				}
-				if st, err := leader.QueueStats("q"); err != nil || st.Totals.Acked != 1 || st.Leased != 0 {
+				if st, err := leader.QueueStats(t.Context(), "q"); err != nil || st.Totals.Acked != 1 || st.Leased != 0 {
 					t.Errorf("stats %+v, %v", st, err)
 				}
 			})
@@ -299,6 +299,40 @@ func TestADeliveryIsInDoubtWhenTheServerFails(t *testing.T) {
 	until(true) // by the next sign of life, an hour's lease or not
 	if err := <-got; !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("Get: %v", err)
+	}
+}
+
+// Whoever asks a server that does not answer can give up.
+func TestQuestionsEndWithTheirContext(t *testing.T) {
+	web, _, _ := serve(t, false, nil)
+	var stuck atomic.Bool
+	asked := make(chan struct{})
+	s := open(t, web, remote.Options{Patience: time.Minute, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		switch r.URL.Path {
+		case remote.Prefix + "stats", remote.Prefix + "config", remote.Prefix + "states":
+			if stuck.Load() {
+				asked <- struct{}{}
+				<-r.Context().Done()
+				return nil, context.Cause(r.Context())
+			}
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})})
+	stuck.Store(true)
+	for name, ask := range map[string]func(ctx context.Context) error{
+		"Stats":      func(ctx context.Context) error { _, err := s.Stats(ctx); return err },
+		"QueueStats": func(ctx context.Context) error { _, err := s.QueueStats(ctx, "q"); return err },
+		"Config":     func(ctx context.Context) error { _, err := s.Config(ctx, "q"); return err },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-asked
+			cancel()
+		}()
+		if err := ask(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want the end of the context", name, err)
+		}
+		cancel()
 	}
 }
 

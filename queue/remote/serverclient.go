@@ -114,8 +114,8 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 
 // client returns a client that gives a sign of life, for a call that gives it something, or
 // lets it keep what it has. The server must be the leader for sure.
-func (s *Server) client(call *call, id string) (*client, error) {
-	c := s.known(call, id)
+func (s *Server) client(ctx context.Context, call *call, id string) (*client, error) {
+	c := s.known(ctx, call, id)
 	if c == nil {
 		return nil, errUnknownClient
 	}
@@ -129,21 +129,21 @@ func (s *Server) client(call *call, id string) (*client, error) {
 }
 
 // known returns a client that gives a sign of life, or nil if there is none of that id.
-func (s *Server) known(call *call, id string) *client {
+func (s *Server) known(ctx context.Context, call *call, id string) *client {
 	s.mu.Lock()
 	c := s.clients[id]
 	if s.store != call.store {
 		c = nil
 	}
 	s.mu.Unlock()
-	if c == nil || !c.alive(call) {
+	if c == nil || !c.alive(ctx, call) {
 		return nil
 	}
 	return c
 }
 
 // alive notes a sign of life.
-func (c *client) alive(call *call) bool {
+func (c *client) alive(ctx context.Context, call *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
@@ -157,7 +157,7 @@ func (c *client) alive(call *call) bool {
 	c.timer.Reset(c.lease)
 	for _, ss := range c.sessions {
 		if !ss.leased {
-			_ = ss.consumer.Heartbeat() // one that has ended is met by its next call
+			_ = ss.consumer.Heartbeat(ctx) // one that has ended is met by its next call
 		}
 	}
 	return true
@@ -201,8 +201,8 @@ func (c *client) forget() {
 	clear(c.held)
 }
 
-func (s *Server) heartbeat(_ context.Context, call *call, m *clientRequest) (any, error) {
-	c, err := s.client(call, m.Client)
+func (s *Server) heartbeat(ctx context.Context, call *call, m *clientRequest) (any, error) {
+	c, err := s.client(ctx, call, m.Client)
 	if err != nil {
 		return nil, err
 	}
@@ -214,12 +214,12 @@ func (s *Server) heartbeat(_ context.Context, call *call, m *clientRequest) (any
 	if err != nil {
 		return nil, err
 	}
-	return &reply, ss.consumer.Heartbeat()
+	return &reply, ss.consumer.Heartbeat(ctx)
 }
 
 // leave ends a client: what it holds goes back at once.
-func (s *Server) leave(_ context.Context, call *call, m *clientRequest) (any, error) {
-	c := s.known(call, m.Client)
+func (s *Server) leave(ctx context.Context, call *call, m *clientRequest) (any, error) {
+	c := s.known(ctx, call, m.Client)
 	if c == nil {
 		return empty{}, nil // it has left
 	}
@@ -236,7 +236,7 @@ func (s *Server) leave(_ context.Context, call *call, m *clientRequest) (any, er
 }
 
 func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest) (any, error) {
-	c, err := s.client(call, m.Client)
+	c, err := s.client(ctx, call, m.Client)
 	if err != nil {
 		return nil, err
 	}
@@ -333,9 +333,9 @@ func (c *client) begin(name string, consumer *queue.Consumer, leased bool) error
 	return nil
 }
 
-func (s *Server) endSession(_ context.Context, call *call, m *clientRequest) (any, error) {
+func (s *Server) endSession(ctx context.Context, call *call, m *clientRequest) (any, error) {
 	s.rememberEnd(m.Client+m.Session, call.now)
-	c := s.known(call, m.Client)
+	c := s.known(ctx, call, m.Client)
 	if c == nil {
 		return empty{}, nil // it has ended
 	}
@@ -392,7 +392,7 @@ func (c *client) session(name string) (*session, error) {
 
 // receive hands out deliveries; see receiveRequest.
 func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (any, error) {
-	c, err := s.client(call, m.Client)
+	c, err := s.client(ctx, call, m.Client)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any,
 	var c *client
 	if m.Client != "" {
 		var err error
-		c, err = s.client(call, m.Client)
+		c, err = s.client(ctx, call, m.Client)
 		if err != nil && !errors.Is(err, errUnknownClient) {
 			return nil, err // later, or elsewhere
 		} // without a client all that it held is lost
@@ -54,7 +54,7 @@ func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any,
 }
 
 func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transaction) (r queue.Result, held bool, err error) {
-	tx, numbers, err := t.tx(call, c)
+	tx, numbers, err := t.tx(ctx, call, c)
 	if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrSettled) {
 		// It may be that this is what the transaction itself has done.
 		if t.ID == "" {
@@ -79,12 +79,12 @@ func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transa
 }
 
 // tx builds the transaction, and returns the numbers of the deliveries that it settles.
-func (t *transaction) tx(call *call, c *client) (*queue.Tx, []uint64, error) {
+func (t *transaction) tx(ctx context.Context, call *call, c *client) (*queue.Tx, []uint64, error) {
 	tx := &queue.Tx{ID: t.ID, Since: t.Since}
 	var numbers []uint64
 	find := func(m *change) (*queue.Delivery, error) {
 		if m.Direct != nil {
-			return direct(call, m)
+			return direct(ctx, call, m)
 		}
 		if c == nil {
 			return nil, fmt.Errorf("%w: delivery %d: %w", queue.ErrLeaseLost, m.Delivery, errUnknownClient)
@@ -105,8 +105,8 @@ func (t *transaction) tx(call *call, c *client) (*queue.Tx, []uint64, error) {
 }
 
 // direct makes a delivery of an item that is not enqueued yet.
-func direct(call *call, m *change) (*queue.Delivery, error) {
-	d, ok := call.store.Direct(m.Direct.Queue, math.MaxInt)
+func direct(ctx context.Context, call *call, m *change) (*queue.Delivery, error) {
+	d, ok := call.store.Direct(ctx, m.Direct.Queue, math.MaxInt)
 	if !ok || d.Epoch != m.Direct.Epoch {
 		return nil, fmt.Errorf("%w: %s", queue.ErrNotDirect, m.Direct.Queue)
 	}
@@ -124,11 +124,11 @@ func (s *Server) readOutcome(ctx context.Context, call *call, m *readRequest) (a
 	return &readReply{Found: true, Result: toResult(r)}, nil
 }
 
-func (s *Server) states(_ context.Context, call *call, m *statesRequest) (any, error) {
+func (s *Server) states(ctx context.Context, call *call, m *statesRequest) (any, error) {
 	reply := statesReply{Queues: make([]stateReply, len(m.Queues))}
 	for i, q := range m.Queues {
-		d, ok := call.store.Direct(q.Queue, q.Backlog)
-		if reply.Queues[i] = (stateReply{Full: call.store.Full(q.Queue), Direct: ok}); ok {
+		d, ok := call.store.Direct(ctx, q.Queue, q.Backlog)
+		if reply.Queues[i] = (stateReply{Full: call.store.Full(ctx, q.Queue), Direct: ok}); ok {
 			reply.Queues[i].Epoch = d.Epoch
 		}
 	}
@@ -143,11 +143,11 @@ func (s *Server) size(ctx context.Context, call *call, m *readRequest) (any, err
 	var c *client
 	if m.Client != "" {
 		var err error
-		if c, err = s.client(call, m.Client); err != nil {
+		if c, err = s.client(ctx, call, m.Client); err != nil {
 			return nil, err
 		}
 	}
-	tx, _, err := m.Tx.tx(call, c)
+	tx, _, err := m.Tx.tx(ctx, call, c)
 	if err != nil {
 		return nil, err
 	}

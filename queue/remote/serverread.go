@@ -85,19 +85,23 @@ func (s *Server) scan(ctx context.Context, call *call, m *readRequest) (any, err
 	return reply, err
 }
 
-func (s *Server) stats(_ context.Context, call *call, m *readRequest) (any, error) {
+func (s *Server) stats(ctx context.Context, call *call, m *readRequest) (any, error) {
 	if m.Queue == "" {
-		return &readReply{Stats: call.store.Stats()}, nil
+		all, err := call.store.Stats(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &readReply{Stats: all}, nil
 	}
-	st, err := call.store.QueueStats(m.Queue)
+	st, err := call.store.QueueStats(ctx, m.Queue)
 	if err != nil {
 		return nil, err
 	}
 	return &readReply{Stats: []queue.QueueStats{st}}, nil
 }
 
-func (s *Server) config(_ context.Context, call *call, m *readRequest) (any, error) {
-	c, err := call.store.Config(m.Queue)
+func (s *Server) config(ctx context.Context, call *call, m *readRequest) (any, error) {
+	c, err := call.store.Config(ctx, m.Queue)
 	if err != nil {
 		return nil, err
 	}

@@ -207,10 +207,10 @@ func (h *handle) settled() {
 
 // Heartbeat says whether the session goes on. The client gives signs of life by itself,
 // but for a session that has a lease of its own.
-func (s *remoteSession) Heartbeat() error {
+func (s *remoteSession) Heartbeat(ctx context.Context) error {
 	err := s.ended()
 	if err == nil && s.leased {
-		err = s.e.call(s.e.ctx, "heartbeat", &clientRequest{s.client, s.name}, new(heartbeatReply))
+		err = s.e.call(ctx, "heartbeat", &clientRequest{s.client, s.name}, new(heartbeatReply))
 		if errors.Is(err, errUnknownClient) {
 			s.e.lost(s.client)
 			err = queue.ErrLeaseLost

@@ -87,14 +87,13 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 	l.err = s.run(working, func(ctx context.Context) error { return s.callLive(ctx, e.live, l.out) })
 	s.limit.end()
 	if l.err == nil {
-		l.err = l.out.err
+		l.out.returned, l.err = true, l.out.err
 	}
 	if l.err == nil {
 		l.next = s.chain(working, generation, l.out, left)
 		l.err = l.out.encode()
 	}
 	if l.err != nil {
-		l.next = nil
 		item, err := e.item()
 		if err != nil {
 			return nil // which fails the attempt of who has emitted it
@@ -107,6 +106,9 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 // add adds what is to happen for a chained value.
 func (l *link) add(working context.Context, tx *queue.Tx) {
 	tx.Append(l.stage.settle(working, []*queue.Delivery{l.d}, l.out, l.err))
+	if l.err != nil {
+		return
+	}
 	for _, n := range l.next {
 		n.add(working, tx)
 	}
@@ -114,19 +116,24 @@ func (l *link) add(working context.Context, tx *queue.Tx) {
 
 // after calls what was to be called after the commit.
 func (l *link) after() {
-	if l.err == nil {
-		l.out.callAfter()
+	if l.err != nil {
+		if l.out.returned {
+			l.out.callUndone()
+		}
+		undone(l.next)
+		return
 	}
+	l.out.callAfter()
 	for _, n := range l.next {
 		n.after()
 	}
 }
 
 // undone is after for a chain that was not committed, and will not be.
-func (l *link) undone() {
-	l.out.callUndone()
-	for _, n := range l.next {
-		n.undone()
+func undone(links []*link) {
+	for _, l := range links {
+		l.out.callUndone()
+		undone(l.next)
 	}
 }
 
@@ -152,17 +159,15 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 		case errors.Is(err, queue.ErrLeaseLost):
 			return true, protect(func() error { // somebody else has the item by now
 				out.callUndone()
-				for _, l := range links {
-					l.undone()
-				}
+				undone(links)
 				return nil
 			})
 		case errors.Is(err, queue.ErrNotDirect), errors.Is(err, queue.ErrConflict), refusal(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
-			return false, nil
+			return false, protect(func() error { undone(links); return nil })
 		case errors.Is(err, queue.ErrDiskFull):
-			if !s.p.pause(working, "stage "+s.name, err) {
-				return false, nil // which gives the item back
+			if !s.p.pause(working, "stage "+s.name, err) { // the item is given back
+				return false, protect(func() error { undone(links); return nil })
 			}
 		default:
 			return true, fmt.Errorf("commit for %s: %w", s.name, err)

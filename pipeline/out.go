@@ -20,6 +20,8 @@ type Out struct {
 	feeds   []string // declared; nil in tests, where everything may be fed
 	chains  bool     // values may be handed on as they are
 
+	returned bool // nil, by the stage
+
 	attempt    int
 	failures   int // before this attempt
 	last       bool
@@ -157,10 +159,12 @@ func (o *Out) OnFailure() *queue.Tx { return &o.failure }
 func (o *Out) OnCommit(fn func()) { o.after = append(o.after, fn) }
 
 // OnUndone registers a function that is called once when the stage is done with its value
-// and neither what it wants nor what it wants on failure was committed, nor will be: the
-// value is somebody else's by now, or the store has refused the transaction for good. It
-// is for what must then be given back in another way. It is not called if the process
-// dies, or the pipeline ends with an error.
+// and what it wants was not committed, nor will be: the value is somebody else's by now,
+// the store has refused the transaction for good, or what was emitted cannot be. It
+// is for what must then be given back in another way. If the stage has returned an error
+// it is called only if what it wants on failure was not committed either. So after a stage
+// that has returned nil either this is called or what is registered with OnCommit; neither
+// is if the process dies, or the pipeline ends with an error.
 func (o *Out) OnUndone(fn func()) { o.undone = append(o.undone, fn) }
 
 // GroupUnused says that the stage has asked nothing of the value's group, such

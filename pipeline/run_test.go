@@ -220,7 +220,7 @@ func TestRunRefusesASecondRun(t *testing.T) {
 }
 
 // What is registered with OnCommit is called when the stage's success has been
-// committed, and for no other end; with OnUndone, when neither that nor the failure has.
+// committed, and for no other end; with OnUndone, when that has not after it was wanted.
 func TestOnCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := memqueue.Open(nil)
@@ -256,17 +256,19 @@ func TestOnCommit(t *testing.T) {
 				return pipeline.Permanent(errors.New("never"))
 			case n == 3:
 				out.Tx().Put("done", "", nil) // cannot be stored
+			case n == 4 && out.Attempt() == 1:
+				numbers.Emit(out, 5) // is not among what it feeds
 			}
 			return nil
 		}, &pipeline.StageOptions{Workers: 1})
-		if err := pipeline.Seed(ctx, p, numbers, 0, 1, 2, 3); err != nil {
+		if err := pipeline.Seed(ctx, p, numbers, 0, 1, 2, 3, 4); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
 		slices.Sort(calls)
-		if want := []string{"0/1", "1/2", "3/1 undone"}; !slices.Equal(calls, want) {
+		if want := []string{"0/1", "1/2", "3/1 undone", "4/1 undone", "4/2"}; !slices.Equal(calls, want) {
 			t.Errorf("called for %q, want %q", calls, want)
 		}
 	})

@@ -150,7 +150,7 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 	}
 	err := s.run(working, func(ctx context.Context) error { return s.call(ctx, bodies, out) })
 	if err == nil {
-		err = out.err
+		out.returned, err = true, out.err
 	}
 	if len(ds) > 1 && aboutValues(err) && working.Err() == nil {
 		s.p.log.Debug("batch failed", "stage", s.name, "values", len(ds), "err", err)
@@ -164,7 +164,7 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 	}
 	called()
 	if err == nil && len(links) > 0 {
-		if done, failed := s.commitChain(working, ds, out, links); done {
+		if done, failed := s.commitChain(working, ds, out, links); done || failed != nil {
 			return failed
 		}
 		out.unchain()
@@ -175,7 +175,7 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		smaller = func() (*queue.Tx, error) { return s.divide(working, ds, out) }
 	}
 	committed, failed := s.commit(working, ds, s.settle(working, ds, out, err), smaller)
-	if failed == nil && !committed {
+	if failed == nil && (!committed || err != nil && out.returned) {
 		return protect(func() error { out.callUndone(); return nil })
 	}
 	if err != nil || failed != nil {

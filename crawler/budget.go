@@ -140,8 +140,7 @@ func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (en
 	if s.MaxHostPages == 0 && s.MaxHostBytes == 0 {
 		return func(out *pipeline.Out, kept bool, bytes int64) {
 			if kept && s.MaxBytes > 0 {
-				b.bytes.Add(bytes)
-				out.Tx().Add(tables.Uses, b.round+usedBytes, bytes)
+				countBytes(out, &b.bytes, b.round+usedBytes, bytes)
 			}
 		}, nil
 	}
@@ -167,17 +166,15 @@ func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (en
 	}
 	return func(out *pipeline.Out, kept bool, bytes int64) {
 		if !b.shared {
-			use.pages.end(kept)
+			whenKept(out, kept, use.pages.end)
 		}
 		if !kept {
 			return
 		}
-		use.bytes.Add(bytes)
 		out.Tx().Add(tables.Uses, b.round+host+usedPages, 1)
-		out.Tx().Add(tables.Uses, b.round+host+usedBytes, bytes)
+		countBytes(out, &use.bytes, b.round+host+usedBytes, bytes)
 		if s.MaxBytes > 0 {
-			b.bytes.Add(bytes)
-			out.Tx().Add(tables.Uses, b.round+usedBytes, bytes)
+			countBytes(out, &b.bytes, b.round+usedBytes, bytes)
 		}
 	}, nil
 }
@@ -187,8 +184,7 @@ func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (en
 func (b *budgets) count(ctx context.Context, out *pipeline.Out, host string, bytes int64) error {
 	s := b.settings.get(host)
 	if s.MaxBytes > 0 {
-		b.bytes.Add(bytes)
-		out.Tx().Add(tables.Uses, b.round+usedBytes, bytes)
+		countBytes(out, &b.bytes, b.round+usedBytes, bytes)
 	}
 	if s.MaxHostPages == 0 && s.MaxHostBytes == 0 {
 		return nil
@@ -197,7 +193,14 @@ func (b *budgets) count(ctx context.Context, out *pipeline.Out, host string, byt
 	if err != nil {
 		return err
 	}
-	use.bytes.Add(bytes)
-	out.Tx().Add(tables.Uses, b.round+host+usedBytes, bytes)
+	countBytes(out, &use.bytes, b.round+host+usedBytes, bytes)
 	return nil
+}
+
+// countBytes counts bytes in the transaction of what has arrived, and at once in memory,
+// so that whoever asks in the meantime knows of them.
+func countBytes(out *pipeline.Out, used *atomic.Int64, counter string, n int64) {
+	used.Add(n)
+	out.Tx().Add(tables.Uses, counter, n)
+	out.OnUndone(func() { used.Add(-n) })
 }

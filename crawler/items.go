@@ -75,7 +75,7 @@ type itemWriter struct {
 }
 
 // reservation says which page is about to write an item. One whose page is never
-// heard of again, as its lease was lost, holds for a minute.
+// heard of again holds for a minute.
 type reservation struct {
 	page  string
 	until time.Time
@@ -134,6 +134,7 @@ func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.
 		}
 		undo()
 	})
+	out.OnUndone(undo)
 	return undo, nil
 }
 

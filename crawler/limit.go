@@ -3,10 +3,13 @@ package crawler
 import (
 	"context"
 	"sync"
+
+	"github.com/seed-301537d8/weir/pipeline"
 )
 
 // pageLimit lets so many pages be fetched and no more. A page that might be one
-// too many waits for those under way, since one of them may come to nothing.
+// too many waits for those under way, since one of them may come to nothing: a page is
+// under way until its transaction is committed, or never will be; see whenKept.
 type pageLimit struct {
 	max int64 // 0 for any number
 
@@ -61,4 +64,15 @@ func (l *pageLimit) end(fetched bool) {
 		close(l.changed)
 		l.changed = nil
 	}
+}
+
+// whenKept calls end once it is known whether a page was kept that is to be: the store
+// may refuse its transaction.
+func whenKept(out *pipeline.Out, kept bool, end func(kept bool)) {
+	if !kept {
+		end(false)
+		return
+	}
+	out.OnCommit(func() { end(true) })
+	out.OnUndone(func() { end(false) })
 }

@@ -60,6 +60,7 @@ func (t *traps) end(p scope.Pattern, out *pipeline.Out, settled bool) {
 	case p.Key == "":
 	case settled:
 		out.Tx().Add(tables.Patterns, tables.Key(p.Key), 1)
+		out.OnUndone(func() { t.add(p, -1) })
 	default:
 		t.add(p, -1)
 	}

@@ -253,7 +253,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		} else if !ok {
 			return v.refuseForLimit(out, r)
 		}
-		defer func() { v.limit.end(got.kept) }()
+		defer func() { whenKept(out, got.kept, v.limit.end) }()
 	}
 	if limit := v.sharedGeneration(out.Generation()); limit.max > 0 {
 		if ok, err := limit.begin(ctx); err != nil {
@@ -269,7 +269,7 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		} else if !ok {
 			return v.refuseForGeneration(out, r)
 		}
-		defer func() { limit.end(got.kept) }()
+		defer func() { whenKept(out, got.kept, limit.end) }()
 	}
 	spend, err := v.budgets.begin(ctx, u.Host(), out)
 	if errors.Is(err, errBudget) {

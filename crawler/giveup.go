@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -18,24 +17,12 @@ import (
 // leaveOutPage settles a page that the crawl's own rules leave out. It returns the
 // pattern that its address is counted by, if there is one.
 func (v *Visitor) leaveOutPage(ctx context.Context, out *pipeline.Out, r Request, u weburl.URL) (pattern scope.Pattern, settled bool, err error) {
-	if v.limit.reached() || v.tokens != nil && v.tokens.reached() {
-		return pattern, true, v.refuseForLimit(out, r)
-	}
-	if limit := v.sharedGeneration(out.Generation()); limit.max > 0 {
-		if n, err := limit.fetched(ctx); err != nil {
-			return pattern, false, err
-		} else if n >= limit.max {
-			return pattern, true, v.refuseForGeneration(out, r)
-		}
-	} else if limit, err := v.generation.of(ctx, v.Store, out.Generation()); err != nil {
+	refuse, err := v.limited(ctx, out.Generation(), u.Host())
+	if err != nil {
 		return pattern, false, err
-	} else if limit != nil && limit.reached() {
-		return pattern, true, v.refuseForGeneration(out, r)
 	}
-	if spent, text, err := v.budgets.spent(ctx, u.Host()); err != nil {
-		return pattern, false, err
-	} else if spent != "" {
-		return pattern, true, v.refuseForBudget(out, r, spent, text)
+	if refuse != nil {
+		return pattern, true, v.leaveOutHost(ctx, out, r, u.Host(), refuse)
 	}
 	if r.round > 0 {
 		return pattern, false, nil // it was counted when it was new
@@ -143,16 +130,6 @@ func (v *Visitor) leaveOut(out *pipeline.Out, r Request, why string) error {
 		}
 	}
 	return v.Recorder.Skip(out, skip)
-}
-
-func (v *Visitor) refuseForLimit(out *pipeline.Out, r Request) error {
-	out.Tx().Add(tables.Crawl, tables.CounterMaxPages, 1)
-	return v.leaveOut(out, r, fmt.Sprintf("%s: %d pages have been fetched, which is the limit", ReasonMaxPages, v.limit.max))
-}
-
-func (v *Visitor) refuseForBudget(out *pipeline.Out, r Request, reason, text string) error {
-	out.Tx().Add(tables.Crawl, tables.CounterLimit+strings.ReplaceAll(reason, "_", "-"), 1)
-	return v.leaveOut(out, r, reason+": "+text)
 }
 
 // failed decides about an address whose fetch failed: another attempt if the

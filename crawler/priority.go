@@ -195,6 +195,7 @@ func (v *Visitor) visitFirst(ctx context.Context, out *pipeline.Out, r *Request)
 			return
 		}
 		out.OnCommit(func() { v.underway.end(key) })
+		out.OnUndone(func() { v.underway.end(key) })
 	}
 	done, err := v.isSettled(ctx, key)
 	return !done, end, err
@@ -242,13 +243,6 @@ func (v *Visitor) sharedGeneration(generation int) (l sharedLimit) {
 			return int(st.Leased), err
 		},
 	}
-}
-
-const reasonMaxGeneration = "max_pages_per_generation"
-
-func (v *Visitor) refuseForGeneration(out *pipeline.Out, r Request) error {
-	text := fmt.Sprintf("%d pages of generation %d were fetched before it, which is the limit", v.generation.max, out.Generation())
-	return v.refuseForBudget(out, r, reasonMaxGeneration, text)
 }
 
 // isLimit reports whether an address was left out for a limit of how much is fetched,

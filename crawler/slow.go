@@ -435,13 +435,14 @@ func (s *slowHosts) rest(ctx context.Context, out *pipeline.Out, host string, re
 		defer s.mu.Unlock()
 		delete(s.resting, host)
 	}()
-	t := time.NewTimer(0)
+	t := time.NewTimer(slowStep)
 	defer t.Stop()
 	for !until.IsZero() {
-		if s.held(ctx, host) && time.Until(until) > slowStep {
+		left := time.Until(until)
+		if s.held(ctx, host) && left > slowStep {
 			return &errSlow{until, "it answers slowly, and is left alone for as long"}
 		}
-		t.Reset(min(slowStep, time.Until(until)))
+		t.Reset(max(min(slowStep, left), 1))
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -151,11 +151,11 @@ type RobotsDecision struct {
 	Ignored bool      `json:"ignored,omitempty"` // the crawl does not obey it
 }
 
-// ScopeDecision is what the rules of the scope say about an address, if it is
-// linked to from a seed.
+// ScopeDecision is what the rules of the scope say about an address at its depth.
 type ScopeDecision struct {
 	Accepted bool   `json:"accepted"`
 	Reason   string `json:"reason"`
+	Depth    int    `json:"depth"` // links from a seed; 1 if the address was never met
 }
 
 // Explain returns what is known about an address in any spelling. It may be
@@ -444,11 +444,31 @@ func (e *Explanation) decideScope(ctx context.Context, store *queue.Store, u web
 			return err
 		}
 	}
-	depth := 1
-	if e.Seed {
-		depth = 0
+	depth, err := e.depth(ctx, store)
+	if err != nil {
+		return err
 	}
 	d := rules.Decide(u, depth)
-	e.Scope = ScopeDecision{d.Accepted, d.String()}
+	e.Scope = ScopeDecision{d.Accepted, d.String(), depth}
 	return nil
+}
+
+// depth is how many links lead from a seed to where the address was found.
+func (e *Explanation) depth(ctx context.Context, store *queue.Store) (int, error) {
+	switch {
+	case e.Seed:
+		return 0, nil
+	case e.Page != nil:
+		return e.Page.Depth, nil
+	case e.Waiting != nil:
+		return e.Waiting.Depth, nil
+	case e.Failure != nil:
+		return e.Failure.Depth, nil
+	case e.Skip != nil:
+		var from crawler.Page
+		if ok, err := tables.Get(ctx, store, tables.Pages, tables.Key(e.Skip.From), &from); ok || err != nil {
+			return from.Depth + 1, err
+		}
+	}
+	return 1, nil
 }

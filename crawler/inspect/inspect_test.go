@@ -2,6 +2,8 @@ package inspect_test
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -42,6 +44,52 @@ func TestExplainKnowsTheProgramsIdentity(t *testing.T) {
 	}
 	if e.Scope.Accepted || !strings.Contains(e.Scope.Reason, "nothing belongs here") {
 		t.Errorf("scope %+v, not what the program's says", e.Scope)
+	}
+}
+
+// site answers each address with the links that it has for its path.
+type site map[string]string
+
+func (s site) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/html"}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: io.NopCloser(strings.NewReader(s[r.URL.Path])), ContentLength: int64(len(s[r.URL.Path])), Request: r,
+	}, nil
+}
+
+// What the scope says of an address goes for the depth at which it was met, not only of
+// one that is too deep.
+func TestExplainKnowsTheDepth(t *testing.T) {
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	pages := site{"/": "<a href=/1>x</a>", "/1": "<a href=/2>x</a>", "/2": "<a href=/3>x</a>"}
+	s := crawler.Settings{IgnoreRobots: true, Delay: -1, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Scope: scope.Settings{MaxDepth: 2}}
+	c, err := crawler.New(store, &crawler.Options{
+		Settings: s, Seeds: crawler.Seeds("http://a.example/"), Transport: func(*http.Transport) http.RoundTripper { return pages },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for depth, path := range []string{"", "1", "2", "3"} {
+		e, err := inspect.Explain(t.Context(), store, "http://a.example/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Scope.Depth != depth || e.Scope.Accepted != (depth <= s.Scope.MaxDepth) {
+			t.Errorf("/%s, which is %s: scope %+v, want depth %d", path, e.State, e.Scope, depth)
+		}
+		if e.Skip != nil && !strings.Contains(e.Skip.Reason, e.Scope.Reason) {
+			t.Errorf("/%s was skipped for %q, and the scope says %q", path, e.Skip.Reason, e.Scope.Reason)
+		}
+	}
+	if e, err := inspect.Explain(t.Context(), store, "http://a.example/elsewhere", nil); err != nil || e.Scope.Depth != 1 || !e.Scope.Accepted {
+		t.Errorf("of an address that was never met: %+v, %v", e.Scope, err)
 	}
 }
 

@@ -20,6 +20,12 @@
 //   - docs: links and records of documentation, beside wget2 --mirror. -docs is
 //     where internal/realsites/fetch.sh has put it.
 //
+// Two more processes print what a page costs while there are more and more of them, and
+// what it takes to open the store and to ask it something: -only weir-scale crawls
+// -pages generated pages of fifty hosts, and -only weir-hosts three pages and the
+// robots.txt of each of -hosts hosts, politely, of which it is told if it was not. The
+// store is in a folder below $WEIR_BENCH_DIR, where it stays with -keep.
+//
 // It needs a system that routes all of 127.0.0.0/8 to itself, as Linux does.
 package main
 
@@ -37,6 +43,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/seed-301537d8/weir/crawler"
 )
 
 // result is what a crawler process prints.
@@ -52,7 +60,7 @@ type result struct {
 var roles = map[string]func(sites) (result, error){
 	"fetch": fetchOnly, "loop": loop, "weir": weirRecords, "weir-warc": weirArchive, "colly": collyCrawl,
 	"weir-text": weirText, "bare": bare, "extract": extractAlone, "tag": tagAlone, "pipeline": weirPipeline,
-	"weir-scale": weirScale, "weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
+	"weir-scale": weirScale, "weir-hosts": weirHosts, "weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
 }
 
 // programs are other people's, which this one runs.
@@ -77,12 +85,15 @@ var rows = []row{
 }
 
 var (
-	pages   = flag.Int("pages", 20_000, "pages of the synthetic web")
-	docs    = flag.String("docs", "", "folder with documentation, filled by internal/realsites/fetch.sh")
-	profile = flag.String("profile", "", "file for a CPU profile of each process of ours, with its name appended, and one of allocations beside it")
-	sizes   = flag.Bool("sizes", false, "print what records of each kind take of a crawl by Weir")
-	role    = flag.String("role", "", "what this process is; for the program's own use")
-	siteArg = flag.String("sites", "", "what there is to crawl; for the program's own use")
+	pages     = flag.Int("pages", 20_000, "pages of the synthetic web")
+	manyHosts = flag.Int("hosts", 1_000_000, "hosts of the web of weir-hosts, with 3 pages each")
+	hostDelay = flag.Duration("delay", crawler.DefaultDelay, "of weir-hosts, between two requests to a host")
+	keep      = flag.Bool("keep", false, "leave the store of weir-scale or weir-hosts where it is, and say where")
+	docs      = flag.String("docs", "", "folder with documentation, filled by internal/realsites/fetch.sh")
+	profile   = flag.String("profile", "", "file for a CPU profile of each process of ours, with its name appended, and one of allocations beside it, and in a crawl of many pages one of what lives, from time to time")
+	sizes     = flag.Bool("sizes", false, "print what records of each kind take of a crawl by Weir")
+	role      = flag.String("role", "", "what this process is; for the program's own use")
+	siteArg   = flag.String("sites", "", "what there is to crawl; for the program's own use")
 )
 
 func main() {
@@ -175,11 +186,16 @@ func resident(name string) int64 {
 	return n
 }
 
-// writeAllocations writes what has been allocated and what lives.
-func writeAllocations(path string) {
+// writeAllocations writes what has been allocated.
+func writeAllocations(path string) { writeProfile("allocs", path) }
+
+// writeHeap writes what lives.
+func writeHeap(path string) { writeProfile("heap", path) }
+
+func writeProfile(name, path string) {
 	f, err := os.Create(path)
 	if err == nil {
-		err = errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+		err = errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -200,7 +216,7 @@ func run(rounds int, names, only string) error {
 	if err != nil {
 		return err
 	}
-	server := exec.Command(os.Args[0], "-role", "server", "-pages", fmt.Sprint(*pages), "-docs", *docs)
+	server := exec.Command(os.Args[0], "-role", "server", "-pages", fmt.Sprint(*pages), "-docs", *docs, "-hosts", fmt.Sprint(*manyHosts), "-delay", hostDelay.String())
 	server.Stderr = os.Stderr
 	stop, err := server.StdinPipe() // the server ends when this is closed
 	if err != nil {
@@ -272,7 +288,10 @@ func measure(name, site string) (r result, usage *syscall.Rusage, err error) {
 	if roles[name] == nil {
 		return r, nil, fmt.Errorf("there is no such process")
 	}
-	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages)}
+	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages), "-hosts", fmt.Sprint(*manyHosts), "-delay", hostDelay.String()}
+	if *keep {
+		args = append(args, "-keep")
+	}
 	if *sizes {
 		args = append(args, "-sizes")
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,38 +52,47 @@ func weirScale(s sites) (result, error) {
 	root, _, _ := strings.Cut(s.Seed, "/page/")
 	settings := records(scope.WithinAny)
 	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
-	return scale(&crawler.Options{Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("%s/gen/%d/0", root, *pages))})
+	return scale(&crawler.Options{Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("%s/gen/%d/0", root, *pages))}, *pages, false)
 }
 
-// scale is a crawl of *pages pages by these options.
-func scale(o *crawler.Options) (result, error) {
+// scale is a crawl of so many pages by these options, which may be stopped in the middle.
+func scale(o *crawler.Options, total int, stop bool) (result, error) {
 	dir := os.Getenv("WEIR_BENCH_DIR") // on the disk that is meant
 	dir, err := os.MkdirTemp(dir, "weir-bench-")
 	if err != nil {
 		return result{}, err
 	}
-	defer os.RemoveAll(dir)
+	if *keep {
+		defer logf("the store is in %s", filepath.Join(dir, "store"))
+	} else {
+		defer os.RemoveAll(dir)
+	}
 	memory.TuneCollector()
 	memory.SetBudget(crawler.DefaultMemory, o.Settings.Runs(crawler.StageExtract))
 	ctx := context.Background()
-	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
-	if err != nil {
-		return result{}, err
-	}
-	c, err := crawler.New(store, o)
-	if err != nil {
-		return result{}, err
-	}
+	w := watcher{total: int64(total)}
 	start := time.Now()
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	if err := watch(ctx, store, done); err != nil {
+	if stop {
+		w.stop = int64(total) / 2
+	}
+	store, err := w.crawl(ctx, dir, o)
+	if err == nil && stop {
+		if err := store.Close(); err != nil {
+			return result{}, err
+		}
+		w.stop = 0
+		store, err = w.crawl(ctx, dir, o)
+	}
+	if err != nil {
 		return result{}, err
 	}
 	r := result{Elapsed: time.Since(start)}
 	st, err := inspect.ReadStatus(ctx, store)
 	if err != nil {
 		return r, err
+	}
+	if !st.Done {
+		return r, fmt.Errorf("the crawl is not complete: %+v", st)
 	}
 	r.Pages, r.Unique = int(st.Pages), int(st.Pages)
 	last, err := kinds(ctx, store, r.Pages)
@@ -96,43 +106,101 @@ func scale(o *crawler.Options) (result, error) {
 	return r, reopen(ctx, filepath.Join(dir, "store"), last)
 }
 
-// watch prints what a page costs in each tenth of a crawl, until it is over.
-func watch(ctx context.Context, store *queue.Store, done <-chan error) error {
-	tenth := max(int64(*pages)/10, 1)
-	var before time.Duration
-	last, next := int64(0), tenth
-	report := func(n int64) {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			return
-		}
-		used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		fmt.Fprintf(os.Stderr, "%9d pages: %4.0f us of processor time each since %d; %d MB in memory without mapped files, %d MB of these; %d MB at most\n",
-			n, float64((used-before).Microseconds())/float64(max(n-last, 1)), last, resident("RssAnon")>>10, resident("RssFile")>>10, u.Maxrss>>10)
-		before, last, next = used, n, n+tenth
+// A watcher crawls, and prints what a page costs from tenth to tenth, and each time that
+// there are ten times as many of them.
+type watcher struct {
+	total int64
+	stop  int64 // pages after which the crawl is stopped; 0 for never
+
+	before     time.Duration
+	last, next int64 // pages
+}
+
+// crawl opens a store and crawls, until the crawl is over or stopped.
+func (w *watcher) crawl(ctx context.Context, dir string, o *crawler.Options) (*queue.Store, error) {
+	start := time.Now()
+	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())
+	if err != nil {
+		return nil, err
 	}
-	tick := time.NewTicker(200 * time.Millisecond)
+	c, err := crawler.New(store, o)
+	if err != nil {
+		return nil, err
+	}
+	opened := time.Since(start)
+	if err := c.Begin(ctx); err != nil {
+		return nil, err
+	}
+	st, err := inspect.ReadProgress(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	began := int64(st.Pages)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case err := <-done:
-			if err == nil {
-				if st, err := inspect.ReadStatus(ctx, store); err == nil {
-					report(int64(st.Pages))
-				}
-			}
-			return err
-		case <-tick.C:
-			st, err := inspect.ReadProgress(ctx, store)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if int64(st.Pages) >= next {
-				report(int64(st.Pages))
+			if st, err = inspect.ReadProgress(context.WithoutCancel(ctx), store); err != nil {
+				return nil, err
 			}
+			w.report(int64(st.Pages))
+			return store, nil
+		case <-tick.C:
+		}
+		if st, err = inspect.ReadProgress(context.WithoutCancel(ctx), store); err != nil {
+			return nil, err
+		}
+		n := int64(st.Pages)
+		if began > 0 && n > began {
+			logf("goes on with %d pages: opened in %v, the next page after %v", began, opened.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+			began = 0
+		}
+		if n >= w.next {
+			w.report(n)
+		}
+		if w.stop > 0 && n >= w.stop {
+			end()
 		}
 	}
 }
+
+// report prints what the pages since the last report took.
+func (w *watcher) report(n int64) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil || n == w.last {
+		return
+	}
+	used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	logf("%9d pages: %4.0f us of processor time each since %d; %d MB in memory without mapped files, %d MB of these; %d MB at most; %d goroutines, %d open files",
+		n, float64((used-w.before).Microseconds())/float64(n-w.last), w.last, resident("RssAnon")>>10, resident("RssFile")>>10, u.Maxrss>>10,
+		runtime.NumGoroutine(), openFiles())
+	if *profile != "" {
+		writeHeap(fmt.Sprintf("%s.heap.%d", *profile, n))
+	}
+	w.before, w.last = used, n
+	w.next = n - n%max(w.total/10, 1) + max(w.total/10, 1)
+	for decade := int64(1000); decade < w.next; decade *= 10 {
+		if n < decade {
+			w.next = decade
+		}
+	}
+}
+
+// openFiles is how many files and sockets this process has, or 0 on another system.
+func openFiles() int {
+	names, _ := os.ReadDir("/proc/self/fd")
+	return len(names)
+}
+
+func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 // kinds prints how many bytes the records of each table take, with their keys, and
 // returns the address of a page in the middle.

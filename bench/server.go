@@ -62,6 +62,9 @@ func serve(n int, docs string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/real/", real)
 	mux.HandleFunc("/gen/", generated)
+	many := &asked{delay: *hostDelay, seen: make([]hostSeen, *manyHosts)}
+	mux.HandleFunc("/asked", many.reportTo)
+	mux.Handle("/", many)
 	mux.HandleFunc("/page/", func(w http.ResponseWriter, r *http.Request) {
 		i, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/page/"))
 		if err != nil || i < 0 || i >= n {

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
+	"github.com/seed-301537d8/weir/internal/wire"
 	"github.com/seed-301537d8/weir/queue/internal/sched"
 )
 
@@ -34,6 +36,14 @@ func (r ref) Size() int       { return len(r.value) + refOverhead }
 func (r ref) Expiry() int64   { return r.expires }
 func (r ref) Enqueued() int64 { return enqueuedAt(r.value).UnixNano() }
 func (r ref) Clone() ref      { return r.clone() }
+
+// enqueuedAt reads the time out of a stored item.
+func enqueuedAt(value []byte) time.Time {
+	r := wire.NewReader(value)
+	r.Byte()
+	r.Uvarint()
+	return time.UnixMilli(int64(r.Uvarint()))
+}
 
 func (r ref) Last() uint64 {
 	if r.block != nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/seed-301537d8/weir/internal/wire"
 )
 
 // QueueStats are the numbers of a queue. Ready + Delayed + Leased + Later + Deferred
@@ -48,11 +46,10 @@ type QueueStats struct {
 	// back. Delays and waits go on nevertheless, as durations; see Options.
 	ClockBehind time.Duration
 
-	Totals       Totals  // since the queue was made
-	EpochTotals  Totals  // of the open epoch
-	EnqueueRate  float64 // items per second, since a call of Stats at least a second ago
-	AckRate      float64
-	OldestLoaded time.Time // when the oldest ready item in memory was enqueued; zero if there is none
+	Totals      Totals  // since the queue was made
+	EpochTotals Totals  // of the open epoch
+	EnqueueRate float64 // items per second, since a call of Stats at least a second ago
+	AckRate     float64
 }
 
 // rateSample is a point from which rates are measured.
@@ -112,11 +109,6 @@ func (q *queueState) stats() QueueStats {
 		q.sampled = rateSample{now, st.Totals.Enqueued, st.Totals.Acked}
 	}
 	st.EnqueueRate, st.AckRate = q.rates[0], q.rates[1]
-	q.sched.Heads(func(r ref) {
-		if t := enqueuedAt(r.value); st.OldestLoaded.IsZero() || t.Before(st.OldestLoaded) {
-			st.OldestLoaded = t
-		}
-	})
 	return st
 }
 
@@ -130,14 +122,6 @@ func (q *queueState) unsettledLocked() (ready, delayed, leased int64) {
 		delayed, ready = max(delayed+ready, 0), 0
 	}
 	return ready, delayed, leased
-}
-
-// enqueuedAt reads the time out of a stored item.
-func enqueuedAt(value []byte) time.Time {
-	r := wire.NewReader(value)
-	r.Byte()
-	r.Uvarint()
-	return time.UnixMilli(int64(r.Uvarint()))
 }
 
 func (s *leader) GroupSettings(ctx context.Context, queue, group string) (GroupSettings, error) {

@@ -365,7 +365,7 @@ func (m *model) compareQueue(q *refQueue) {
 		Name: q.name, Epoch: uint32(q.open), Barriers: q.tail - q.open, Released: q.released, Paused: q.paused,
 		Consumers: len(q.sessions), Totals: q.totals, Dead: int64(len(q.dead)),
 		Tail: uint32(q.tail), SinceBarrier: st.SinceBarrier, EpochTotals: st.EpochTotals,
-		Bytes: st.Bytes, Groups: st.Groups, GroupsBusy: st.GroupsBusy, EnqueueRate: st.EnqueueRate, AckRate: st.AckRate, OldestLoaded: st.OldestLoaded,
+		Bytes: st.Bytes, Groups: st.Groups, GroupsBusy: st.GroupsBusy, EnqueueRate: st.EnqueueRate, AckRate: st.AckRate,
 	}
 	for _, it := range q.inOrder() {
 		state := queue.StateReady

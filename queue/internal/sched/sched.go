@@ -470,12 +470,3 @@ func (s *Scheduler[R]) Priorities() []int8 {
 	}
 	return priorities
 }
-
-// Heads calls fn for the first item of each window.
-func (s *Scheduler[R]) Heads(fn func(R)) {
-	for _, l := range s.plain.lanes {
-		if l.head < len(l.win) {
-			fn(l.win[l.head])
-		}
-	}
-}

@@ -81,6 +81,16 @@ func (f *Fetchers) Each(fn func(*stages.Fetcher)) {
 	}
 }
 
+// connectAs makes the connections to each host those of other fetchers by the same
+// settings, before the first use: what comes first, a robots.txt, makes the one on which
+// the pages of its host come.
+func (f *Fetchers) connectAs(other *Fetchers) {
+	f.general.Connections = other.general.Fetcher
+	for host, g := range f.byHost {
+		g.Connections = other.byHost[host].Fetcher
+	}
+}
+
 // Fetch fetches, as [stages.Fetcher.Fetch] does, when the rate permits.
 func (f *Fetchers) Fetch(ctx context.Context, r stages.FetchRequest) (*stages.FetchResponse, error) {
 	if f.pace != nil {

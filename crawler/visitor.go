@@ -150,8 +150,13 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 	o := v.Options
 	// It takes whatever a server calls its robots.txt.
 	f := v.fetchers(func(f *stages.Fetcher) {
-		f.MaxBody, f.Cut, f.Types, f.MaxIdlePerHost = robots.MaxBody, true, []string{"*/*"}, 1
+		f.MaxBody, f.Cut, f.Types = robots.MaxBody, true, []string{"*/*"}
 	})
+	if files, ok := f.(*Fetchers); ok {
+		if pages, ok := v.Fetcher.(*Fetchers); ok {
+			files.connectAs(pages)
+		}
+	}
 	files := &RobotsFiles{
 		Store: v.Store, Shared: o.Shared, Fetcher: f, Agent: v.agent, Politeness: v.Politeness, Grace: o.Settings.Grace, Tries: o.Settings.maxAttempts(), GiveUp: o.Settings.GiveUp,
 		Logger: o.Logger, Important: o.important, slow: &v.slow, mayTake: v.mayTake,

@@ -100,6 +100,13 @@ type Fetcher struct {
 	// crawl may share them. Nil means the last 1,024 of this Fetcher.
 	Sessions tls.ClientSessionCache
 
+	// Connections is a Fetcher whose connections this one uses, with the names that it
+	// has looked up: so what one asks of a host comes on the connection that the other
+	// has made. All that is said above and below of connections, of proxies and of the
+	// header, and KeepWire, is then as it says there. It must not be this one, nor use
+	// another's itself. Nil means that this one makes its own.
+	Connections *Fetcher
+
 	// Resolver looks names up. Fetchers of one crawl may share it. Nil means one of
 	// this Fetcher's own that remembers answers; see [NewResolver].
 	Resolver *net.Resolver
@@ -310,11 +317,12 @@ func (f *Fetcher) fetch(ctx context.Context, r FetchRequest, req *http.Request) 
 	w := newWatch(ctx, cmp.Or(f.Timeout, 60*time.Second))
 	defer w.stop()
 	tr := &tracer{start: start}
-	if f.builtin && req.URL.Scheme == "https" {
-		tr.turn = f.handshakes.enter(w.ctx, req.URL.Host)
+	via := cmp.Or(f.Connections, f)
+	if via.builtin && req.URL.Scheme == "https" {
+		tr.turn = via.handshakes.enter(w.ctx, req.URL.Host)
 	}
 	req = req.WithContext(tr.with(w.ctx))
-	hr, err := f.roundTrip(req)
+	hr, err := via.roundTrip(req)
 	tr.answered()
 	tr.turn.leave(err != nil && ctx.Err() == nil)
 	if err != nil {
@@ -380,6 +388,10 @@ func (f *Fetcher) init() {
 	if f.types == nil {
 		f.types = defaultTypes
 	}
+	if f.Connections != nil {
+		f.Connections.once.Do(f.Connections.init)
+		return
+	}
 	f.guard = f.newGuard()
 	f.transport = f.around(f.newTransport(nil))
 	_, f.builtin = f.transport.(*http.Transport)
@@ -395,7 +407,7 @@ func (f *Fetcher) newRequest(r FetchRequest, escape bool) (*http.Request, error)
 		return nil, err
 	}
 	if target := canonical.Target(); !escape && u.RequestURI() != target {
-		if f.Proxy != nil || strings.HasPrefix(target, "//") {
+		if cmp.Or(f.Connections, f).Proxy != nil || strings.HasPrefix(target, "//") {
 			target = "//" + u.Host + target // which becomes an absolute address
 		}
 		u.Opaque, u.RawQuery, _ = strings.Cut(target, "?")

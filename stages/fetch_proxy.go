@@ -147,6 +147,10 @@ func (f *Fetcher) around(builtin *http.Transport) http.RoundTripper {
 // CloseIdle closes the connections that are kept for reuse.
 func (f *Fetcher) CloseIdle() {
 	f.once.Do(f.init)
+	if f.Connections != nil {
+		f.Connections.CloseIdle()
+		return
+	}
 	f.tunnels.mu.Lock()
 	defer f.tunnels.mu.Unlock()
 	closeIdle(f.transport)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,27 +23,34 @@ import (
 // cannot tell. So pages of tables beyond Options.MaxMapped leave the process; in the
 // cache they stay, and a read maps them again.
 
-// mappedEvery is how often mapped memory is looked at.
-const mappedEvery = 50 * time.Millisecond
+// mappedEvery is how often mapped memory is looked at, and mappedShare which part of the
+// time it may take at most to give pages back: what that costs grows with the tables.
+const (
+	mappedEvery = 50 * time.Millisecond
+	mappedShare = 20
+)
 
 // limitMapped keeps to Options.MaxMapped until the store is closed.
 func (d *store) limitMapped() {
-	t := time.NewTicker(mappedEvery)
+	t := time.NewTimer(mappedEvery)
 	defer t.Stop()
+	tables := d.tableIDs()
 	for {
 		select {
 		case <-t.C:
 		case <-d.stop:
 			return
 		}
+		start := time.Now()
 		mapped, err := mappedBytes()
 		if err == nil && mapped > d.opts.MaxMapped {
-			err = d.unmapPages()
+			tables, err = d.unmapPages(tables)
 		}
 		if err != nil {
 			d.log.Info("mapped pages are not given back", "err", err)
 			return
 		}
+		t.Reset(max(mappedEvery, (mappedShare-1)*time.Since(start)))
 	}
 }
 
@@ -97,50 +105,48 @@ func mappedBytes() (int64, error) {
 	return pages * int64(os.Getpagesize()), err
 }
 
-// unmapPages takes the tables' pages out of the process's memory. The addresses are
-// looked up in /proc, and must not become something else meanwhile: MADV_DONTNEED would
-// wipe that out. So only those of tables are used that an iterator holds until the end. It
-// holds all that there are when it is made, so those that were there before and still
-// are after: a table that has left the list does not come back, nor does its number.
-func (d *store) unmapPages() (err error) {
+// unmapPages takes the pages of tables that were there before out of the process's memory,
+// and returns those that are there now. The addresses are looked up in /proc, and must not
+// become something else meanwhile: MADV_DONTNEED would wipe that out. So only those of
+// tables are used that an iterator holds until the end. It holds all that there are when
+// it is made, so those that were there before and still are after: a table that has left
+// the list does not come back, nor does its number.
+//
+// Badger reads the index of each table when it lists them, which maps pages of it again.
+func (d *store) unmapPages(before map[uint64]bool) (now map[uint64]bool, err error) {
 	if err := d.enter(); err != nil {
-		return nil // closed, or closing
+		return nil, nil // closed, or closing
 	}
 	defer d.mu.RUnlock()
 	defer func() { recovered("unmap", &err, recover()) }()
-	before := d.tableNames()
 	txn := d.db.NewTransactionAt(d.version.Load(), false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{})
 	defer it.Close()
-	held := d.tableNames()
-	for name := range held {
-		if !before[name] {
-			delete(held, name)
-		}
-	}
+	now = d.tableIDs()
 	mappings, err := mappingsOf(d.badgerDir())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range mappings {
-		if !held[m.name] {
+		if id, ok := table.ParseFileID(m.name); !ok || !before[id] || !now[id] {
 			continue
 		}
 		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED); errno != 0 {
-			return fmt.Errorf("madvise %s: %w", m.name, errno)
+			return nil, fmt.Errorf("madvise %s: %w", m.name, errno)
 		}
 	}
-	return nil
+	return now, nil
 }
 
-// tableNames are the files of the tables that there are.
-func (d *store) tableNames() map[string]bool {
-	names := make(map[string]bool)
-	for _, t := range d.db.Tables() {
-		names[table.IDToFilename(t.ID)] = true
+// tableIDs are the numbers of the tables that there are.
+func (d *store) tableIDs() map[uint64]bool {
+	tables := d.db.Tables()
+	ids := make(map[uint64]bool, len(tables))
+	for _, t := range tables {
+		ids[t.ID] = true
 	}
-	return names
+	return ids
 }
 
 // A mapping is where a file of a folder lies in the process's memory.
@@ -169,14 +175,20 @@ func mappingsOf(dir string) ([]mapping, error) {
 		// 7f1c00000000-7f1c00200000 rw-s 00000000 fe:00 1234    /path/000001.sst
 		line := lines.Text()
 		i := strings.IndexByte(line, '/')
-		if i < 0 || filepath.Dir(line[i:]) != dir {
+		if i < 0 {
 			continue
 		}
-		m := mapping{name: filepath.Base(line[i:])}
-		if _, err := fmt.Sscanf(line, "%x-%x", &m.start, &m.end); err != nil {
+		name, ok := strings.CutPrefix(line[i:], dir+"/")
+		if !ok || strings.Contains(name, "/") {
+			continue
+		}
+		from, to, _ := strings.Cut(line[:strings.IndexByte(line, ' ')], "-")
+		start, err := strconv.ParseUint(from, 16, 64)
+		end, err2 := strconv.ParseUint(to, 16, 64)
+		if err := errors.Join(err, err2); err != nil {
 			return nil, fmt.Errorf("/proc/self/maps: %q: %w", line, err)
 		}
-		all = append(all, m)
+		all = append(all, mapping{name, uintptr(start), uintptr(end)})
 	}
 	return all, lines.Err()
 }

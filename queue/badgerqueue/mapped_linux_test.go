@@ -43,7 +43,8 @@ func TestMappedPagesLeaveTheProcess(t *testing.T) {
 	if before := residentTables(t, d); before < 1<<20 {
 		t.Fatalf("%d bytes of tables are resident after all were read", before)
 	}
-	if err := d.unmapPages(); err != nil {
+	tables, err := d.unmapPages(d.tableIDs())
+	if err != nil {
 		t.Fatal(err)
 	}
 	if after := residentTables(t, d); after > 64<<10 {
@@ -67,7 +68,7 @@ func TestMappedPagesLeaveTheProcess(t *testing.T) {
 			}
 			writing = false
 		default:
-			if err := d.unmapPages(); err != nil {
+			if tables, err = d.unmapPages(tables); err != nil {
 				t.Fatal(err)
 			}
 			if got := count(); got < n*noiseWrites {

@@ -339,6 +339,9 @@ func (tx *Tx) Append(other *Tx) {
 	tx.wait = tx.wait || other.wait
 }
 
+// Grow makes room for n more changes, so that adding them allocates once.
+func (tx *Tx) Grow(n int) { tx.ops = slices.Grow(tx.ops, n) }
+
 // Reset empties the transaction for another use.
 func (tx *Tx) Reset() {
 	clear(tx.ops)

@@ -41,6 +41,9 @@ func must[T any](v T, err error) T {
 
 // isBinary reports whether a body of this type is CBOR.
 func isBinary(contentType string) bool {
+	if contentType == typeCBOR {
+		return true
+	}
 	t, _, _ := mime.ParseMediaType(contentType)
 	return t == typeCBOR
 }

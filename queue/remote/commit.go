@@ -173,12 +173,21 @@ func (e *engine) handleOf(d *queue.Delivery) (*handle, error) {
 }
 
 // sender sends transactions, those that wait at the same time in one call: a page of a
-// crawl is a transaction, and a call costs more than what is in it.
+// crawl is a transaction, and a call costs more than what is in it. Invariants:
+//
+//   - a transaction is sent at once if nothing is under way: it does not wait for company;
+//   - if something is, it waits until all of that is answered, or until as many wait. So
+//     while one half of a client's transactions is under way the other half gathers, and
+//     the two take turns;
+//   - calls that take long do not count: what they hold up is sent beside them.
 type sender struct {
-	e *engine
+	e      *engine
+	late   time.Duration // lateCall
+	gather int           // callParcels: so many go whatever is under way
 
 	mu      sync.Mutex
 	waiting []*parcel
+	away    int           // parcels in calls that are not late
 	busy    int           // calls in progress
 	closing bool          // nothing more is sent
 	idle    chan struct{} // closed when nothing is in progress any more
@@ -189,9 +198,12 @@ const (
 	callsAtOnce = 4
 	callParcels = 64
 	callBytes   = 1 << 20
+	lateCall    = 100 * time.Millisecond
 )
 
-func (s *sender) init(e *engine) { s.e, s.idle = e, make(chan struct{}) }
+func (s *sender) init(e *engine) {
+	s.e, s.late, s.gather, s.idle = e, lateCall, callParcels, make(chan struct{})
+}
 
 // send sends a parcel and waits for the answer, or for the end of ctx.
 func (s *sender) send(ctx context.Context, p *parcel) error {
@@ -201,10 +213,7 @@ func (s *sender) send(ctx context.Context, p *parcel) error {
 		return queue.ErrClosed
 	}
 	s.waiting = append(s.waiting, p)
-	if s.busy < callsAtOnce {
-		s.busy++
-		go s.run()
-	}
+	s.departLocked()
 	s.mu.Unlock()
 	select {
 	case err := <-p.done:
@@ -250,21 +259,53 @@ func (s *sender) restLocked() {
 	}
 }
 
-// run makes calls while something waits.
-func (s *sender) run() {
-	for {
-		batch := s.next()
+// departLocked begins the calls that may begin.
+func (s *sender) departLocked() {
+	for s.busy < callsAtOnce {
+		batch := s.takeLocked()
 		if batch == nil {
 			return
 		}
-		s.call(batch)
+		s.busy++
+		go s.run(batch)
 	}
 }
 
-// next takes what goes into one call: parcels of one client.
-func (s *sender) next() []*parcel {
+// run makes a call, and more while there is something to send.
+func (s *sender) run(batch []*parcel) {
+	for batch != nil {
+		batch = s.callAndTake(batch)
+	}
+}
+
+// callAndTake makes a call, and takes what is to go into the next.
+func (s *sender) callAndTake(batch []*parcel) []*parcel {
+	away := len(batch)
+	late := time.AfterFunc(s.late, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.away, away = s.away-away, 0
+		s.departLocked()
+	})
+	s.call(batch)
+	late.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.away, away = s.away-away, 0
+	next := s.takeLocked()
+	if next == nil {
+		s.busy--
+		s.restLocked()
+	}
+	return next
+}
+
+// takeLocked takes what goes into a call, parcels of one client, or nothing if none may
+// begin now.
+func (s *sender) takeLocked() []*parcel {
+	if len(s.waiting) == 0 || len(s.waiting) < min(s.away, s.gather) {
+		return nil
+	}
 	var batch []*parcel
 	client, bytes := "", 0
 	kept := s.waiting[:0]
@@ -282,10 +323,7 @@ func (s *sender) next() []*parcel {
 	}
 	clear(s.waiting[len(kept):])
 	s.waiting = kept
-	if batch == nil {
-		s.busy--
-		s.restLocked()
-	}
+	s.away += len(batch)
 	return batch
 }
 

@@ -119,7 +119,7 @@ func toChange(c queue.Change, now time.Time, number func(*queue.Delivery) (uint6
 }
 
 // add adds a change to a transaction. find gives the delivery with a number.
-func (m *change) add(tx *queue.Tx, now time.Time, find func(*change) (*queue.Delivery, error)) error {
+func (m *change) add(tx *queue.Tx, items *itemSpace, now time.Time, find func(*change) (*queue.Delivery, error)) error {
 	var d *queue.Delivery
 	if queue.ChangeKind(m.Kind) <= queue.ChangeBury {
 		var err error
@@ -150,8 +150,7 @@ func (m *change) add(tx *queue.Tx, now time.Time, find func(*change) (*queue.Del
 	case queue.ChangeBury:
 		tx.Bury(d, m.err())
 	case queue.ChangeEnqueue:
-		it := m.Item.item(now)
-		tx.Enqueue(m.Name, it)
+		tx.Enqueue(m.Name, items.with(m.Item.item(now))...)
 	case queue.ChangeBarrier:
 		tx.Barrier(m.Name, value)
 	case queue.ChangePut:

@@ -7,34 +7,72 @@ import (
 // What pages consist of, the requests of commits with items, records and counters, is read
 // without reflection: that is what a server does most. A request that has anything else,
 // or is not encoded as Go clients do it, is left to the library, as is one that is wrong.
+//
+// It is read twice. The first time nothing is kept, but it is known afterwards that all of
+// it can be read so. The second time each change goes into the transaction as it is read, and
+// what is kept of it is the request's own memory where the store makes a copy anyway.
 
-// fastCommit reads a request in CBOR (RFC 8949) into m, if it is one of commit. It reports
+// fastCommit reads a request in CBOR (RFC 8949) into m, if it is one of commit; the changes
+// of its transactions are left to transaction.each. It returns how many those are, and
 // whether it could; if not, m is as it was.
-func fastCommit(b []byte, v any) bool {
+func fastCommit(b []byte, v any) (changes int, ok bool) {
 	request, ok := v.(*commitRequest)
 	if !ok {
-		return false
+		return 0, false
 	}
 	var m commitRequest
-	r := fastReader{rest: b}
+	r := fastReader{rest: b, checking: true}
 	for range r.count(mapType) {
 		switch r.header(uintType) {
 		case 1:
-			m.Client = r.text()
+			m.Client = string(r.next(textType))
 		case 2:
 			m.Transactions = make([]transaction, r.count(arrayType))
 			for i := range m.Transactions {
-				r.transaction(&m.Transactions[i])
+				changes += r.transaction(&m.Transactions[i])
 			}
 		default:
 			r.fail()
 		}
 	}
 	if r.failed || len(r.rest) != 0 {
-		return false
+		return 0, false
 	}
 	*request = m
-	return true
+	return changes, true
+}
+
+// each calls fn with the changes in their order, until it returns an error. A change is
+// fn's until it returns.
+func (t *transaction) each(fn func(*change) error) error {
+	for i := range t.Changes {
+		if err := fn(&t.Changes[i]); err != nil {
+			return err
+		}
+	}
+	if t.unread == nil {
+		return nil
+	}
+	r := fastReader{rest: t.unread, text: string(t.unread)}
+	var c change
+	var it item
+	for range r.count(arrayType) {
+		c = change{}
+		r.change(&c, &it)
+		if err := fn(&c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// len returns how many changes there are.
+func (t *transaction) len() int {
+	if t.unread == nil {
+		return len(t.Changes)
+	}
+	r := fastReader{rest: t.unread}
+	return r.count(arrayType)
 }
 
 // The major types of RFC 8949, section 3.1.
@@ -54,8 +92,12 @@ const (
 
 // fastReader takes values off the front. After the first failure it returns zeros.
 type fastReader struct {
-	rest   []byte
-	failed bool
+	rest     []byte
+	text     string // all that there was to read, unless checking
+	failed   bool
+	checking bool // nothing is kept of what is read
+
+	name, group string // the last ones
 }
 
 func (r *fastReader) fail() { r.failed, r.rest = true, nil }
@@ -113,14 +155,50 @@ func (r *fastReader) next(major byte) []byte {
 	return b
 }
 
-func (r *fastReader) text() string { return string(r.next(textType)) }
+// string returns a text of its own.
+func (r *fastReader) string() string {
+	b := r.next(textType)
+	if r.checking {
+		return ""
+	}
+	return string(b)
+}
 
+// again is string for one that is often the same as the last.
+func (r *fastReader) again(last *string) string {
+	b := r.next(textType)
+	if r.checking {
+		return ""
+	}
+	if *last != string(b) {
+		*last = string(b)
+	}
+	return *last
+}
+
+// part returns a text that is a part of all that there was to read, for who does not keep it.
+func (r *fastReader) part() string {
+	n := len(r.next(textType))
+	if r.checking || r.failed {
+		return ""
+	}
+	end := len(r.text) - len(r.rest)
+	return r.text[end-n : end]
+}
+
+// bytes returns bytes of their own.
 func (r *fastReader) bytes() []byte {
 	b := r.next(bytesType)
-	if r.failed {
+	if r.failed || r.checking {
 		return nil
 	}
 	return append(make([]byte, 0, len(b)), b...)
+}
+
+// bytesPart returns bytes of the request, for who does not keep them.
+func (r *fastReader) bytesPart() []byte {
+	b := r.next(bytesType)
+	return b[:len(b):len(b)]
 }
 
 func (r *fastReader) bool() bool {
@@ -149,28 +227,37 @@ func (r *fastReader) int() int64 {
 	return int64(n)
 }
 
-func (r *fastReader) transaction(t *transaction) {
+// transaction reads one but for its changes, and returns how many those are.
+func (r *fastReader) transaction(t *transaction) (changes int) {
 	for range r.count(mapType) {
 		switch r.header(uintType) {
 		case 1:
-			t.ID = r.text()
+			t.ID = string(r.next(textType))
 		case 2:
-			t.Changes = make([]change, r.count(arrayType))
-			for i := range t.Changes {
-				r.change(&t.Changes[i])
+			begin := r.rest
+			changes = r.count(arrayType)
+			var c change
+			var it item
+			for range changes {
+				if r.change(&c, &it); r.failed {
+					return 0
+				}
 			}
+			t.unread = begin[:len(begin)-len(r.rest)]
 		case 3:
 			t.Since = r.header(uintType)
 		default:
 			r.fail()
 		}
 		if r.failed {
-			return
+			return 0
 		}
 	}
+	return changes
 }
 
-func (r *fastReader) change(c *change) {
+// change reads a change into c, and its item, if it has one, into it.
+func (r *fastReader) change(c *change, it *item) {
 	for range r.count(mapType) {
 		switch r.header(uintType) {
 		case 1:
@@ -184,12 +271,13 @@ func (r *fastReader) change(c *change) {
 		case 3:
 			c.Flag = r.bool()
 		case 4:
-			c.Name = r.text()
+			c.Name = r.again(&r.name)
 		case 5:
-			c.Key = r.text()
+			c.Key = r.string()
 		case 7:
-			c.Item = new(item)
-			r.item(c.Item)
+			*it = item{}
+			c.Item = it
+			r.item(it)
 		case 8:
 			c.Value = r.bytes()
 		case 10:
@@ -209,11 +297,11 @@ func (r *fastReader) item(it *item) {
 	for range r.count(mapType) {
 		switch r.header(uintType) {
 		case 1:
-			it.Body = r.bytes()
+			it.Body = r.bytesPart()
 		case 2:
-			it.Key = r.text()
+			it.Key = r.part()
 		case 4:
-			it.Group = r.text()
+			it.Group = r.again(&r.group)
 		case 5:
 			it.Priority = int(r.int())
 		case 6:
@@ -223,7 +311,7 @@ func (r *fastReader) item(it *item) {
 		case 8:
 			it.Expires = r.int()
 		case 10:
-			it.Batch = r.text()
+			it.Batch = r.string()
 		default:
 			r.fail()
 		}

@@ -150,6 +150,8 @@ type transaction struct {
 	ID      string   `json:"id,omitempty" cbor:"1,keyasint,omitempty"`
 	Changes []change `json:"changes" cbor:"2,keyasint,omitempty"`
 	Since   uint64   `json:"since,omitempty" cbor:"3,keyasint,omitempty"`
+
+	unread []byte // in place of Changes: their array, as fastCommit has checked it
 }
 
 // change is a queue.Change. In JSON the kind is a name; see kindNames.

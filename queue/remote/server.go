@@ -280,15 +280,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 		if r.ProtoMajor == 1 { // else it is of the body alone
 			_ = control.SetReadDeadline(time.Time{})
 		}
-		if binary && len(b) < 1<<20 && fastCommit(b, m) {
-			return nil
+		changes, done := 0, false
+		if binary && len(b) < 1<<20 {
+			changes, done = fastCommit(b, m)
 		}
-		weight := weigh(b, binary)
+		weight := changes * objectWeight
+		if !done {
+			weight = weigh(b, binary)
+		}
 		if weight > maxReading {
 			return fmt.Errorf("%w: message that takes %d MiB of memory, the limit is %d", queue.ErrTooLarge, weight>>20, maxReading>>20)
 		}
 		if err := use.take(weight); err != nil {
 			return err
+		}
+		if done {
+			return nil
 		}
 		return unmarshal(b, binary, m)
 	})

@@ -30,31 +30,34 @@ func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any,
 	// What has come whole is done, also if the client has gone meanwhile.
 	ctx = context.WithoutCancel(ctx)
 	reply := commitReply{Outcomes: make([]outcome, len(m.Transactions))}
-	one := func(i int) {
-		result, held, err := s.commitOne(ctx, call, c, &m.Transactions[i])
-		if err != nil {
-			reply.Outcomes[i].Error, _ = problemOf(err)
-			return
+	var group sync.WaitGroup
+	for i := range m.Transactions {
+		t, o := &m.Transactions[i], &reply.Outcomes[i]
+		tx, numbers, err := t.tx(ctx, call, c) // here: it takes much of a stack, and no time
+		commit := func() {
+			result, held, err := s.commitOne(ctx, call, c, t, tx, numbers, err)
+			if err != nil {
+				o.Error, _ = problemOf(err)
+				return
+			}
+			o.Result, o.Held = toResult(result), held
 		}
-		reply.Outcomes[i] = outcome{Result: toResult(result), Held: held}
-	}
-	if len(m.Transactions) == 1 {
-		one(0)
-	} else {
-		var group sync.WaitGroup
-		for i := range m.Transactions {
-			group.Go(func() { one(i) })
+		if i == len(m.Transactions)-1 {
+			commit()
+		} else {
+			group.Go(commit)
 		}
-		group.Wait()
 	}
+	group.Wait()
 	if serial, err := call.store.TxSerial(ctx); err == nil {
 		reply.Serial = serial
 	}
 	return &reply, nil
 }
 
-func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transaction) (r queue.Result, held bool, err error) {
-	tx, numbers, err := t.tx(ctx, call, c)
+// commitOne commits tx, which t has become unless that was unsound.
+func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transaction, tx *queue.Tx, numbers []uint64, unsound error) (r queue.Result, held bool, err error) {
+	err = unsound
 	if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrSettled) {
 		// It may be that this is what the transaction itself has done.
 		if t.ID == "" {
@@ -92,16 +95,35 @@ func (t *transaction) tx(ctx context.Context, call *call, c *client) (*queue.Tx,
 		numbers = append(numbers, m.Delivery)
 		return c.delivery(m.Delivery)
 	}
-	for i := range t.Changes {
-		m := &t.Changes[i]
+	n := t.len()
+	tx.Grow(n)
+	items := itemSpace{left: n}
+	err := t.each(func(m *change) error {
 		if need := m.needs(); call.role < need {
-			return nil, nil, fmt.Errorf("%w: %v needs the role %s, the token has %s", ErrForbidden, m.Kind, need, call.role)
+			return fmt.Errorf("%w: %v needs the role %s, the token has %s", ErrForbidden, m.Kind, need, call.role)
 		}
-		if err := m.add(tx, call.now, find); err != nil {
-			return nil, nil, err
-		}
+		items.left--
+		return m.add(tx, &items, call.now, find)
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	return tx, numbers, nil
+}
+
+// itemSpace is room for the items of a transaction, which are allocated together.
+type itemSpace struct {
+	space []queue.Item
+	left  int // changes that are to come
+}
+
+// with returns an item, alone, in that space.
+func (s *itemSpace) with(it queue.Item) []queue.Item {
+	if len(s.space) == cap(s.space) {
+		s.space = make([]queue.Item, 0, s.left+1)
+	}
+	s.space = append(s.space, it)
+	return s.space[len(s.space)-1:]
 }
 
 // direct makes a delivery of an item that is not enqueued yet.

@@ -55,11 +55,12 @@ func (w *answer) Write(b []byte) (int, error) { return w.body.Write(b) }
 // disk is a memqueue.Disk whose stores are used over the network.
 type disk struct {
 	*memqueue.Disk
-	json  bool
-	lossy *rand.Rand // loses and repeats messages, if not nil
+	json    bool
+	lossy   *rand.Rand // loses and repeats messages, if not nil
+	gathers bool       // several transactions go in one call, in no order
 }
 
-func (d disk) Crash(testing.TB) queuetest.Disk { return disk{d.Clone(), d.json, d.lossy} }
+func (d disk) Crash(testing.TB) queuetest.Disk { return disk{d.Clone(), d.json, d.lossy, d.gathers} }
 
 func (d disk) transport(server *Server) http.RoundTripper {
 	if d.lossy == nil {
@@ -126,6 +127,9 @@ func (d disk) Front(t testing.TB, s *queue.Store) *queue.Store {
 	}
 	e.maxItem, e.maxTx = s.MaxItem(), s.MaxTx()
 	e.pause, e.hints.age = time.Nanosecond, 0 // tests want to know exactly
+	if !d.gathers {
+		e.sender.gather = 1
+	}
 	if d.lossy != nil {
 		e.pause = 0
 	}
@@ -170,6 +174,6 @@ func sequences() int {
 
 func TestConserveOverALossyNetwork(t *testing.T) {
 	queuetest.Conserve(t, func(testing.TB) queuetest.Disk {
-		return disk{Disk: memqueue.NewDisk(), lossy: rand.New(rand.NewPCG(1, 2))}
+		return disk{Disk: memqueue.NewDisk(), lossy: rand.New(rand.NewPCG(1, 2)), gathers: true}
 	}, 3)
 }

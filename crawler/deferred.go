@@ -244,20 +244,30 @@ func (j *rejoin) robotsDown(ctx context.Context, host string) (bool, error) {
 // bring commits a transaction with up to limit deferred addresses of a host that
 // come back, and reports whether there may be more. tx is empty then.
 func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int) (more bool, err error) {
-	records, err := j.store.Scan(ctx, tables.Deferred, host+" ", host+"!", limit)
+	n, err := j.add(ctx, tx, host, limit)
 	if err != nil {
 		return false, err
-	}
-	for _, rec := range records {
-		if err := j.move(tx, rec); err != nil {
-			return false, err
-		}
 	}
 	if err := j.store.Commit(ctx, tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 		return false, err
 	}
 	tx.Reset() // after a conflict another process has brought them, or is about to
-	return len(records) == limit, nil
+	return n == limit, nil
+}
+
+// add adds to a transaction that up to limit deferred addresses of a host come back, and
+// returns how many do.
+func (j *rejoin) add(ctx context.Context, tx *queue.Tx, host string, limit int) (int, error) {
+	records, err := j.store.Scan(ctx, tables.Deferred, host+" ", host+"!", limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, rec := range records {
+		if err := j.move(tx, rec); err != nil {
+			return 0, err
+		}
+	}
+	return len(records), nil
 }
 
 // move adds to a transaction that a deferred address comes back.

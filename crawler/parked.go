@@ -112,8 +112,19 @@ func (j *rejoin) comeBack(ctx context.Context) error {
 }
 
 // answered brings an address back, and lets what else is deferred of its host come when
-// the pause is over that follows.
+// the pause is over that follows. If another process brings an address back at the same
+// moment, it looks again: the pause must be stored whoever does that, or the host would
+// rest until its request would have timed out.
 func (j *rejoin) answered(ctx context.Context, e *errand) error {
+	for {
+		if err := j.answeredOnce(ctx, e); !errors.Is(err, queue.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// answeredOnce is answered, or fails with queue.ErrConflict.
+func (j *rejoin) answeredOnce(ctx context.Context, e *errand) error {
 	var tx queue.Tx
 	took := e.ended.Sub(e.sent)
 	if err := j.hosts.Answered(ctx, e.host, e.ended, took, &tx); err != nil {
@@ -133,8 +144,10 @@ func (j *rejoin) answered(ctx context.Context, e *errand) error {
 		}
 	}
 	if e.robots { // any of the host will use the answer
-		_, err := j.bring(ctx, &tx, e.host, movedAtOnce)
-		return err
+		if _, err := j.add(ctx, &tx, e.host, movedAtOnce); err != nil {
+			return err
+		}
+		return j.store.Commit(ctx, &tx)
 	}
 	rec, err := j.store.Get(ctx, tables.Deferred, e.key)
 	if err == nil {
@@ -143,8 +156,5 @@ func (j *rejoin) answered(ctx context.Context, e *errand) error {
 	if err != nil && !errors.Is(err, queue.ErrNotFound) { // it has come back already
 		return err
 	}
-	if err := j.store.Commit(ctx, &tx); err != nil && !errors.Is(err, queue.ErrConflict) {
-		return err
-	}
-	return nil
+	return j.store.Commit(ctx, &tx)
 }

@@ -25,6 +25,7 @@ type Crawler struct {
 	pipeline *pipeline.Pipeline
 	visitor  *Visitor
 	children []*stages.Exec
+	seeding  seeding
 }
 
 // New returns the crawl that the options describe, on a store that may hold it
@@ -154,7 +155,7 @@ func (c *Crawler) run(ctx context.Context) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
-	if err := c.seedsAreThere(ctx); err != nil {
+	if err := c.seeding.end(ctx, c.store); err != nil {
 		return err
 	}
 	d := c.options.Settings.MaxTime
@@ -316,7 +317,7 @@ func (c *Crawler) runGenerations(ctx context.Context) error {
 func (c *Crawler) Begin(ctx context.Context) error {
 	err := c.begin(ctx)
 	if err == nil && !c.options.MoreSeeds {
-		err = c.seedsAreThere(ctx)
+		err = c.seeding.end(ctx, c.store)
 	}
 	if err != nil {
 		return fmt.Errorf("crawl: %w", err)
@@ -324,20 +325,18 @@ func (c *Crawler) Begin(ctx context.Context) error {
 	return nil
 }
 
-// moreSeedsRecord is there while seeds are added, and nobody is to begin to work.
-const moreSeedsRecord = "more seeds"
-
-// seedsAreThere lets workers begin.
-func (c *Crawler) seedsAreThere(ctx context.Context) error {
-	var tx queue.Tx
-	tx.Delete(tables.Crawl, moreSeedsRecord)
-	return c.store.Commit(ctx, &tx)
-}
-
-func (c *Crawler) begin(ctx context.Context) error {
+func (c *Crawler) begin(ctx context.Context) (err error) {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
+	if err := c.seeding.begin(ctx, c.store); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.seeding.close())
+		}
+	}()
 	// What is enqueued now is for these stages, whatever stages it had before.
 	if done, err := tables.Done(ctx, c.store); err != nil {
 		return err
@@ -352,7 +351,6 @@ func (c *Crawler) begin(ctx context.Context) error {
 	}
 	var tx queue.Tx
 	tx.Put(tables.Crawl, savedKey, b)
-	tx.Put(tables.Crawl, moreSeedsRecord, []byte{})
 	if err := c.goOn(ctx, &tx); err != nil {
 		return err
 	}

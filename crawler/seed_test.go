@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/scope"
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -98,5 +99,67 @@ func TestWorkersWaitForAllSeeds(t *testing.T) {
 		if err := <-awaited; err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// Workers wait for each process that adds seeds, also while others are done, and for one
+// that has died until it, or another, has added its own.
+func TestWorkersWaitForAllWhoAddSeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := memqueue.NewDisk()
+		settings := crawler.Settings{IgnoreRobots: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
+		begin := func(store *queue.Store, more bool, seed string) *crawler.Crawler {
+			t.Helper()
+			c, err := crawler.New(store, &crawler.Options{
+				Seeds: crawler.Seeds(seed), MoreSeeds: more, Settings: settings, Transport: always(chain(0)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		waits := func(store *queue.Store, want bool) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			if _, err := crawler.AwaitCrawl(ctx, store); (err != nil) != want {
+				t.Errorf("a worker that waits ends with %v, want that it waits: %v", err, want)
+			}
+		}
+		open := func() *queue.Store {
+			t.Helper()
+			db, err := disk.Driver()
+			if err != nil {
+				t.Fatal(err)
+			}
+			store, err := queue.New(t.Context(), db, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return store
+		}
+		store := open()
+		begin(store, true, "http://first.example/")
+		begin(store, false, "http://second.example/")
+		waits(store, true) // for the first
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		store = open() // the first has died, and may come again
+		defer store.Close()
+		waits(store, true)
+		first := begin(store, true, "http://first.example/")
+		third := begin(store, true, "http://third.example/")
+		if err := first.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		waits(store, true) // for the third
+		if err := third.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		waits(store, false)
 	})
 }

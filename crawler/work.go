@@ -38,7 +38,7 @@ func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
 // seeded reports whether a crawl whose settings are stored has its seeds: these come
 // after the settings.
 func seeded(ctx context.Context, store *queue.Store) (bool, error) {
-	if _, err := store.Get(ctx, tables.Crawl, moreSeedsRecord); !errors.Is(err, queue.ErrNotFound) {
+	if added, err := seedsAreAdded(ctx, store); added || err != nil {
 		return false, err
 	}
 	seeds, err := store.Scan(ctx, tables.Seeds, "", "", 1)

@@ -3,10 +3,10 @@ package crawler
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +17,21 @@ import (
 	"github.com/seed-301537d8/weir/stages/warc"
 )
 
-// The stage warc writes what servers answered to WARC files. Where the archive
-// ends is stored in the transaction that acknowledges what was written, and the
-// archive is cut to that place before it is written to: so the files hold each
-// answer that the crawl has settled exactly once.
+// An archive holds what servers answered, in WARC files. They are a journal of the crawl
+// stage (pipeline.Journal), and so:
+//
+//	A1  An answer is in the files if and only if the store has the record of its visit;
+//	    once, and where its Capture says.
+//	A2  Where the archive ends is a record of the store. It is changed in the transaction
+//	    that has the visits, when what lies in front of it has been synced, and only from
+//	    the end at which this process has begun to write: who has been taken for dead
+//	    meanwhile changes nothing.
+//	A3  What lies behind that end is cut off before anything is written there.
+//	A4  A body is there once: answers are written one after the other, and another with
+//	    the same body refers to it.
+//
+// A crash between the sync and the commit leaves bytes behind the end, and the visits
+// undone. A refused transaction does the same.
 
 // Capture is the record of an answer in the archive. Its JSON form is stable.
 type Capture struct {
@@ -72,26 +83,24 @@ func (a *Archive) key() string {
 	return archiveKey + "/" + a.name
 }
 
-// archiveBatch is how many answers are written and synced together at most.
-const archiveBatch = 64
-
-// archiveRetry is how long the stage waits when the archive cannot be written,
+// archiveRetry is how long the crawl waits when the archive cannot be written,
 // for want of space perhaps.
 const archiveRetry = time.Second
 
-// Captured is an answer on its way to the archive: its place in File is not
+// captured is an answer on its way to the archive: its place in File is not
 // known yet.
-type Captured struct {
+type captured struct {
 	Capture
 	records []byte // gzip members; the first, of Length bytes, is the response
 }
 
-// Archive is the stage warc. Make one with [NewArchive].
+// Archive is that of a crawl. Make one with [NewArchive].
 type Archive struct {
-	store *queue.Store
-	name  string // of this process's archive; "" for that of a crawl on one machine
-	files *warc.Archive
-	log   *slog.Logger
+	store   *queue.Store
+	name    string // of this process's archive; "" for that of a crawl on one machine
+	files   *warc.Archive
+	journal *pipeline.Journal[*captured]
+	log     *slog.Logger
 }
 
 // NewArchive returns the archive of a crawl, in Options.ArchiveDir.
@@ -112,13 +121,15 @@ func NewArchive(store *queue.Store, o *Options) *Archive {
 		name, value, _ := strings.Cut(line, ":")
 		info = append(info, warc.Field{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 	}
-	return &Archive{store: store, name: o.ArchiveName, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, Prefix: s.Prefix, MaxSize: s.FileSize, Info: info}}
+	a := &Archive{store: store, name: o.ArchiveName, log: o.logger(), files: &warc.Archive{Dir: o.ArchiveDir, Prefix: s.Prefix, MaxSize: s.FileSize, Info: info}}
+	a.journal = pipeline.NewJournal(a.write)
+	return a
 }
 
-// capture hands what a server has answered to the archive, in at most room bytes.
+// capture hands what a server has answered to the archive, in about room bytes at most.
 // A page that was refused for its type or its size was not read, and is not an
 // answer.
-func (a *Archive) capture(ctx context.Context, out *pipeline.Out, to *pipeline.Edge[Captured], room int, r Request, resp *stages.FetchResponse, fetchErr error) error {
+func (a *Archive) capture(ctx context.Context, out *pipeline.Out, room int, r Request, resp *stages.FetchResponse, fetchErr error) error {
 	if resp == nil || fetchErr != nil && resp.Status < 300 && len(resp.Wire) == 0 {
 		return nil
 	}
@@ -138,16 +149,15 @@ func (a *Archive) capture(ctx context.Context, out *pipeline.Out, to *pipeline.E
 	if err := a.refer(ctx, &r, resp, x); err != nil {
 		return err
 	}
-	item, err := capturedItem(to, r, resp, x)
-	if err == nil && len(item.Body) > room {
-		// The rest of the item, and what compression may add, fits into a half.
+	c, err := newCaptured(r, resp, x)
+	if err == nil && len(c.records) > room {
 		x.Body, x.Truncated = x.Body[:min(len(x.Body), room/2)], "length"
-		item, err = capturedItem(to, r, resp, x)
+		c, err = newCaptured(r, resp, x)
 	}
 	if err != nil {
 		return err
 	}
-	out.Enqueue(to, item)
+	a.journal.Add(out, c)
 	return nil
 }
 
@@ -168,10 +178,10 @@ func (a *Archive) refer(ctx context.Context, r *Request, resp *stages.FetchRespo
 	return nil
 }
 
-func capturedItem(to *pipeline.Edge[Captured], r Request, resp *stages.FetchResponse, x *warc.Exchange) (queue.Item, error) {
+func newCaptured(r Request, resp *stages.FetchResponse, x *warc.Exchange) (*captured, error) {
 	records, response, err := x.AppendRecords(nil)
 	if err != nil {
-		return queue.Item{}, fmt.Errorf("capture: %w", err)
+		return nil, fmt.Errorf("capture: %w", err)
 	}
 	c := Capture{
 		URL: r.URL, Key: r.captureKey(), Time: resp.Fetched.UTC(), Status: resp.Status, MIME: resp.MediaType(),
@@ -180,7 +190,7 @@ func capturedItem(to *pipeline.Edge[Captured], r Request, resp *stages.FetchResp
 	if v := x.Revisit; v != nil {
 		c.Revisit, c.RefersTo, c.RefersAt, c.Digest = RevisitNotModified, v.TargetURI, v.Date, v.Digest
 	}
-	return to.Item(Captured{c, records})
+	return &captured{c, records}, nil
 }
 
 // captureKey is that of the record of an answer, if it is not the URL.
@@ -220,7 +230,7 @@ var emptyDigest = warc.Digest(nil)
 // dedupe makes a revisit record of an answer whose body the archive has, or notes that
 // it has it from now on. had holds the bodies of this transaction. Answers are written
 // one after the other, so each body is there once, and what is referred to is there.
-func (a *Archive) dedupe(ctx context.Context, tx *queue.Tx, c *Captured, had map[string]payload) error {
+func (a *Archive) dedupe(ctx context.Context, tx *queue.Tx, c *captured, had map[string]payload) error {
 	if c.Revisit != "" || c.Truncated != "" || c.Digest == emptyDigest {
 		return nil
 	}
@@ -246,35 +256,70 @@ func (a *Archive) dedupe(ctx context.Context, tx *queue.Tx, c *Captured, had map
 	return nil
 }
 
-// Write is the stage: wire it with Edges.Captures by pipeline.HandleBatch, as
-// serial. Another attempt mends whatever keeps it from writing, so it never gives
-// an answer up.
-func (a *Archive) Write(ctx context.Context, in []Captured, out *pipeline.Out) error {
-	var end warc.Position
-	if _, err := tables.Get(ctx, a.store, tables.Crawl, a.key(), &end); err != nil {
+// write is that of the journal. What keeps it from writing may be mended meanwhile, so no
+// answer is given up. Without answers it cuts off
+// what lies behind the end.
+func (a *Archive) write(ctx context.Context, group []*captured, tx *queue.Tx) error {
+	if len(group) == 0 {
+		return a.cut(ctx)
+	}
+	end, err := a.end(ctx, tx)
+	if err != nil {
 		return err
 	}
-	in = slices.Clone(in) // a batch that fails is given again
-	pieces := make([][]byte, len(in))
+	pieces := make([][]byte, len(group))
+	answers := make([]captured, len(group))
 	had := make(map[string]payload)
-	for i := range in {
-		if err := a.dedupe(ctx, out.Tx(), &in[i], had); err != nil {
+	for i, c := range group {
+		answers[i] = *c // it may come again
+		if err := a.dedupe(ctx, tx, &answers[i], had); err != nil {
 			return err
 		}
-		pieces[i] = in[i].records
+		pieces[i] = answers[i].records
 	}
 	end, places, err := a.files.Write(end, pieces)
 	if err != nil {
-		a.log.Error("archive not written; trying again", "pages", len(in), "err", err)
+		a.log.Error("archive not written; trying again", "pages", len(group), "err", err)
 		return pipeline.RetryAfter(archiveRetry, err)
 	}
 	last := make(map[string]Capture)
 	for i, p := range places {
-		c := in[i].Capture
+		c := answers[i].Capture
 		c.File, c.Offset, c.Archive = p.File, p.Offset, a.name
-		if err := a.index(ctx, out.Tx(), c, last); err != nil {
+		if err := a.index(ctx, tx, c, last); err != nil {
 			return err
 		}
 	}
-	return tables.Put(out.Tx(), tables.Crawl, a.key(), end)
+	return tables.Put(tx, tables.Crawl, a.key(), end)
+}
+
+// cut cuts off what a process that died has left behind the end, since nothing may be
+// written there any more. Files that cannot be written now are reported when they must be.
+func (a *Archive) cut(ctx context.Context) error {
+	end, err := a.end(ctx, new(queue.Tx))
+	if err != nil {
+		return err
+	}
+	if _, _, err := a.files.Write(end, nil); err != nil {
+		a.log.Warn("archive cannot be written yet", "err", err)
+	}
+	return nil
+}
+
+// end returns where the archive ends, and has the transaction refused if that has changed
+// when it is committed.
+func (a *Archive) end(ctx context.Context, tx *queue.Tx) (end warc.Position, err error) {
+	stored, err := a.store.Get(ctx, tables.Crawl, a.key())
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		stored = nil
+	case err != nil:
+		return end, err
+	default:
+		if err := tables.Decode(tables.Crawl, a.key(), stored, &end); err != nil {
+			return end, err
+		}
+	}
+	tx.Require(tables.Crawl, a.key(), stored)
+	return end, nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
@@ -27,7 +28,7 @@ var crawlAndWARC = []crawler.Stage{{Name: crawler.StageCrawl}, {Name: crawler.St
 // answers.
 func checkArchive(t *testing.T, store *queue.Store, dir string) map[string]*warc.Record {
 	t.Helper()
-	answers := make(map[string]*warc.Record)
+	answers, bodies := make(map[string]*warc.Record), make(map[string]string)
 	places := make(map[string]crawler.Capture)
 	files, err := filepath.Glob(filepath.Join(dir, "*.warc.gz"))
 	if err != nil || len(files) == 0 {
@@ -48,7 +49,17 @@ func checkArchive(t *testing.T, store *queue.Store, dir string) map[string]*warc
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if rec.Type != "response" {
+			switch digest := rec.Get("WARC-Payload-Digest"); rec.Type {
+			case "response":
+				if other := bodies[digest]; other != "" && digest != warc.Digest(nil) && rec.Get("WARC-Truncated") == "" {
+					t.Errorf("the body of %s is that of %s, and is in the archive twice", rec.TargetURI, other)
+				}
+				bodies[digest] = rec.TargetURI
+			case "revisit":
+				if bodies[digest] == "" {
+					t.Errorf("the body of %s is not in front of it in the archive", rec.TargetURI)
+				}
+			default:
 				continue
 			}
 			if answers[rec.TargetURI] != nil {
@@ -175,13 +186,17 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 	said := &saying{what: "archive not written", then: stop}
 	settings := crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}
 	c, err := crawler.New(store, &crawler.Options{
-		Settings: settings, Seeds: crawler.Seeds(s.URL), ArchiveDir: blocked, Logger: slog.New(slog.NewTextHandler(said, nil)),
+		Settings: settings, Seeds: crawler.Seeds(s.URL), ArchiveDir: blocked, DrainTime: time.Millisecond,
+		Logger: slog.New(slog.NewTextHandler(said, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Run(ctx); err != nil {
 		t.Fatal(err)
+	}
+	if len(records[crawler.Page](t, store, "pages")) != 0 {
+		t.Error("there are pages whose answers are nowhere")
 	}
 	if done, err := c.Done(t.Context()); err != nil || done {
 		t.Errorf("done is %t, %v", done, err)

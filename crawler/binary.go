@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/seed-301537d8/weir/internal/wire"
 )
@@ -58,35 +57,6 @@ func (d *Doc) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	return nil
-}
-
-// MarshalBinary implements encoding.BinaryMarshaler.
-func (c Captured) MarshalBinary() ([]byte, error) { return c.AppendBinary(nil) }
-
-// AppendBinary implements encoding.BinaryAppender.
-func (c Captured) AppendBinary(to []byte) ([]byte, error) {
-	head, err := json.Marshal(c.Capture)
-	if err != nil {
-		return nil, err
-	}
-	b := packed(slices.Grow(to, len(head)+len(c.records)+binary.MaxVarintLen64))
-	b = binary.AppendUvarint(b, uint64(len(head)))
-	return append(append(b, head...), c.records...), nil
-}
-
-// Compressed says that nothing is left to compress.
-func (c Captured) Compressed() bool { return true }
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (c *Captured) UnmarshalBinary(b []byte) error {
-	u := unpack(b)
-	head := u.Text()
-	c.records = u.Rest()
-	if err := u.end(); err != nil {
-		return err
-	}
-	c.Capture = Capture{}
-	return json.Unmarshal([]byte(head), &c.Capture)
 }
 
 // packed is a record in the making.

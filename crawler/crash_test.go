@@ -106,7 +106,7 @@ func TestCrawlSurvivesKills(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	run := crashRun{t: t, web: web.Web, dir: dir, recorded: make(map[string]bool)}
+	run := crashRun{t: t, web: web.Web, dir: dir, recorded: make(map[string]bool), captured: make(map[string]bool)}
 	done := 0
 	for ; done < kills; done++ {
 		after, within := 1+rng.IntN(80), time.Duration(200+rng.IntN(1500))*time.Millisecond
@@ -139,6 +139,7 @@ type crashRun struct {
 	dir      string
 	before   map[string]int  // requests for each address before this life
 	recorded map[string]bool // addresses that the store had a page of
+	captured map[string]bool // and those whose answers have been seen in the archive
 	repeated int             // requests for what had been asked for before
 	most     int             // of them in one life
 
@@ -323,6 +324,14 @@ func (r *crashRun) check(workers int) {
 	r.most = max(r.most, repeated)
 	for key := range records[crawler.Page](r.t, store, "pages") {
 		r.recorded[key] = true
+	}
+	if r.captured != nil {
+		checkCaptures(r.t, store, filepath.Join(r.dir, "warc"), r.captured)
+		for key := range records[crawler.Page](r.t, store, "pages") {
+			if !r.captured[key] {
+				r.t.Errorf("the page %s is not in the archive", key)
+			}
+		}
 	}
 	origins, err := store.Scan(r.t.Context(), "robots", "", "", 1000)
 	if err != nil {

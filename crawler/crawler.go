@@ -211,6 +211,11 @@ func (c *Crawler) attend(ctx context.Context, work func(context.Context) error) 
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
+	if a := c.visitor.Archive; a != nil {
+		if err := a.cut(ctx); err != nil {
+			return ended(ctx, err)
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	children, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

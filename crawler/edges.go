@@ -24,9 +24,6 @@ type Edges struct {
 	// Docs are those of the stages behind crawl, in their order.
 	Docs []*pipeline.Edge[Doc]
 
-	// Captures is that of the stage warc, or nil without one.
-	Captures *pipeline.Edge[Captured]
-
 	items itemWriter
 }
 
@@ -45,9 +42,7 @@ func NewEdges(o *Options) *Edges {
 		e.Functions[f.Queue] = edge
 	}
 	for _, st := range o.Settings.stages()[1:] {
-		if st.Name == StageWARC {
-			e.Captures = pipeline.NewEdge[Captured](StageWARC)
-			e.Captures.Config.MaxAttempts = -1
+		if st.Name == StageWARC { // which is a journal, and no queue
 			continue
 		}
 		edge := pipeline.NewEdge[Doc](st.Name)
@@ -69,9 +64,6 @@ func (s *Settings) stageConfig() queue.Config {
 // feeds are the edges that the crawl stage feeds.
 func (e *Edges) feeds(functions []Function) pipeline.Edges {
 	all := pipeline.Edges{e.Requests}
-	if e.Captures != nil {
-		all = append(all, e.Captures)
-	}
 	if len(e.Docs) > 0 {
 		all = append(all, e.Docs[0])
 	}
@@ -134,9 +126,6 @@ func Assemble(p *pipeline.Pipeline, v *Visitor) []*stages.Exec {
 		}
 		pipeline.Handle(p, e.Docs[i], s.work, options)
 		i++
-	}
-	if e.Captures != nil {
-		pipeline.HandleBatch(p, e.Captures, archiveBatch, v.Archive.Write, &pipeline.StageOptions{Serial: true})
 	}
 	return children
 }

@@ -96,7 +96,7 @@ type Options struct {
 	// to the process that asked it before while that lives and has time for it.
 	Shared bool
 
-	// ArchiveDir is the folder for the files of the stage warc, which needs one.
+	// ArchiveDir is the folder for the files of the archive, which the stage warc needs.
 	// It belongs to the store: only both together are a whole.
 	ArchiveDir string
 

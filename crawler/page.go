@@ -181,15 +181,8 @@ func (v *Visitor) judged(ctx context.Context, out *pipeline.Out, r Request, stat
 
 // room is how large an item with the whole page may be, in bytes, if so much of
 // the transaction is in use. A transaction takes one and a half times MaxItem: one
-// such item, or two of half the size where there is an archive, and a record of a
-// third.
-func (v *Visitor) room(used int) int {
-	room := v.Store.MaxItem() - used
-	if v.Edges.Captures != nil {
-		return room / 2
-	}
-	return room
-}
+// such item, and a record of a third.
+func (v *Visitor) room(used int) int { return v.Store.MaxItem() - used }
 
 const (
 	// largePage is how large a page may be, in bytes, that goes on with its tree.

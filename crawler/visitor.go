@@ -366,7 +366,7 @@ func (v *Visitor) decide(ctx context.Context, out *pipeline.Out, r Request, u we
 		}
 	}
 	if v.Archive != nil {
-		if err := v.Archive.capture(ctx, out, v.Edges.Captures, v.room(0), r, resp, err); err != nil {
+		if err := v.Archive.capture(ctx, out, v.Store.MaxItem()/2, r, resp, err); err != nil {
 			return err
 		}
 	}

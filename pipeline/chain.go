@@ -145,8 +145,12 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 	for _, l := range links {
 		l.add(working, tx)
 	}
+	j, entries, ok := joinEntries(out.journal, out.entries, links)
+	if !ok {
+		return false, nil
+	}
 	for {
-		err := s.p.store.Commit(context.WithoutCancel(working), tx)
+		err := s.commitTx(working, tx, j, entries)
 		switch {
 		case err == nil:
 			return true, protect(func() error {
@@ -162,13 +166,15 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 				undone(links)
 				return nil
 			})
-		case errors.Is(err, queue.ErrNotDirect), errors.Is(err, queue.ErrConflict), refusal(err):
+		case refused(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
 			return false, protect(func() error { undone(links); return nil })
 		case errors.Is(err, queue.ErrDiskFull):
 			if !s.p.pause(working, "stage "+s.name, err) { // the item is given back
 				return false, protect(func() error { undone(links); return nil })
 			}
+		case errors.Is(err, errJournal):
+			return false, nil // the same
 		default:
 			return true, fmt.Errorf("commit for %s: %w", s.name, err)
 		}

@@ -26,6 +26,8 @@ type Out struct {
 	failures   int // before this attempt
 	last       bool
 	unused     bool // the value's group
+	journal    *journal
+	entries    []any // for the journal
 	generation int
 	id         uint64
 	of         *queue.Delivery // nil in tests
@@ -173,10 +175,11 @@ func (o *Out) OnUndone(fn func()) { o.undone = append(o.undone, fn) }
 // succeeds. See [queue.Tx.AckUnused].
 func (o *Out) GroupUnused() { o.unused = true }
 
-// Reset drops what the stage has emitted, put into Tx and registered so far.
+// Reset drops what the stage has emitted, put into Tx, added to a journal and registered
+// so far.
 func (o *Out) Reset() {
 	o.tx.Reset()
-	o.emitted, o.after, o.undone, o.err, o.unused = nil, nil, nil, nil, false
+	o.emitted, o.after, o.undone, o.err, o.unused, o.journal, o.entries = nil, nil, nil, nil, false, nil, nil
 }
 
 // Attempt returns how often the item has been delivered, this time included.

@@ -174,7 +174,11 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 	if err == nil {
 		smaller = func() (*queue.Tx, error) { return s.divide(working, ds, out) }
 	}
-	committed, failed := s.commit(working, ds, s.settle(working, ds, out, err), smaller)
+	tx := s.settle(working, ds, out, err)
+	if err != nil {
+		out.journal = nil // as what it has emitted
+	}
+	committed, failed := s.commit(working, ds, tx, out, smaller)
 	if failed == nil && (!committed || err != nil && out.returned) {
 		return protect(func() error { out.callUndone(); return nil })
 	}
@@ -338,14 +342,17 @@ func (s *stage) divide(working context.Context, ds []*queue.Delivery, out *Out) 
 	return success(ds, out, rest), nil
 }
 
-// commit commits the transaction that settles ds, or another that does, whatever
-// it takes. If tx is too large it asks for a smaller one, unless smaller is nil.
+// commit commits the transaction that settles ds, with what out has for a journal, or
+// another that does, whatever it takes. If tx is too large it asks for a smaller one, unless smaller is nil.
 // It reports whether what the stage wanted was committed. For several deliveries
 // it may return errBatch.
-func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx, smaller func() (*queue.Tx, error)) (committed bool, err error) {
-	wanted := tx
+func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx, out *Out, smaller func() (*queue.Tx, error)) (committed bool, err error) {
+	wanted, j := tx, out.journal
 	for {
-		err := s.p.store.Commit(context.WithoutCancel(working), tx)
+		if tx != wanted {
+			j = nil
+		}
+		err := s.commitTx(working, tx, j, out.entries)
 		if errors.Is(err, queue.ErrTooLarge) && len(ds) == 1 && smaller != nil {
 			var next *queue.Tx
 			if next, err = smaller(); err == nil {
@@ -357,11 +364,10 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			}
 		}
 		conflict := errors.Is(err, queue.ErrConflict)
-		refused := conflict || refusal(err)
 		switch {
 		case err == nil:
 			return tx == wanted, nil
-		case refused && len(ds) > 1:
+		case refused(err) && len(ds) > 1:
 			return false, errBatch
 		case errors.Is(err, queue.ErrLeaseLost):
 			return false, nil // somebody else has the item by now
@@ -369,7 +375,7 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			s.failed(ds[0], err)
 			tx = new(queue.Tx)
 			tx.Retry(ds[0], err)
-		case refused:
+		case refused(err):
 			// What the stage wants can never be stored.
 			s.p.log.Warn("item buried", "stage", s.name, "id", ds[0].ID, "err", err)
 			tx = new(queue.Tx)
@@ -379,6 +385,9 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 				tx = new(queue.Tx)
 				tx.Release(ds...)
 			}
+		case errors.Is(err, errJournal):
+			tx = new(queue.Tx)
+			tx.Release(ds...)
 		case smaller != nil && working.Err() != nil: // in divide
 			tx, smaller = new(queue.Tx), nil
 			tx.Release(ds...)
@@ -388,11 +397,11 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 	}
 }
 
-// refusal reports whether the store has refused a transaction for what is in it,
-// and will do so every time.
-func refusal(err error) bool {
+// refused reports whether the store has refused a transaction for what is in it, and
+// would do so again.
+func refused(err error) bool {
 	for _, target := range []error{
-		queue.ErrLeaseLost, queue.ErrTooLarge, queue.ErrInvalid, queue.ErrUnknownQueue, queue.ErrTooManyBarriers,
+		queue.ErrConflict, queue.ErrNotDirect, queue.ErrLeaseLost, queue.ErrTooLarge, queue.ErrInvalid, queue.ErrUnknownQueue, queue.ErrTooManyBarriers,
 		queue.ErrSettled, queue.ErrForeign, queue.ErrBarrier,
 	} {
 		if errors.Is(err, target) {

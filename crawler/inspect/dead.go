@@ -48,19 +48,12 @@ func WalkDead(ctx context.Context, store *queue.Store, stage string, fn func(*De
 // ItemURL returns the address that an item of a stage's queue is about, or ""
 // if it is no item of a crawl.
 func ItemURL(stage string, body []byte) string {
-	switch stage {
-	case crawler.StageCrawl:
+	if stage == crawler.StageCrawl {
 		var r crawler.Request
 		if codec.Decode(body, &r) != nil {
 			return ""
 		}
 		return r.URL
-	case crawler.StageWARC:
-		var c crawler.Captured
-		if codec.Decode(body, &c) != nil {
-			return ""
-		}
-		return c.URL
 	}
 	var v crawler.Visit // of a function with a queue; its form is like no other
 	if codec.Decode(body, &v) == nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +48,10 @@ type Archive struct {
 	Info []Field
 
 	// settled is what the last Write returned, if it succeeded: there is
-	// nothing behind it that would have to be cleared away.
+	// nothing behind it that would have to be cleared away. begun are the files that it
+	// has made.
 	settled Position
+	begun   []string
 }
 
 // Position is where the next record goes. The zero Position is that of an
@@ -73,8 +76,8 @@ type Location struct {
 // The caller stores next together with whatever says that the pieces were
 // written, and gives it to the next Write. Called again with the same position
 // instead, after a crash or a failure, Write cuts off what had been written
-// behind it, puts aside the files that had been begun after it, under names that
-// end in .orphan, and writes anew.
+// behind it, removes the files that its last call had begun, puts those aside that another
+// process had begun after it, under names that end in .orphan, and writes anew.
 // So each piece is in the archive exactly once, once its position is stored.
 //
 // A file that has reached MaxSize is followed by a new one. So is a file that
@@ -97,10 +100,10 @@ func (a *Archive) Write(at Position, pieces [][]byte) (next Position, places []L
 	}
 	if err = errors.Join(err, w.finish(err == nil)); err != nil {
 		err = errors.Join(err, w.undo())
-		a.settled = Position{}
+		a.settled, a.begun = Position{}, nil
 		return at, nil, fmt.Errorf("warc: write to archive %s: %w", a.Dir, err)
 	}
-	a.settled = w.pos
+	a.settled, a.begun = w.pos, w.begun
 	return w.pos, places, nil
 }
 
@@ -268,8 +271,8 @@ func (w *writer) close(sync bool) error {
 // orphan is added to the names of files that are put aside.
 const orphan = ".orphan"
 
-// putAside renames the files of the archive with a higher number: they were
-// begun by a Write whose position was never stored. Or they are all there is of
+// putAside renames the files of the archive with a higher number, or removes them if the
+// last call has made them: they were begun by a Write whose position was never stored. Or they are all there is of
 // an archive whose position was lost, so they are not deleted.
 func (w *writer) putAside(number int) error {
 	entries, err := os.ReadDir(w.archive.Dir)
@@ -282,6 +285,13 @@ func (w *writer) putAside(number int) error {
 			continue
 		}
 		name := w.archive.path(e.Name())
+		if slices.Contains(w.archive.begun, name) {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+			w.renamed = true
+			continue
+		}
 		if err := os.Rename(name, name+orphan); err != nil {
 			return err
 		}

@@ -264,7 +264,7 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 				if tt.mended {
 					done, waiting = 3, 0
 				}
-				stats, err := store.QueueStats("values")
+				stats, err := store.QueueStats(t.Context(), "values")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -37,7 +37,8 @@ func (p *Pipeline) coordinate(ctx context.Context, begun func()) error {
 		err := p.lead(ctx, begun)
 		switch {
 		case ctx.Err() != nil:
-			if errors.Is(err, queue.ErrNameInUse) || errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, context.Cause(ctx)) {
+			if errors.Is(err, queue.ErrNameInUse) || errors.Is(err, queue.ErrLeaseLost) ||
+				errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()) {
 				return nil
 			}
 			return err

@@ -625,6 +625,45 @@ func TestConfigFile(t *testing.T) {
 	}
 }
 
+// What config writes is read by --config again, also when nothing was chosen, and has
+// the seeds of the file that it was given.
+func TestConfigCanBeReadAgain(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	file := filepath.Join(t.TempDir(), "crawl.yaml")
+	for _, text := range []string{
+		"",
+		"host: []\n",
+		"host: {}\n",
+		"host:\n",
+		"seeds:\n  - https://a.example/?q=1\n  - {url: https://b.example/d/, scope: path, depth: 0}\n  - {url: https://c.example/, depth: unlimited}\n  - {url: https://d.example/, scope: any, depth: 3}\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		first := must(t, "config", "--dir", none, "-c", file)
+		if err := os.WriteFile(file, []byte(first), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		second := must(t, "config", "--dir", none, "-c", file)
+		values := func(config string) string {
+			var b strings.Builder
+			for line := range strings.Lines(config) {
+				setting, _, _ := strings.Cut(line, " # ") // its origin
+				fmt.Fprintln(&b, strings.TrimSpace(setting))
+			}
+			return b.String()
+		}
+		if values(first) != values(second) {
+			t.Errorf("of %q it writes\n%s\nand of that\n%s", text, first, second)
+		}
+		for _, seed := range []string{`"https://a.example/?q=1"`, `{url: "https://b.example/d/", scope: path, depth: 0}`, `{url: "https://c.example/", depth: unlimited}`, `{url: "https://d.example/", scope: any, depth: 3}`} {
+			if strings.Contains(text, "seeds") && !strings.Contains(second, "  - "+seed+"\n") {
+				t.Errorf("no seed %s in\n%s", seed, second)
+			}
+		}
+	}
+}
+
 func TestDryRunStoresNothing(t *testing.T) {
 	s := newSite(t)
 	dir := filepath.Join(t.TempDir(), "crawl")

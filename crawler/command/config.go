@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/crawler/scope"
 	"github.com/seed-301537d8/weir/queue"
 )
 
@@ -82,6 +83,7 @@ func writeStored(ctx context.Context, l *live, out io.Writer) error {
 type effective struct {
 	settings crawler.Settings
 	origins  map[string]string
+	seeds    []crawler.Request // of the file of settings
 	dir      string
 	begun    bool
 }
@@ -89,7 +91,7 @@ type effective struct {
 // effective returns the settings of the crawl in a place, which is that of --dir, with
 // what is wished.
 func (a *app) effective(ctx context.Context, p place, dir string, w *wishes) (*effective, error) {
-	e := &effective{settings: a.options.Settings, origins: make(map[string]string), dir: p.name}
+	e := &effective{settings: a.options.Settings, origins: make(map[string]string), dir: p.name, seeds: w.seeds}
 	state, err := p.state(ctx)
 	if err != nil {
 		return nil, err
@@ -166,6 +168,12 @@ func (e *effective) yaml() string {
 		what = "Settings of the crawl in "
 	}
 	fmt.Fprintf(&b, "# %s%s, and where they come from.\n", what, e.dir)
+	if len(e.seeds) > 0 {
+		b.WriteString("\nseeds:\n")
+		for _, seed := range e.seeds {
+			fmt.Fprintf(&b, "  - %s\n", seedYAML(seed))
+		}
+	}
 	group := ""
 	line := func(text, comment string) { fmt.Fprintf(&b, "%-40s # %s\n", text, comment) }
 	for _, st := range crawler.AllSettings() {
@@ -178,7 +186,9 @@ func (e *effective) yaml() string {
 		}
 		values := st.Get(&e.settings)
 		switch {
-		case st.Name == "host" && len(e.settings.Hosts) > 0:
+		case st.Name == "host" && len(e.settings.Hosts) == 0:
+			line("host: {}", e.origin(st))
+		case st.Name == "host":
 			line("host:", e.origin(st))
 			e.writeHosts(&b)
 		case st.Switch():
@@ -198,6 +208,28 @@ func (e *effective) yaml() string {
 		}
 	}
 	return b.String()
+}
+
+// seedYAML returns a seed as it stands in a file of settings, with its area if it has one.
+func seedYAML(seed crawler.Request) string {
+	words := []string{"url: " + yamlText(seed.URL)}
+	if area := seed.Area; area != nil {
+		if area.Within != "" {
+			words = append(words, "scope: "+string(area.Within))
+		}
+		switch {
+		case area.MaxDepth == scope.AnyDepth:
+			words = append(words, "depth: unlimited")
+		case area.MaxDepth < 0:
+			words = append(words, "depth: 0")
+		case area.MaxDepth > 0:
+			words = append(words, fmt.Sprint("depth: ", area.MaxDepth))
+		}
+	}
+	if len(words) == 1 {
+		return yamlText(seed.URL)
+	}
+	return "{" + strings.Join(words, ", ") + "}"
 }
 
 func (e *effective) writeHosts(b *strings.Builder) {

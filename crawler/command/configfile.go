@@ -212,6 +212,10 @@ func (f *configFile) addSeed(n ast.Node, words []string, m *mistakes) {
 
 // readHosts reads the settings of single hosts.
 func (f *configFile) readHosts(st *crawler.Setting, e *ast.MappingValueNode, m *mistakes) {
+	if none(e.Value) {
+		f.settings = append(f.settings, choice{st, []string{""}, m.at(e.Key)})
+		return
+	}
 	hosts, ok := entriesOf(e.Value)
 	if !ok {
 		m.add(e.Key, "host: it is no mapping of hosts to their settings")
@@ -244,6 +248,19 @@ func (f *configFile) readHosts(st *crawler.Setting, e *ast.MappingValueNode, m *
 	if values := st.Get(&all); len(values) > 0 {
 		f.settings = append(f.settings, choice{st, values, m.at(e.Key)})
 	}
+}
+
+// none reports whether a value is an empty list or mapping, or missing.
+func none(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return true
+	case *ast.SequenceNode:
+		return len(n.Values) == 0
+	case *ast.MappingNode:
+		return len(n.Values) == 0
+	}
+	return false
 }
 
 // entriesOf returns the entries of a mapping.

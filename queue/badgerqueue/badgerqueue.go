@@ -8,7 +8,9 @@ package badgerqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
@@ -86,6 +88,9 @@ func Open(dir string, options *Options) (*queue.Store, error) {
 func OpenDriver(dir string, options *Options) (driver.Store, error) {
 	opts := options.withDefaults()
 	d, err := open(dir, opts)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("open %s: %w: the user that opens a store must own its files", dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}

@@ -118,6 +118,9 @@ func (d *store) openFiles() (err error) {
 	if err := d.folder.complete(); err != nil {
 		return err
 	}
+	if err := keepOwner(d.dir); err != nil {
+		return err
+	}
 	d.work.Go(d.verifyRest)
 	if d.opts.MaxMapped > 0 {
 		d.work.Go(d.limitMapped)
@@ -408,7 +411,7 @@ func (d *store) ResetNotes(_ context.Context, notes [][]byte) error {
 	defer d.mu.RUnlock()
 	d.notesMu.Lock()
 	defer d.notesMu.Unlock()
-	return d.notes.reset(notes)
+	return errors.Join(d.notes.reset(notes), keepOwner(d.dir))
 }
 
 func (d *store) Limits() driver.Limits { return d.limits }
@@ -496,7 +499,7 @@ func (d *store) closeFiles() error {
 		errs = append(errs, d.water.close())
 	}
 	if !suspended {
-		errs = append(errs, d.folder.leave())
+		errs = append(errs, keepOwner(d.dir), d.folder.leave())
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,5 +74,28 @@ func TestServersHaveTokens(t *testing.T) {
 	}
 	if _, err := remote.NewServer(remote.ServerOptions{Tokens: tokens}); err == nil || !strings.Contains(err.Error(), "too easy to guess") {
 		t.Errorf("a short token: %v", err)
+	}
+}
+
+// What a server says that workers are to call is an address that they can reach.
+func TestReachable(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		address string
+		names   []string
+		want    string
+	}{
+		{"127.0.0.1:7420", []string{"a.example"}, "127.0.0.1:7420"},
+		{"[2001:db8::1]:7420", nil, "[2001:db8::1]:7420"},
+		{"[::]:7420", []string{"*.example", "a.example"}, "a.example:7420"},
+		{"0.0.0.0:7420", []string{"*.example"}, host + ":7420"},
+		{"[::]:7420", nil, host + ":7420"},
+	} {
+		if got := reachable(c.address, c.names); got != c.want {
+			t.Errorf("%s with a certificate of %q: %s, want %s", c.address, c.names, got, c.want)
+		}
 	}
 }

@@ -30,9 +30,10 @@ func TestStatusListsWorkers(t *testing.T) {
 		t.Fatalf("serve does not say how to join:\n%s", serving)
 	}
 	server := []string{"--server", join[1], "--token-file", join[2]}
+	work, _, working := start(t, "work", join[1], "--token-file", join[2], "--name", "rack1")
+	working.await(t, "There is no crawl at "+join[1])
 	crawl, out, errs := start(t, append([]string{"crawl", "--allow-private", "--delay", "0", "--progress", "off", s.URL}, server...)...)
 	<-s.reached
-	work, _, working := start(t, "work", join[1], "--token-file", join[2], "--name", "rack1")
 	working.await(t, "Working as rack1")
 
 	var st struct{ Workers []remote.Client }

@@ -209,20 +209,20 @@ func (a *app) offer(f *listenFlags, dir string, logger *slog.Logger) (*offer, er
 	}
 	o.web = remote.NewHTTPServer(o.server)
 	o.web.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelInfo)
-	scheme := "http"
+	scheme, names := "http", []string(nil)
 	if f.cert != "" {
 		files, err := newCertificate(f.cert, f.key, logger)
 		if err != nil {
 			return nil, err
 		}
 		o.web.TLSConfig = &tls.Config{GetCertificate: files.get, MinVersion: tls.VersionTLS12}
-		scheme = "https"
+		scheme, names = "https", files.current.Leaf.DNSNames
 	}
 	listener, err := net.Listen("tcp", f.address)
 	if err != nil {
 		return nil, err
 	}
-	o.url = scheme + "://" + listener.Addr().String()
+	o.url = scheme + "://" + reachable(listener.Addr().String(), names)
 	go func() {
 		defer close(o.failed)
 		var err error
@@ -236,6 +236,24 @@ func (a *app) offer(f *listenFlags, dir string, logger *slog.Logger) (*offer, er
 		}
 	}()
 	return o, nil
+}
+
+// reachable returns where others reach a listener: in place of "any address of this
+// machine" it has a name, of the certificate if there is one.
+func reachable(address string, names []string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return address
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "*") {
+			return net.JoinHostPort(name, port)
+		}
+	}
+	if name, err := os.Hostname(); err == nil {
+		return net.JoinHostPort(name, port)
+	}
+	return address
 }
 
 // readTokens returns the tokens of a server, and says how a worker gets at one.

@@ -91,7 +91,14 @@ func (a *app) workFor(ctx context.Context, url string, f *workFlags, con *consol
 }
 
 func (a *app) workOn(ctx context.Context, store *queue.Store, url string, f *workFlags, con *console, logger *slog.Logger) error {
+	waiting := time.AfterFunc(2*time.Second, func() {
+		con.printf("There is no crawl at %s yet; waiting for it to begin, as with '%s crawl --server %s URL'.", url, a.name, url)
+	})
 	stored, err := crawler.AwaitCrawl(ctx, store)
+	waiting.Stop()
+	if err != nil && ctx.Err() != nil {
+		return exitError(exitInterrupted)
+	}
 	if err != nil {
 		return err
 	}

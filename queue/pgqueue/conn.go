@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,7 +136,7 @@ func (s *sockets) connect(ctx context.Context, dsn, role, settings string) (*pgx
 	}
 	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, err
+		return nil, &connectError{err}
 	}
 	if _, err := c.PgConn().Exec(ctx, everySession+settings).ReadAll(); err != nil {
 		c.Close(ctx)
@@ -146,6 +148,34 @@ func (s *sockets) connect(ctx context.Context, dsn, role, settings string) (*pgx
 		s.server = address
 	}
 	return c, nil
+}
+
+// A connectError is that of pgx, which tries each address with TLS and without it where
+// sslmode leaves that open, and tells of all attempts, each on a line. Those that say the
+// same are told once, and that a server has no TLS only where nothing else is wrong.
+type connectError struct{ err error }
+
+func (e *connectError) Unwrap() error { return e.err }
+
+func (e *connectError) Error() string {
+	what, attempts, ok := strings.Cut(e.err.Error(), ":\n\t")
+	if !ok {
+		return e.err.Error()
+	}
+	var all, others []string
+	for line := range strings.SplitSeq(attempts, "\n\t") {
+		if slices.Contains(all, line) {
+			continue
+		}
+		all = append(all, line)
+		if !strings.HasSuffix(line, "server refused TLS connection") {
+			others = append(others, line)
+		}
+	}
+	if len(others) > 0 {
+		all = others
+	}
+	return what + ": " + strings.Join(all, "; ")
 }
 
 func sqlState(err error) string {

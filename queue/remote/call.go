@@ -18,6 +18,10 @@ import (
 // callTime bounds an attempt at a call that does not wait.
 const callTime = 20 * time.Second
 
+// greetTime bounds an attempt at one of several addresses as long as none has answered, so
+// that a machine that just fell silent does not keep others from being asked.
+const greetTime = 3 * time.Second
+
 // maxReply bounds an answer, in bytes.
 const maxReply = 1 << 30
 
@@ -42,8 +46,11 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 	defer cancel(nil)
 	defer context.AfterFunc(e.ctx, func() { cancel(queue.ErrClosed) })()
 	begun, untrusted := time.Now(), 0
-	for pause := e.pause; ; pause = min(2*pause, lastPause) {
+	for attempts, pause := 1, e.pause; ; attempts, pause = attempts+1, min(2*pause, lastPause) {
 		at := e.at.Load()
+		if len(e.urls) > 1 && !e.met.Load() {
+			limit = min(limit, e.greet)
+		}
 		asked := time.Now()
 		attempt, done := context.WithTimeoutCause(ctx, limit, errSlow)
 		err := e.once(attempt, e.urls[at], name, request, reply)
@@ -67,7 +74,7 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		switch {
 		case untrusted >= len(e.urls) && !e.met.Load(): // waiting does not help, as it may in the midst of work
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		case time.Since(begun) >= e.opts.Patience:
+		case time.Since(begun) >= e.opts.Patience && attempts >= len(e.urls):
 			if errors.Is(err, ErrUnavailable) {
 				return err
 			}

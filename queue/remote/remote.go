@@ -45,7 +45,8 @@ type Options struct {
 	// of life, which it gives three times as often. Default 15s; the server has bounds.
 	Lease time.Duration
 
-	// Patience is for how long a call is tried again while no server can be reached.
+	// Patience is for how long a call is tried again while no server can be reached; of
+	// several addresses each is tried once at least.
 	// Default 2m; negative means not at all.
 	Patience time.Duration
 
@@ -137,12 +138,13 @@ type engine struct {
 	serialAt time.Time       // and when
 
 	pause  time.Duration // the first between two attempts at a call
+	greet  time.Duration // bounds an attempt as long as no server has answered
 	sender sender
 	hints  hints
 }
 
 func newEngine(urls string, options *Options) (*engine, error) {
-	e := &engine{pause: firstPause, speaks: versions{oldestVersion, Version}, doubted: make(chan struct{}, 1), sessions: make(map[*remoteSession]bool)}
+	e := &engine{pause: firstPause, greet: greetTime, speaks: versions{oldestVersion, Version}, doubted: make(chan struct{}, 1), sessions: make(map[*remoteSession]bool)}
 	if options != nil {
 		e.opts = *options
 	}

@@ -169,7 +169,7 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 		case refused(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
 			return false, protect(func() error { undone(links); return nil })
-		case errors.Is(err, queue.ErrDiskFull):
+		case isFull(err):
 			if !s.p.pause(working, "stage "+s.name, err) { // the item is given back
 				return false, protect(func() error { undone(links); return nil })
 			}

@@ -191,7 +191,7 @@ func (c *coordinator) commit(ctx context.Context, tx *queue.Tx) error {
 		if err == nil {
 			c.turn = next
 		}
-		if !errors.Is(err, queue.ErrDiskFull) || !c.p.pause(ctx, "generations", err) {
+		if !isFull(err) || !c.p.pause(ctx, "generations", err) {
 			return err
 		}
 	}
@@ -345,7 +345,7 @@ func (p *Pipeline) coordinateBarriers(ctx context.Context, barriers <-chan *queu
 	var d *queue.Delivery
 	for {
 		done, err := p.apply(ctx, d)
-		if ctx.Err() != nil && errors.Is(err, queue.ErrDiskFull) {
+		if ctx.Err() != nil && isFull(err) {
 			return nil
 		}
 		if err != nil {

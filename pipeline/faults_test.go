@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -152,6 +153,90 @@ func TestAFullDiskEndsNoRun(t *testing.T) {
 			if gens := generations(t, store); len(gens) != want+1 {
 				t.Errorf("%d generations after run %d", len(gens), want)
 			}
+		}
+	})
+}
+
+// A disk on which nothing can even be settled keeps no run from stopping, and is told of
+// once a minute, not by each worker. What is held goes back with the session.
+func TestAFullDiskKeepsNoRunFromStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const enough, nothing = math.MaxInt64, 1 << 20
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &tight{Store: db}
+		d.free.Store(enough)
+		store, err := queue.New(t.Context(), d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		var lines bytes.Buffer
+		edge := pipeline.NewEdge[int]("values")
+		p := pipeline.New(store, &pipeline.Options{Logger: slog.New(slog.NewTextHandler(&lines, nil))})
+		pipeline.Handle(p, edge, func(context.Context, int, *pipeline.Out) error {
+			d.free.Store(nothing)
+			time.Sleep(time.Second) // the store looks ten times a second
+			return nil
+		}, &pipeline.StageOptions{MinWorkers: 8, Workers: 8})
+		if err := pipeline.Seed(t.Context(), p, edge, 1, 2, 3, 4, 5, 6, 7, 8); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		if err := p.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(lines.String(), "waiting for space"); n < 1 || n > 3 {
+			t.Errorf("%d lines say so in a minute and a half:\n%s", n, &lines)
+		}
+		if st, err := store.QueueStats("values"); err != nil || st.Ready != 8 || st.Leased != 0 {
+			t.Errorf("after the run %+v, %v; want all 8 items as they were", st, err)
+		}
+		d.free.Store(enough)
+	})
+}
+
+// failing is a backend that has no space, and does not know what it has written.
+type failing struct {
+	driver.Store
+	full atomic.Bool
+}
+
+func (d *failing) Commit(ctx context.Context, writes []driver.Write) error {
+	if d.full.Load() {
+		return queue.ErrDiskFull
+	}
+	return d.Store.Commit(ctx, writes)
+}
+
+// A store that has failed for lack of space does not go on by itself: the run ends, and
+// says why.
+func TestAStoreThatFailsForSpaceEndsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &failing{Store: db}
+		store, err := queue.New(t.Context(), d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		edge := pipeline.NewEdge[int]("values")
+		p := pipeline.New(store, nil)
+		pipeline.Handle(p, edge, func(context.Context, int, *pipeline.Out) error {
+			d.full.Store(true)
+			return nil
+		}, nil)
+		if err := pipeline.Seed(t.Context(), p, edge, 1, 2, 3); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(t.Context()); !errors.Is(err, queue.ErrDiskFull) || !errors.Is(err, queue.ErrFailed) {
+			t.Errorf("Run returned %v, want ErrFailed and ErrDiskFull", err)
 		}
 	})
 }

@@ -94,6 +94,11 @@ type Pipeline struct {
 
 	mu      sync.Mutex
 	running bool // guarded by mu
+
+	full struct {
+		sync.Mutex
+		said time.Time // that there is no space on the disk
+	}
 }
 
 // New returns a pipeline without stages.

@@ -41,9 +41,14 @@ func (s *stage) failed(d *queue.Delivery, err error) {
 }
 
 // pause waits for space on the disk. It reports whether to try again: ctx has not
-// ended.
+// ended. Of all who wait one says so, once a minute.
 func (p *Pipeline) pause(ctx context.Context, who string, err error) bool {
-	p.log.Error("waiting for space on the disk", "who", who, "err", err)
+	p.full.Lock()
+	if time.Since(p.full.said) >= failureEvery {
+		p.full.said = time.Now()
+		p.log.Error("waiting for space on the disk", "who", who, "err", err)
+	}
+	p.full.Unlock()
 	timer := time.NewTimer(fullPause)
 	defer timer.Stop()
 	select {

@@ -347,7 +347,7 @@ func (s *stage) divide(working context.Context, ds []*queue.Delivery, out *Out) 
 // It reports whether what the stage wanted was committed. For several deliveries
 // it may return errBatch.
 func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx, out *Out, smaller func() (*queue.Tx, error)) (committed bool, err error) {
-	wanted, j := tx, out.journal
+	wanted, j, givesBack := tx, out.journal, false
 	for {
 		if tx != wanted {
 			j = nil
@@ -380,11 +380,13 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			s.p.log.Warn("item buried", "stage", s.name, "id", ds[0].ID, "err", err)
 			tx = new(queue.Tx)
 			tx.Bury(ds[0], err)
-		case errors.Is(err, queue.ErrDiskFull):
-			if !s.p.pause(working, "stage "+s.name, err) {
-				tx = new(queue.Tx)
-				tx.Release(ds...)
-			}
+		case isFull(err) && working.Err() == nil:
+			s.p.pause(working, "stage "+s.name, err)
+		case isFull(err) && !givesBack:
+			tx, givesBack = new(queue.Tx), true
+			tx.Release(ds...)
+		case isFull(err):
+			return false, nil // they go back with the session
 		case errors.Is(err, errJournal):
 			tx = new(queue.Tx)
 			tx.Release(ds...)
@@ -395,6 +397,12 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			return false, fmt.Errorf("commit for %s: %w", s.name, err)
 		}
 	}
+}
+
+// isFull reports whether the store has refused a transaction for lack of space and goes on:
+// one that has failed for that has to be opened again.
+func isFull(err error) bool {
+	return errors.Is(err, queue.ErrDiskFull) && !errors.Is(err, queue.ErrFailed)
 }
 
 // refused reports whether the store has refused a transaction for what is in it, and

@@ -207,7 +207,7 @@ func pgError(op string, err error) error {
 	case "25006": // read_only_sql_transaction
 		advice = "; the database is read-only: a standby server, or default_transaction_read_only"
 	case "42501": // insufficient_privilege
-		advice = "; the role needs CREATE on the database, or the schema made by it"
+		advice = "; to look, a role needs USAGE of the schema and SELECT of its tables; to crawl, it must have made the schema, or have CREATE on the database"
 	}
 	if meaning != nil {
 		return fmt.Errorf("%s: %w%s: %w", op, meaning, advice, err)
@@ -229,6 +229,23 @@ func isUnreachable(err error) bool {
 	var connecting *pgconn.ConnectError
 	var network net.Error
 	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, errConnection)
+}
+
+// isLasting reports whether an error is one that no waiting mends: rights that are missing, a
+// schema that has gone, a database that is read-only, rows that are not what was written.
+func isLasting(err error) bool {
+	if errors.Is(err, driver.ErrCorrupt) {
+		return true
+	}
+	state := sqlState(err)
+	if len(state) != 5 || errors.Is(err, driver.ErrFenced) {
+		return false
+	}
+	switch state[:2] {
+	case "22", "23", "25", "28", "3D", "3F", "42": // data, constraint, transaction state, authorization, catalog, schema, access rule
+		return true
+	}
+	return false
 }
 
 // errConnection wraps errors of connections that have gone.

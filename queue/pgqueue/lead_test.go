@@ -228,3 +228,35 @@ func TestLeaderThatIsCutOffStandsBy(t *testing.T) {
 	cancel()
 	<-over
 }
+
+// What no waiting mends ends the leader, with the reason: a schema that somebody drops, or
+// a right that is taken away.
+func TestWhatDoesNotPassEndsTheLeader(t *testing.T) {
+	for name, tt := range map[string]struct{ do, want string }{
+		"schema dropped": {"DROP SCHEMA %s CASCADE", "does not exist"},
+		"table dropped":  {"DROP TABLE %s.kv", "does not exist"},
+		"rows refused":   {"ALTER TABLE %s.kv ADD CHECK (false) NOT VALID", "violates check constraint"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			schema := newSchema()
+			opts := options(schema)
+			opts.Standby = func(err error) { t.Errorf("it stands by for %v", err) }
+			terms := 0
+			err := pgqueue.Lead(t.Context(), dsn(), opts, func(term context.Context, s *queue.Store) error {
+				terms++
+				execute(t, fmt.Sprintf(tt.do, schema))
+				err := put(s, "k", "v")
+				if err == nil {
+					t.Error("a commit succeeds all the same")
+					return nil
+				}
+				<-term.Done() // as one that serves, which notices nothing itself
+				return errors.Join(err, context.Cause(term))
+			})
+			if terms != 1 || !errors.Is(err, queue.ErrFailed) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("after %d terms Lead returned %v", terms, err)
+			}
+			execute(t, "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
+		})
+	}
+}

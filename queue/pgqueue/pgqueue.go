@@ -12,6 +12,7 @@
 package pgqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ const standbyInterval = time.Second
 // the error of an Open that waiting does not mend, or the context's.
 //
 // While it waits it asks every second, so that it holds up nothing in the
-// database, and goes on when the server cannot be reached.
+// database, and goes on when the server cannot be reached, or has no space.
 func Lead(ctx context.Context, dsn string, options *Options, run func(ctx context.Context, s *queue.Store) error) error {
 	opts, err := options.withDefaults()
 	if err != nil {
@@ -151,9 +152,13 @@ func Lead(ctx context.Context, dsn string, options *Options, run func(ctx contex
 			if !db.isLost() || ctx.Err() != nil {
 				return err
 			}
+			why := *db.broken.Load()
+			if isLasting(why) {
+				return cmp.Or(err, why)
+			}
 			log.Warn("has lost the store and is a standby", "schema", opts.Schema, "err", err)
 			if opts.Standby != nil {
-				opts.Standby(fmt.Errorf("the store is lost: %w", *db.broken.Load()))
+				opts.Standby(fmt.Errorf("the store is lost: %w", why))
 			}
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -3,7 +3,6 @@ package pgqueue
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -302,9 +301,9 @@ func (d *store) enter() error {
 	return nil
 }
 
-// write calls one of the store's functions, in a transaction of its own. An
-// error is the end of the store, since it may have been written or not, but for
-// those of PostgreSQL itself, which has then not written it.
+// write calls one of the store's functions, in a transaction of its own. An error is the
+// end of the store: it may have been written or not, and where PostgreSQL itself says
+// that it has not, as without space, nobody can go on from what was planned.
 func (d *store) write(ctx context.Context, c *pgx.Conn, op, sql string, args ...any) error {
 	_, err := c.Exec(ctx, sql, args...)
 	if err == nil {
@@ -314,9 +313,7 @@ func (d *store) write(ctx context.Context, c *pgx.Conn, op, sql string, args ...
 	if why := d.broken.Load(); why != nil {
 		return fmt.Errorf("%s: %w", op, *why) // which has closed the connection perhaps
 	}
-	if c.IsClosed() || errors.Is(err, driver.ErrFenced) || errors.Is(err, driver.ErrCorrupt) {
-		d.fail(err)
-	}
+	d.fail(err)
 	return err
 }
 

@@ -192,7 +192,7 @@ func TestAFullDiskKeepsNoRunFromStopping(t *testing.T) {
 		if n := strings.Count(lines.String(), "waiting for space"); n < 1 || n > 3 {
 			t.Errorf("%d lines say so in a minute and a half:\n%s", n, &lines)
 		}
-		if st, err := store.QueueStats("values"); err != nil || st.Ready != 8 || st.Leased != 0 {
+		if st, err := store.QueueStats(t.Context(), "values"); err != nil || st.Ready != 8 || st.Leased != 0 {
 			t.Errorf("after the run %+v, %v; want all 8 items as they were", st, err)
 		}
 		d.free.Store(enough)

@@ -3,10 +3,12 @@ package stages
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/html"
@@ -175,6 +177,27 @@ func hostile() map[string]string {
 		"zeros":           link + strings.Repeat("\x00", 1_000_000),
 		"frames":          "<a href=/x>link</a> text<frameset>" + strings.Repeat("<frame>", 100_000),
 	}
+}
+
+// A parser that has to wait for the processor is not slow.
+func TestParserMayWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &pacedReader{b: make([]byte, 32<<10)}
+		defer r.done()
+		n := 0
+		for buf := make([]byte, 4096); ; time.Sleep(time.Second) {
+			m, err := r.Read(buf)
+			if n += m; err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", n, err)
+			}
+		}
+		if n != 32<<10 || !r.watched {
+			t.Errorf("%d bytes, watched %v", n, r.watched)
+		}
+	})
 }
 
 func TestHostilePagesStayCheap(t *testing.T) {

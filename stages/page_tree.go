@@ -4,19 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"time"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/seed-301537d8/weir/internal/cputime"
 )
 
 // The HTML standard's parser can be made to build far more tree than there is
 // page: each paragraph opens anew every formatting element that was left open,
 // so n of these and m paragraphs make n times m nodes. Three things bound it:
-// a count beforehand of what the tags can grow to; a watch on how long the
-// parser takes over each piece it reads; and x/net/html's own limit of 512 open
-// elements. A page that runs into one of them is read flat.
+// a count beforehand of what the tags can grow to; a watch on how much of the
+// processor the parser takes for each piece it reads; and x/net/html's own limit of
+// 512 open elements. A page that runs into one of them is read flat.
 
 // parseTree returns the page's tree, or nil if it is beyond the limits.
 func parseTree(body []byte, maxNodes int) (root *html.Node) {
@@ -34,8 +37,10 @@ func makeTree(body []byte) (root *html.Node) {
 			root = nil
 		}
 	}()
+	r := &pacedReader{b: body}
+	defer r.done()
 	// Without scripts, <noscript> is what the page is.
-	root, err := html.ParseWithOptions(&pacedReader{b: body}, html.ParseOptionEnableScripting(false))
+	root, err := html.ParseWithOptions(r, html.ParseOptionEnableScripting(false))
 	if err != nil {
 		return nil
 	}
@@ -106,14 +111,11 @@ func countAttributes(tag []byte) int {
 	if end < 0 {
 		end = len(tag)
 	}
-	n, blanks := 0, 0
-	for i, c := range tag[:end] {
-		switch {
-		case c == '=':
-			n++
-		case c == '/', isSpace(c) && i > 0 && !isSpace(tag[i-1]):
-			blanks++
-		}
+	tag = tag[:end]
+	n := bytes.Count(tag, []byte{'='})
+	blanks := 0
+	if len(tag) > 64 {
+		blanks = countBlanks(tag)
 	}
 	if n > 64 || blanks > 64 {
 		return max(n, blanks) // bare names, which need no "="
@@ -121,8 +123,22 @@ func countAttributes(tag []byte) int {
 	return n
 }
 
+// countBlanks returns how many runs of blanks and slashes a tag has.
+func countBlanks(tag []byte) (n int) {
+	for i, c := range tag {
+		if c > ' ' && c != '/' {
+			continue
+		}
+		if c == '/' || isSpace(c) && i > 0 && !isSpace(tag[i-1]) {
+			n++
+		}
+	}
+	return n
+}
+
 // slowPiece is how long the parser may take over one piece of 4 KiB before it
-// is given smaller ones; parseLimit is how long it may take at that pace.
+// is given smaller ones and watched; parseLimit is how much of the processor it may take
+// from then on, which no other work on the machine adds to.
 const (
 	slowPiece  = 20 * time.Millisecond
 	parseLimit = 2 * time.Second
@@ -133,33 +149,39 @@ var errSlowParse = errors.New("the page takes too long to parse")
 // A pacedReader gives the parser a page in pieces and stops when the parser,
 // not the reader, is slow.
 type pacedReader struct {
-	b    []byte
-	last time.Time
-	slow time.Duration // time spent on slow pieces
-	tiny bool
+	b       []byte
+	last    time.Time
+	watched bool          // its goroutine keeps its thread, whose processor time is
+	begun   time.Duration // this at the beginning
 }
 
 func (r *pacedReader) Read(p []byte) (int, error) {
-	now := time.Now()
-	if !r.last.IsZero() {
-		if took := now.Sub(r.last); took > slowPiece || r.tiny {
-			r.slow += took
-			r.tiny = true
+	if r.watched {
+		if cputime.OfThread()-r.begun > parseLimit {
+			return 0, errSlowParse
 		}
-	}
-	r.last = now
-	if r.slow > parseLimit {
-		return 0, errSlowParse
+		p = p[:min(len(p), 512)]
+	} else {
+		now := time.Now()
+		if !r.last.IsZero() && now.Sub(r.last) > slowPiece {
+			runtime.LockOSThread()
+			r.watched, r.begun = true, cputime.OfThread()
+		}
+		r.last = now
 	}
 	if len(r.b) == 0 {
 		return 0, io.EOF
 	}
-	if r.tiny && len(p) > 512 {
-		p = p[:512]
-	}
 	n := copy(p, r.b)
 	r.b = r.b[n:]
 	return n, nil
+}
+
+// done is called when the parser is.
+func (r *pacedReader) done() {
+	if r.watched {
+		runtime.UnlockOSThread()
+	}
 }
 
 // flatBlocks are the elements that begin a block of their own in a flat tree.

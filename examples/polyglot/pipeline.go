@@ -169,7 +169,7 @@ func (j *job) work(ctx context.Context, store *queue.Store, commands map[string]
 		return keepText(out, "boilerpipe", t)
 	}, &pipeline.StageOptions{Workers: inChild.Workers, MinWorkers: inChild.MinWorkers, Feeds: texts})
 
-	extractor := &extract.Extractor{Timeout: time.Minute}
+	extractor := new(extract.Extractor)
 	pipeline.Handle(p, toWeir, func(ctx context.Context, page Page, out *pipeline.Out) error {
 		doc := stages.ParseDocument([]byte(page.HTML), "https://example.com/"+page.Name+".html", nil)
 		found := extractor.Extract(ctx, doc, "")

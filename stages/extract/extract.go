@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"golang.org/x/net/html"
 	"golang.org/x/text/unicode/norm"
@@ -62,11 +61,8 @@ func (m Mode) looks() content.Looks {
 	return content.SecondLook
 }
 
-// Defaults of an [Extractor].
-const (
-	DefaultTimeout = 10 * time.Second
-	DefaultMaxText = 1 << 20
-)
+// DefaultMaxText is the default of an [Extractor].
+const DefaultMaxText = 1 << 20 // bytes
 
 const wordsPerMinute = 238
 
@@ -83,9 +79,11 @@ const (
 
 // An Extractor takes the main text out of pages. The zero value is ready.
 //
-// No page fails: where the model finds no main text, or there is no time, the
-// result is the readable text of the whole body, and Method says so. The time
-// that a page takes grows with its size and no faster.
+// No page fails: where the model finds no main text, or the context of the call has ended,
+// the result is the readable text of the whole body, and Method says so. The time that a
+// page takes grows with its size and no faster, and the size is bounded: by the nodes of
+// its tree (stages.DocumentOptions), and by 20,000 blocks, of which the last has all that
+// comes after. No clock is asked, so what becomes of a page is the same on every machine.
 //
 // An Extractor is safe for use by many goroutines. It must not be changed after
 // its first use.
@@ -106,9 +104,6 @@ type Extractor struct {
 	// stages/pdf does. Without it they are refused: it is a large library.
 	PDF func(ctx context.Context, file []byte) (*PDF, error)
 
-	// Timeout bounds the time spent on finding the main text of a page;
-	// [DefaultTimeout] if zero. The context of a call bounds it too.
-	Timeout time.Duration
 	// MaxText bounds Text and Markdown each, in bytes; [DefaultMaxText] if
 	// zero. What is over is cut off between lines.
 	MaxText int
@@ -244,13 +239,10 @@ type finding struct {
 
 // find finds the main text.
 func (x *Extractor) find(ctx context.Context, d *stages.Document) *finding {
-	timeout := cmp.Or(x.Timeout, DefaultTimeout)
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	page, err := content.Read(limited, d)
+	page, err := content.Read(ctx, d)
 	if err == nil {
 		var v *content.Verdict
-		if v, err = content.Default().Judge(limited, page, x.Mode.looks()); err == nil {
+		if v, err = content.Default().Judge(ctx, page, x.Mode.looks()); err == nil {
 			f := &finding{page: page, keep: content.Default().Select(page, v), method: "model", pageType: string(v.Type)}
 			if f.words() > 0 {
 				return f
@@ -259,11 +251,8 @@ func (x *Extractor) find(ctx context.Context, d *stages.Document) *finding {
 		}
 	}
 	note := err.Error()
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		note = "cancelled"
-	case limited.Err() != nil:
-		note = fmt.Sprintf("no main text found within %v", timeout)
 	}
 	return body(d, page, note)
 }

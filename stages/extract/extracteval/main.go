@@ -65,7 +65,7 @@ type extractor struct {
 func extractors() []extractor {
 	all := []extractor{{"go-readability", readabilityText}, {"go-trafilatura", trafilaturaText(false)}, {"go-trafilatura with fallback", trafilaturaText(true)}}
 	for _, m := range []extract.Mode{extract.ModeFast, extract.ModeBalanced, extract.ModeAccurate} {
-		x := &extract.Extractor{Mode: m, Timeout: time.Minute}
+		x := &extract.Extractor{Mode: m}
 		all = append(all, extractor{string(m), func(p page) string { return x.HTML(context.Background(), p.html, p.url, "").Text }})
 	}
 	return all

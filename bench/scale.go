@@ -205,7 +205,7 @@ func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args
 // kinds prints how many bytes the records of each table take, with their keys, and
 // returns the address of a page in the middle.
 func kinds(ctx context.Context, store *queue.Store, pages int) (address string, err error) {
-	for _, table := range []string{"pages", "digests", "skips", "texts", "tags", "captures"} {
+	for _, table := range []string{"pages", "digests", "skips", "skipsets", "texts", "tags", "captures"} {
 		n, bytes := 0, 0
 		for from := ""; ; {
 			records, err := store.Scan(ctx, table, from, "", 1000)

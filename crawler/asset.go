@@ -87,6 +87,7 @@ func (v *Visitor) offerAssets(out *pipeline.Out, r Request, from string, links [
 		}
 	}
 	var offered []string
+	var skips []*Skip
 	for _, l := range links {
 		to, err := weburl.Parse(l.URL)
 		if err != nil {
@@ -97,9 +98,7 @@ func (v *Visitor) offerAssets(out *pipeline.Out, r Request, from string, links [
 			asset: true, nesting: nesting, parsed: to,
 		}
 		if d := v.assetScope.Decide(to, 1); !d.Accepted {
-			if err := v.Recorder.Skip(out, &Skip{URL: next.URL, Reason: "requisite: " + d.String(), From: from}); err != nil {
-				return err
-			}
+			skips = append(skips, &Skip{URL: next.URL, Reason: "requisite: " + d.String(), From: from})
 			continue
 		}
 		identity := v.Options.FrontierKey(next)
@@ -114,7 +113,7 @@ func (v *Visitor) offerAssets(out *pipeline.Out, r Request, from string, links [
 			v.known.add(identity)
 		}
 	})
-	return nil
+	return v.Recorder.Skip(out, skips...)
 }
 
 // pageAssets enqueues what a page needs, with the icon that browsers ask for where a

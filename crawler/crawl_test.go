@@ -197,8 +197,9 @@ func TestPageWithManyLinks(t *testing.T) {
 	if st.Pages != 1 || st.Failures != 0 || st.MaxPages != links/2 || st.Queues[0].Dead != 0 {
 		t.Errorf("%d pages, %d failures, %d left out, %d dead letters, want 1, none, %d and none", st.Pages, st.Failures, st.MaxPages, st.Queues[0].Dead, links/2)
 	}
-	if n := len(records[crawler.Skip](t, store, "skips")); n != links {
-		t.Errorf("%d links are recorded as skipped, want %d", n, links)
+	skips := 0
+	if err := crawler.WalkSkips(t.Context(), store, func(*crawler.Skip) error { skips++; return nil }); err != nil || skips != links {
+		t.Errorf("%d links are recorded as skipped, %v, want %d", skips, err, links)
 	}
 	page := records[crawler.Page](t, store, "pages")[seed]
 	if len(page.Links)+page.Dropped != links || len(page.Links) < 100 {
@@ -210,6 +211,67 @@ func TestPageWithManyLinks(t *testing.T) {
 }
 
 // roundTrip is an http.RoundTripper that answers by itself.
+// What a page leads to and is not followed is found by its address, whether the page leads
+// to much or little of its host, and takes few records.
+func TestWhatIsNotFollowedIsFoundByItsAddress(t *testing.T) {
+	want := make(map[string]string)
+	page := func(path string) string {
+		var b strings.Builder
+		link := func(url string) {
+			want[url] = "http://here.example" + path
+			fmt.Fprintf(&b, "<a href=%s>x</a>", url)
+		}
+		for i := range 300 {
+			link(fmt.Sprintf("http://large.example%s/%d", path, i))
+		}
+		for i := range 5 {
+			link(fmt.Sprintf("http://small%d.example%s/%d", i, path, i))
+		}
+		link("http://large.example" + path + "?" + strings.Repeat("long", 150))
+		return b.String()
+	}
+	pages := map[string]string{"/": "<a href=/a>a</a><a href=/b>b</a>", "/a": page("/a"), "/b": page("/b")}
+	site := fakeSite(func(r *http.Request) (int, string, string) {
+		return http.StatusOK, "text/html", pages[r.URL.Path]
+	})
+	options := func() *crawler.Options {
+		return &crawler.Options{
+			Seeds: crawler.Seeds("http://here.example/"), Transport: always(site),
+			Settings: crawler.Settings{Delay: -1, IgnoreRobots: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
+		}
+	}
+	crawlStore(t, site, options, func(store *queue.Store) {
+		ctx := t.Context()
+		for url, from := range want {
+			e, err := inspect.Explain(ctx, store, url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.State != inspect.StateSkipped || e.Skip == nil || e.Skip.From != from || !strings.HasPrefix(e.Skip.Reason, "rejected by --scope host") || !strings.Contains(e.Skip.Reason, "; found ") {
+				t.Errorf("%s is %s, %+v", url, e.State, e.Skip)
+			}
+		}
+		if _, ok, err := crawler.FindSkip(ctx, store, "http://large.example/a/300"); ok || err != nil {
+			t.Errorf("what no page leads to is found: %v", err)
+		}
+		found := make(map[string]bool)
+		if err := crawler.WalkSkips(ctx, store, func(s *crawler.Skip) error { found[s.URL] = true; return nil }); err != nil || len(found) != len(want) {
+			t.Errorf("%d skips, %v, want %d", len(found), err, len(want))
+		}
+		n := 0
+		for _, table := range []string{"skips", "skipsets"} {
+			records, err := store.Scan(ctx, table, "", "", 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(records)
+		}
+		if n > 30 {
+			t.Errorf("%d links that are not followed take %d records", len(want), n)
+		}
+	})
+}
+
 type roundTrip func(path string) (status int, body string)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -165,12 +165,14 @@ func (v *Visitor) carryOut(ctx context.Context, out *pipeline.Out, decided *Out,
 		v: v, out: out, from: decided.visit, nofollow: nofollow,
 		queued: make(map[string]bool), skipped: make(map[string]bool),
 	}
-	if err := o.addDecided(ctx, decided); err != nil {
-		undo()
-		return err
+	err = o.addDecided(ctx, decided)
+	if err == nil {
+		err = o.done()
 	}
-	o.done()
-	return nil
+	if err != nil {
+		undo()
+	}
+	return err
 }
 
 // nofollow reports whether a page asks that its links are not followed, and the

@@ -25,7 +25,8 @@ type offers struct {
 	near     string          // the page that this one is a near duplicate of, if that matters
 	queued   map[string]bool // addresses with their variants
 	skipped  map[string]bool // addresses
-	offered  []string        // identities
+	skips    []*Skip
+	offered  []string // identities
 }
 
 // follow enqueues what a page leads to, as far as it belongs to the crawl.
@@ -49,7 +50,9 @@ func (v *Visitor) follow(ctx context.Context, out *pipeline.Out, visit *Visit, d
 			return err
 		}
 	}
-	o.done()
+	if err := o.done(); err != nil {
+		return err
+	}
 	return v.pageAssets(out, visit)
 }
 
@@ -62,9 +65,7 @@ func (o *offers) addDecided(ctx context.Context, decided *Out) error {
 		}
 	}
 	for _, f := range decided.refused {
-		if err := o.v.Recorder.Skip(o.out, &Skip{URL: f.href, Reason: f.why, From: o.from.URL}); err != nil {
-			return err
-		}
+		o.skips = append(o.skips, &Skip{URL: f.href, Reason: f.why, From: o.from.URL})
 	}
 	return nil
 }
@@ -123,21 +124,19 @@ func (o *offers) add(ctx context.Context, r Request, refused string) error {
 	}
 	if refused == "" {
 		if d := o.v.Scope.Decide(to, r.Depth); !d.Accepted {
-			if o.isSkipped(r.URL) {
-				return nil
-			}
 			refused = d.String()
-			if d.Rule.Kind.IsTrap() && !o.skipped[r.URL] {
+			if d.Rule.Kind.IsTrap() && !o.isKnownSkip(r.URL) {
 				countTrap(o.out, string(d.Rule.Kind))
 			}
 		}
 	}
 	if refused != "" {
-		if o.isSkipped(r.URL) {
+		if o.skipped[r.URL] {
 			return nil
 		}
 		o.skipped[r.URL] = true
-		return o.v.Recorder.Skip(o.out, &Skip{URL: r.URL, Reason: refused, From: o.from.URL})
+		o.skips = append(o.skips, &Skip{URL: r.URL, Reason: refused, From: o.from.URL})
+		return nil
 	}
 	o.queued[target] = true
 	if o.v.Options.Priority != nil && r.Priority == 0 {
@@ -158,9 +157,8 @@ func (o *offers) add(ctx context.Context, r Request, refused string) error {
 	return nil
 }
 
-// isSkipped reports whether it need not be said again that an address is not
-// followed: why, takes longer to write down than to find out.
-func (o *offers) isSkipped(url string) bool {
+// isKnownSkip reports whether it was said lately that an address is not followed.
+func (o *offers) isKnownSkip(url string) bool {
 	if o.skipped[url] {
 		return true
 	}
@@ -168,13 +166,17 @@ func (o *offers) isSkipped(url string) bool {
 	return ok && records.skips.has(tables.Key(url))
 }
 
-// done lets what was offered be known once it is stored.
-func (o *offers) done() {
-	if len(o.offered) == 0 {
-		return
+// done adds the records of what is not followed, and lets what was offered be known once
+// it is stored.
+func (o *offers) done() error {
+	if err := o.v.Recorder.Skip(o.out, o.skips...); err != nil {
+		return err
 	}
-	v, offered := o.v, o.offered
-	o.out.OnCommit(func() { v.known.add(offered...) })
+	if len(o.offered) > 0 {
+		v, offered := o.v, o.offered
+		o.out.OnCommit(func() { v.known.add(offered...) })
+	}
+	return nil
 }
 
 // links returns the links of the page and of its header. An answer that is an error

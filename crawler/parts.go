@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -50,7 +51,7 @@ type (
 	Recorder interface {
 		Page(ctx context.Context, out *pipeline.Out, key string, page *Page) error
 		Failure(out *pipeline.Out, key string, failure *Failure) error
-		Skip(out *pipeline.Out, skip *Skip) error
+		Skip(out *pipeline.Out, skips ...*Skip) error
 	}
 )
 
@@ -135,18 +136,31 @@ func (s *Records) Failure(out *pipeline.Out, key string, f *Failure) error {
 	return tables.Put(tx, tables.Failures, key, *f)
 }
 
-// Skip adds the record of a link that is not followed. What was recorded lately is
-// not written again.
-func (s *Records) Skip(out *pipeline.Out, skip *Skip) error {
-	key := tables.Key(skip.URL)
-	if s.skips.has(key) && skip.Request == nil {
+// Skip adds the records of links that are not followed, of a page all together. What was
+// recorded lately is not written again.
+func (s *Records) Skip(out *pipeline.Out, skips ...*Skip) error {
+	skips = slices.DeleteFunc(skips, func(skip *Skip) bool { return skip.Request == nil && s.skips.has(tables.Key(skip.URL)) })
+	if len(skips) == 0 {
 		return nil
 	}
-	b, err := codec.Encode(*skip)
-	if err != nil {
-		return fmt.Errorf("encode record of %s/%s: %w", tables.Skips, key, err)
+	sets, single := skipSets(skips)
+	for _, set := range sets {
+		if err := set.put(out); err != nil {
+			return err
+		}
 	}
-	out.PutAhead(tables.Skips, key, b)
-	out.OnCommit(func() { s.skips.add(key) })
+	for _, skip := range single {
+		key := tables.Key(skip.URL)
+		b, err := codec.Encode(*skip)
+		if err != nil {
+			return fmt.Errorf("encode record of %s/%s: %w", tables.Skips, key, err)
+		}
+		out.PutAhead(tables.Skips, key, b)
+	}
+	out.OnCommit(func() {
+		for _, skip := range skips {
+			s.skips.add(tables.Key(skip.URL))
+		}
+	})
 	return nil
 }

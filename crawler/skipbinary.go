@@ -36,38 +36,66 @@ const (
 // Form implements codec.Formed. Form 0 was JSON.
 func (s Skip) Form() byte { return 1 }
 
+// A shortReason is why a link is not followed, without what is known beside it.
+type shortReason struct {
+	flags byte   // flagSkipFound and flagSkipHost
+	begin int    // place of what it begins with in reasonBegins, from 1, or 0
+	rest  string // what is behind that
+}
+
+func shorten(s *Skip) (r shortReason) {
+	r.begin = slices.IndexFunc(reasonBegins, func(b string) bool { return strings.HasPrefix(s.Reason, b) }) + 1
+	r.rest = s.Reason
+	if r.begin > 0 {
+		r.rest = r.rest[len(reasonBegins[r.begin-1]):]
+	}
+	if before, found, ok := cutLast(r.rest, reasonFound); ok && found == hostIn(s.URL) {
+		r.flags |= flagSkipFound
+		r.rest = before
+	}
+	if r.rest != "" && r.rest == hostIn(s.From) {
+		r.flags |= flagSkipHost
+		r.rest = ""
+	}
+	return r
+}
+
+// lengthen sets the reason of a skip whose From is known, but for the host that was found.
+func (r shortReason) lengthen(s *Skip) error {
+	switch {
+	case r.begin > len(reasonBegins):
+		return errMalformed
+	case r.begin > 0:
+		s.Reason = reasonBegins[r.begin-1]
+	}
+	if r.flags&flagSkipHost != 0 {
+		s.Reason += hostIn(s.From)
+	} else {
+		s.Reason += r.rest
+	}
+	return nil
+}
+
 // MarshalBinary implements encoding.BinaryMarshaler. An address that is its key is left
 // to FromKey.
 func (s Skip) MarshalBinary() ([]byte, error) {
-	begin := slices.IndexFunc(reasonBegins, func(b string) bool { return strings.HasPrefix(s.Reason, b) }) + 1
-	rest := s.Reason
-	if begin > 0 {
-		rest = rest[len(reasonBegins[begin-1]):]
-	}
-	flags := byte(0)
+	r := shorten(&s)
+	flags := r.flags
 	if tables.Key(s.URL) == s.URL && s.URL != "" {
 		flags |= flagSkipKey
-	}
-	if before, found, ok := cutLast(rest, reasonFound); ok && found == hostIn(s.URL) {
-		flags |= flagSkipFound
-		rest = before
-	}
-	if rest != "" && rest == hostIn(s.From) {
-		flags |= flagSkipHost
-		rest = ""
 	}
 	if s.Request != nil {
 		flags |= flagSkipRequest
 	}
-	b := make(packed, 0, len(s.From)+len(rest)+len(s.Request)+16)
+	b := make(packed, 0, len(s.From)+len(r.rest)+len(s.Request)+16)
 	b = append(b, flags)
 	if flags&flagSkipKey == 0 {
 		b.text(s.URL)
 	}
 	b.text(s.From)
-	b.number(begin)
+	b.number(r.begin)
 	if flags&flagSkipHost == 0 {
-		b.text(rest)
+		b.text(r.rest)
 	}
 	return append(b, s.Request...), nil
 }
@@ -93,16 +121,12 @@ func (s *Skip) UnmarshalBinary(data []byte) error {
 		s.URL = u.Text()
 	}
 	s.From = u.Text()
-	switch begin := u.Int(); {
-	case begin > len(reasonBegins):
-		return errMalformed
-	case begin > 0:
-		s.Reason = reasonBegins[begin-1]
+	r := shortReason{flags: flags, begin: u.Int()}
+	if flags&flagSkipHost == 0 {
+		r.rest = u.Text()
 	}
-	if flags&flagSkipHost != 0 {
-		s.Reason += hostIn(s.From)
-	} else {
-		s.Reason += u.Text()
+	if err := r.lengthen(s); err != nil {
+		return err
 	}
 	request := u.Rest()
 	switch {

@@ -54,8 +54,8 @@ func (r *recorder) Failure(_ *pipeline.Out, _ string, f *crawler.Failure) error 
 	return nil
 }
 
-func (r *recorder) Skip(_ *pipeline.Out, s *crawler.Skip) error {
-	r.skips = append(r.skips, s)
+func (r *recorder) Skip(_ *pipeline.Out, skips ...*crawler.Skip) error {
+	r.skips = append(r.skips, skips...)
 	return nil
 }
 

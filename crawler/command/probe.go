@@ -196,8 +196,8 @@ func (p *prober) Failure(_ *pipeline.Out, _ string, f *crawler.Failure) error {
 	return nil
 }
 
-func (p *prober) Skip(_ *pipeline.Out, s *crawler.Skip) error {
-	p.refused = append(p.refused, s)
+func (p *prober) Skip(_ *pipeline.Out, skips ...*crawler.Skip) error {
+	p.refused = append(p.refused, skips...)
 	return nil
 }
 

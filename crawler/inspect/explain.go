@@ -250,7 +250,7 @@ func (e *Explanation) readRecords(ctx context.Context, store *queue.Store) error
 	}{
 		{tables.Pages, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &page) }, func() { e.Page = &page }},
 		{tables.Failures, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &failure) }, func() { e.Failure = &failure }},
-		{tables.Skips, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &skip) }, func() { e.Skip = &skip }},
+		{tables.Skips, func(string) (ok bool, err error) { skip, ok, err = crawler.FindSkip(ctx, store, e.URL); return ok, err }, func() { e.Skip = &skip }},
 		{tables.Texts, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &text) }, func() { e.Text, e.NearDuplicateOf = true, text.NearDuplicateOf }},
 		{tables.Tags, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &tags) }, func() { e.Tags = true }},
 		{tables.History, func(t string) (bool, error) { return tables.Get(ctx, store, t, key, &history) }, func() { e.History = &history }},

@@ -15,7 +15,7 @@ import (
 // the mean of a sample. What the disk holds is that times the number of records, and
 // some more that compaction has not given back yet.
 type SizeStatus struct {
-	Kind   string `json:"kind"`   // page, links (which are part of a page's record), text, tags, digest, skip, capture, or "waiting for" a stage
+	Kind   string `json:"kind"`   // page, links (which are part of a page's record), text, tags, digest, skip, skips (of a page, to one host, in parts), capture, or "waiting for" a stage
 	Bytes  int64  `json:"bytes"`  // of one, in the mean
 	Sample int64  `json:"sample"` // how many were looked at
 }
@@ -31,7 +31,7 @@ const (
 func readSizes(ctx context.Context, store *queue.Store) (sizes []SizeStatus, err error) {
 	for _, kind := range []struct{ name, table string }{
 		{"page", tables.Pages}, {"digest", tables.Digests}, {"text", tables.Texts}, {"tags", tables.Tags},
-		{"skip", tables.Skips}, {"capture", tables.Captures},
+		{"skip", tables.Skips}, {"skips", tables.SkipSets}, {"capture", tables.Captures},
 	} {
 		n, bytes, links := int64(0), int64(0), int64(0)
 		err := sample(ctx, store, kind.table, func(r queue.Record) error {

@@ -25,6 +25,7 @@ const (
 	Pages     = "pages"     // Page
 	Failures  = "failures"  // Failure
 	Skips     = "skips"     // Skip
+	SkipSets  = "skipsets"  // those of one page and one host, by host
 	Texts     = "texts"     // Text
 	Tags      = "tags"      // Tags
 	Results   = "results"   // of other stages: stage/address

@@ -31,6 +31,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -61,6 +62,7 @@ var roles = map[string]func(sites) (result, error){
 	"fetch": fetchOnly, "loop": loop, "weir": weirRecords, "weir-warc": weirArchive, "colly": collyCrawl,
 	"weir-text": weirText, "bare": bare, "extract": extractAlone, "tag": tagAlone, "pipeline": weirPipeline,
 	"weir-scale": weirScale, "weir-hosts": weirHosts, "weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
+	"weir-text-behind": weirTextBehind,
 }
 
 // programs are other people's, which this one runs.
@@ -86,6 +88,7 @@ var rows = []row{
 
 var (
 	pages     = flag.Int("pages", 20_000, "pages of the synthetic web")
+	behind    = flag.Int("behind", 1_000_000, "pages that the store of weir-text-behind has before")
 	manyHosts = flag.Int("hosts", 1_000_000, "hosts of the web of weir-hosts, with 3 pages each")
 	hostDelay = flag.Duration("delay", crawler.DefaultDelay, "of weir-hosts, between two requests to a host")
 	keep      = flag.Bool("keep", false, "leave the store of weir-scale or weir-hosts where it is, and say where")
@@ -149,7 +152,7 @@ func play(name string) error {
 	if err != nil {
 		return err
 	}
-	r.Anon = anon()
+	r.Anon = cmp.Or(r.Anon, anon())
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
@@ -288,7 +291,7 @@ func measure(name, site string) (r result, usage *syscall.Rusage, err error) {
 	if roles[name] == nil {
 		return r, nil, fmt.Errorf("there is no such process")
 	}
-	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages), "-hosts", fmt.Sprint(*manyHosts), "-delay", hostDelay.String()}
+	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages), "-hosts", fmt.Sprint(*manyHosts), "-delay", hostDelay.String(), "-behind", fmt.Sprint(*behind)}
 	if *keep {
 		args = append(args, "-keep")
 	}

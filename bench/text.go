@@ -73,10 +73,11 @@ func (s realSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(pages[i])
 }
 
+// realSettings are those of a crawl of the real pages.
+var realSettings = crawler.Settings{Scope: scope.Settings{MaxDepth: 1}}
+
 // weirText crawls the real pages, extracts and tags their text.
-func weirText(s sites) (result, error) {
-	return weir([]string{s.Real}, crawler.Settings{Scope: scope.Settings{MaxDepth: 1}}, nil)
-}
+func weirText(s sites) (result, error) { return weir([]string{s.Real}, realSettings, nil) }
 
 // bare is the limit of that: one loop of the same functions, with one parse for
 // links and text, of which nothing is kept.

@@ -55,13 +55,18 @@ func weirDocs(s sites) (result, error) {
 // weir crawls into a folder, every commit synced to the disk, with the settings of
 // the command.
 func weir(seeds []string, settings crawler.Settings, transport func(*http.Transport) http.RoundTripper) (result, error) {
-	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
 	dir, err := os.MkdirTemp("", "weir-bench-")
 	if err != nil {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
 	memory.TuneCollector()
+	return weirIn(dir, seeds, settings, transport)
+}
+
+// weirIn is weir in a folder.
+func weirIn(dir string, seeds []string, settings crawler.Settings, transport func(*http.Transport) http.RoundTripper) (result, error) {
+	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
 	memory.SetBudget(cmp.Or(settings.Memory, crawler.DefaultMemory), settings.Runs(crawler.StageExtract))
 	ctx := context.Background()
 	store, err := badgerqueue.Open(filepath.Join(dir, "store"), memory.StoreOptions())

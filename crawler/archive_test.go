@@ -94,11 +94,7 @@ func checkArchive(t *testing.T, store *queue.Store, dir string) map[string]*warc
 
 func TestArchive(t *testing.T) {
 	s := newSite(t)
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	settings := crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}
 	if _, err := crawler.New(store, &crawler.Options{Settings: settings, Seeds: crawler.Seeds(s.URL)}); !errors.Is(err, crawler.ErrSettings) {
 		t.Errorf("without a folder: %v, want ErrSettings", err)
@@ -172,11 +168,7 @@ func TestArchiveCutsWhatIsTooLarge(t *testing.T) {
 // While the archive cannot be written the crawl waits for it, and says so.
 func TestArchiveThatCannotBeWritten(t *testing.T) {
 	s := newSite(t)
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	blocked := filepath.Join(t.TempDir(), "warc")
 	if err := os.WriteFile(blocked, []byte("in the way"), 0o600); err != nil {
 		t.Fatal(err)
@@ -242,11 +234,7 @@ func serveOne(t *testing.T, contentType string, body []byte) string {
 }
 
 func TestStagesThatCannotBe(t *testing.T) {
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	for _, stages := range [][]crawler.Stage{
 		{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC, Command: []string{"cat"}}},
 		{{Name: crawler.StageCrawl}, {Name: crawler.StageWARC}, {Name: crawler.StageWARC}},

@@ -15,7 +15,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // onePixel is a picture that a browser takes.
@@ -179,11 +178,7 @@ func TestRequisites(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
-				store, err := memqueue.Open(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer store.Close()
+				store := openMemory(t)
 				web := &counted{handler: pictureSite}
 				crawlPictures(t, store, web, dir, test.change)
 				want := slices.Clone(test.pages)

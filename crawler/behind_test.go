@@ -16,7 +16,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // chain is a site whose pages name the next one in their text, and link to one that
@@ -146,11 +145,7 @@ func TestWhatAStageMustNotFollow(t *testing.T) {
 // A crawl goes on with the stages that it began with: what differs is said by name.
 func TestResumingWithOtherStagesSaysWhatDiffers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		stage := crawler.Stage{Name: "topic", Func: func(context.Context, *crawler.Doc, *crawler.Out) error { return nil }}
 		run := func(st crawler.Stage) error {
 			ctx, stop := context.WithCancel(t.Context())
@@ -197,11 +192,7 @@ func TestStagesOfThreeKinds(t *testing.T) {
 		out.Result(map[string]int{"words": len(strings.Fields(d.Text))})
 		return nil
 	}
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	c, err := crawler.New(store, &crawler.Options{
 		Seeds: crawler.Seeds("http://site.example/0"), Transport: always(chain(0)),
 		Settings: crawler.Settings{Delay: -1, Links: crawler.LinksNone, Stages: []crawler.Stage{

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // The pages of a host come on the connection on which its robots.txt came, by whatever
@@ -37,11 +36,7 @@ func TestRobotsAndPagesShareAConnection(t *testing.T) {
 			}
 			s.Start()
 			defer s.Close()
-			store, err := memqueue.Open(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer store.Close()
+			store := openMemory(t)
 			c, err := crawler.New(store, &crawler.Options{
 				Seeds:    crawler.Seeds(s.URL + "/"),
 				Settings: crawler.Settings{AllowPrivate: true, Delay: -1, Hosts: hosts, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},

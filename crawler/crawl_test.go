@@ -21,7 +21,6 @@ import (
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/badgerqueue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // site serves a small site with the usual troubles, and counts requests.
@@ -78,11 +77,7 @@ func newSite(t *testing.T) *site {
 func TestCrawl(t *testing.T) {
 	s := newSite(t)
 	ctx := context.Background()
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	c, err := crawler.New(store, &crawler.Options{Settings: crawler.Settings{Delay: -1, AllowPrivate: true}, Seeds: crawler.Seeds(s.URL)})
 	if err != nil {
 		t.Fatal(err)
@@ -122,11 +117,7 @@ func TestCrawl(t *testing.T) {
 
 func TestStagesOfAnUnfinishedCrawlStay(t *testing.T) {
 	s := newSite(t)
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	settings := crawler.Settings{Delay: -1, AllowPrivate: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
 	ctx, stop := context.WithCancel(t.Context())
 	c, err := crawler.New(store, &crawler.Options{
@@ -308,11 +299,7 @@ func TestRefusalsTakeNoTurn(t *testing.T) {
 			pages.Add(1)
 			return http.StatusOK, page.String()
 		})
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{MaxPages: 8, PerHost: 4, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
 			Seeds:    crawler.Seeds("http://a.example/"), Transport: always(site),
@@ -365,11 +352,7 @@ func TestHostThatIsDownIsGivenUp(t *testing.T) {
 			failed.Add(1)
 			return http.StatusInternalServerError, ""
 		})
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}},
 			Seeds:    crawler.Seeds("http://a.example/"), Transport: always(site),

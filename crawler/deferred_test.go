@@ -107,11 +107,7 @@ func TestSickHostsDoNotStopTheOthers(t *testing.T) {
 			}
 			seeds = append(seeds, fmt.Sprintf("http://%s%d.example/", kind, i))
 		}
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, GiveUp: 2 * time.Hour},
 			Seeds:    crawler.Seeds(seeds...), Transport: always(f),
@@ -168,11 +164,7 @@ func TestOneAddressAsksForRobots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pages = 200
 		down := roundTrip(func(string) (int, string) { return http.StatusServiceUnavailable, "" })
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		var seeds []string
 		for i := range pages {
 			seeds = append(seeds, fmt.Sprintf("http://sick.example/%d", i))
@@ -206,11 +198,7 @@ func TestOneAddressAsksForRobots(t *testing.T) {
 func TestGiveUpHoldsForRobots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := roundTrip(func(string) (int, string) { return http.StatusServiceUnavailable, "" })
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Retries: 1000, GiveUp: time.Hour},
 			Seeds:    crawler.Seeds("http://sick.example/"), Transport: always(down),

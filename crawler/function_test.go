@@ -20,7 +20,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // site answers requests without a network.
@@ -42,11 +41,7 @@ func (s fakeSite) RoundTrip(r *http.Request) (*http.Response, error) {
 func crawlStore(t *testing.T, site fakeSite, make func() *crawler.Options, look func(store *queue.Store)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		options := make() // within the bubble, as channels must be
 		options.Transport = always(site)
 		if options.Settings.Stages == nil {
@@ -399,11 +394,7 @@ func TestBadWiringIsRefusedByName(t *testing.T) {
 // A crawl that stopped goes on with its functions only.
 func TestResumingWithOtherFunctionsSaysWhatDiffers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		options := libraryOptions()
 		ctx, stop := context.WithCancel(t.Context())
 		options.OnGeneration = func(context.Context, pipeline.Generation, *queue.Tx) error { stop(); return nil }
@@ -422,7 +413,7 @@ func TestResumingWithOtherFunctionsSaysWhatDiffers(t *testing.T) {
 		others.Functions = slices.Clone(options.Functions)[:2]
 		others.Functions[0].Follows, others.Functions[1].Queue = nil, "slow"
 		others.Items = nil
-		err = run(t.Context(), &others)
+		err := run(t.Context(), &others)
 		for _, want := range []string{"function book is gone", `function more has the queue "slow" and had ""`, "items books are gone"} {
 			if !errors.Is(err, crawler.ErrFunctions) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want ErrFunctions that says %q", err, want)

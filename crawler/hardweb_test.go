@@ -9,7 +9,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/internal/hardweb"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // Every case of the torture site comes out right, all of them in one crawl.
@@ -22,11 +21,7 @@ func TestTortureSite(t *testing.T) {
 	if n := len(site.Cases); n < 150 {
 		t.Errorf("%d cases, want 150", n)
 	}
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	c, err := crawler.New(store, &crawler.Options{
 		Seeds: crawler.Seeds(site.Seeds()...),
 		Settings: crawler.Settings{

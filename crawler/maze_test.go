@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/crawler"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // How an address of the maze is found.
@@ -160,11 +159,7 @@ func TestMaze(t *testing.T) {
 			m := &maze{asked: make(map[string][]string)}
 			s := httptest.NewServer(m)
 			defer s.Close()
-			store, err := memqueue.Open(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer store.Close()
+			store := openMemory(t)
 			c, err := crawler.New(store, &crawler.Options{
 				Seeds: crawler.Seeds(s.URL + "/"),
 				Settings: crawler.Settings{

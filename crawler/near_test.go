@@ -13,7 +13,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // essay returns a text of sentences, which is another for each number.
@@ -75,11 +74,7 @@ func TestNearDuplicates(t *testing.T) {
 	} {
 		t.Run("mode "+mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store, err := memqueue.Open(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer store.Close()
+				store := openMemory(t)
 				site := new(nearSite)
 				c, err := crawler.New(store, &crawler.Options{
 					Settings: crawler.Settings{

@@ -13,7 +13,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/crawler/inspect"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // linkSite is a site of pages that are nothing but links, or redirects ("> /target").
@@ -91,11 +90,7 @@ func TestPriority(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store, err := memqueue.Open(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer store.Close()
+				store := openMemory(t)
 				site := &linkSite{pages: orderSite}
 				seeds := crawler.Seeds("http://site.test/away", "http://site.test/")
 				if test.sitemap {
@@ -132,11 +127,7 @@ func crawlInOrder(t *testing.T, store *queue.Store, site *linkSite, s crawler.Se
 // out with the reason. The next round takes them, as far as it may.
 func TestMaxPagesPerGeneration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		site := &linkSite{pages: orderSite}
 		s := crawler.Settings{MaxGenerationPages: 3, Priority: []string{`/p3=9`, `/docs/=8`, `/p1=7`}}
 		seeds := crawler.Seeds("http://site.test/")

@@ -92,11 +92,7 @@ var wantChanges = map[int][]string{
 func TestRecrawlOfAChangingSite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		site := new(changingSite)
 		c := recrawler(t, store, site, func(s *crawler.Settings) { s.History = 4 })
 		if begun, err := c.Recrawl(ctx, crawler.RecrawlAll); err != nil || begun {
@@ -264,11 +260,7 @@ func daysOf(notes []string, path string) (days []int) {
 func TestCrawlKeepsItselfFresh(t *testing.T) {
 	for _, stops := range [][]time.Duration{{13 * 24 * time.Hour}, {36 * time.Hour, 24*time.Hour + time.Second/2, 150 * time.Hour, 200 * time.Hour}} {
 		synctest.Test(t, func(t *testing.T) {
-			store, err := memqueue.Open(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer store.Close()
+			store := openMemory(t)
 			site := &changingSite{every: 24 * time.Hour, start: time.Now()}
 			var mu sync.Mutex
 			var notes []string
@@ -315,11 +307,7 @@ func TestRecrawlSettings(t *testing.T) {
 	visits := func(t *testing.T, which string, after time.Duration, change func(*crawler.Settings)) []string {
 		var seen []string
 		synctest.Test(t, func(t *testing.T) {
-			store, err := memqueue.Open(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer store.Close()
+			store := openMemory(t)
 			site := new(changingSite)
 			if err := recrawler(t, store, site, nil).Run(t.Context()); err != nil {
 				t.Fatal(err)
@@ -473,11 +461,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 // page that is new notes the round.
 func TestRoundsOfSeveralProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		site := &changingSite{every: 10 * time.Minute, start: time.Now()}
 		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Minute) // up to round 3
 		defer cancel()

@@ -37,11 +37,7 @@ import (
 func TestArchiveRefersToWhatItHas(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		web := &counted{handler: pictureSite}
 		for range 3 {
 			crawlPictures(t, store, web, dir, func(s *crawler.Settings) {
@@ -229,11 +225,7 @@ func checkReferences(t *testing.T, all []*archived) {
 // missing. The browser is asked for by -browser.
 func TestReplayInABrowser(t *testing.T) {
 	dir := t.TempDir()
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := openMemory(t)
 	crawlPictures(t, store, &counted{handler: pictureSite}, dir, nil)
 	crawlPictures(t, store, &counted{handler: pictureSite}, dir, nil) // revisits come last
 	replay := newReplay(t, readArchive(t, dir))

@@ -18,11 +18,7 @@ import (
 // from them as they say.
 func TestWorkersFindSeedsWithTheirOwnScope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		row := fakeSite(func(r *http.Request) (int, string, string) {
 			n := 0
 			fmt.Sscanf(r.URL.Path, "/%d", &n)
@@ -64,11 +60,7 @@ func TestWorkersFindSeedsWithTheirOwnScope(t *testing.T) {
 // of the later ones belong to the crawl.
 func TestWorkersWaitForAllSeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		settings := crawler.Settings{IgnoreRobots: true, Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}
 		c, err := crawler.New(store, &crawler.Options{
 			Seeds: crawler.Seeds("http://first.example/"), MoreSeeds: true, Settings: settings, Transport: always(chain(0)),

@@ -159,6 +159,16 @@ func crawlSlow(ctx context.Context, t *testing.T, store *queue.Store, w *slowWeb
 	}
 }
 
+// laneSeeds are the first addresses of so many chains on each host.
+func laneSeeds(width int, hosts ...string) (seeds []string) {
+	for _, host := range hosts {
+		for lane := range width {
+			seeds = append(seeds, fmt.Sprintf("http://%s/%d/1", host, lane))
+		}
+	}
+	return seeds
+}
+
 // lanes are so many chains "/0/1", "/0/2", … to a depth.
 func lanes(depth int) func(r *http.Request) string {
 	return func(r *http.Request) string {
@@ -183,23 +193,17 @@ func TestSlowHostsDoNotStopTheOthers(t *testing.T) {
 		t.Run(fmt.Sprintf("%d addresses", tt.width), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newSlowWeb(lanes(depth))
-				store, err := memqueue.Open(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer store.Close()
-				var seeds []string
+				store := openMemory(t)
+				var names []string
 				for i := range hosts {
 					kind := "quick"
 					if i%5 == 0 {
 						kind = []string{"1500ms", "3s", "8s", "30s", "5s-body"}[i/5%5]
 					}
-					for lane := range tt.width {
-						seeds = append(seeds, fmt.Sprintf("http://%s.%d.example/%d/1", kind, i, lane))
-					}
+					names = append(names, fmt.Sprintf("%s.%d.example", kind, i))
 				}
 				began := time.Now()
-				crawlSlow(t.Context(), t, store, w, crawler.Settings{}, seeds...)
+				crawlSlow(t.Context(), t, store, w, crawler.Settings{}, laneSeeds(tt.width, names...)...)
 				alone := time.Duration(depth*tt.width+1) * time.Second // and robots.txt
 				took := w.ended(false).Sub(began)
 				t.Logf("the quick hosts took %v, %.2f of what they take alone; the slow ones %v", took, took.Seconds()/alone.Seconds(), w.ended(true).Sub(began))
@@ -245,11 +249,7 @@ func TestParkedAnswersAreUsed(t *testing.T) {
 			}
 			return "the end"
 		})
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		crawlSlow(t.Context(), t, store, w, crawler.Settings{MaxHostPages: 100},
 			"http://30s.example/2000/01/02", "http://quick.example/0/1", "http://other.example/0/1")
 		if n := w.asked["http://30s.example/2000/01/02"]; n != 1 {
@@ -285,11 +285,7 @@ func TestParkedAnswersAreUsed(t *testing.T) {
 func TestSlowHostsAreNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSlowWeb(lanes(20))
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		began := time.Now()
 		w.pages = func(r *http.Request) string {
 			if r.URL.String() == "http://quick.example/0/15" {
@@ -308,7 +304,7 @@ func TestSlowHostsAreNamed(t *testing.T) {
 			}
 			return lanes(20)(r)
 		}
-		crawlSlow(t.Context(), t, store, w, crawler.Settings{}, "http://50s.example/0/1", "http://quick.example/0/1", "http://other.example/0/1")
+		crawlSlow(t.Context(), t, store, w, crawler.Settings{}, laneSeeds(1, "50s.example", "quick.example", "other.example")...)
 		w.check(t)
 	})
 }
@@ -317,17 +313,13 @@ func TestSlowHostsAreNamed(t *testing.T) {
 // is nobody else nothing leaves its generation.
 func TestSlowHostsAreWaitedFor(t *testing.T) {
 	for name, seeds := range map[string][]string{
-		"exact": {"http://9s.example/0/1", "http://quick.example/0/1"},
-		"alone": {"http://9s.example/0/1"},
+		"exact": laneSeeds(1, "9s.example", "quick.example"),
+		"alone": laneSeeds(1, "9s.example"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newSlowWeb(lanes(5))
-				store, err := memqueue.Open(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer store.Close()
+				store := openMemory(t)
 				s := crawler.Settings{}
 				if name == "exact" {
 					s.Grace = -1
@@ -363,7 +355,7 @@ func TestParkedRequestsOutliveTheProcess(t *testing.T) {
 			if life == 0 {
 				time.AfterFunc(8*time.Second, stop)
 			}
-			crawlSlow(ctx, t, store, w, crawler.Settings{}, "http://20s.example/0/1", "http://quick.example/0/1", "http://other.example/0/1")
+			crawlSlow(ctx, t, store, w, crawler.Settings{}, laneSeeds(1, "20s.example", "quick.example", "other.example")...)
 			stop()
 			if life == 0 {
 				if st, err := inspect.ReadStatus(t.Context(), store); err != nil || len(st.Sick) != 1 {
@@ -398,11 +390,7 @@ func TestParkedAnswersHaveABound(t *testing.T) {
 			}
 			return lanes(150)(r)
 		})
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		crawlSlow(t.Context(), t, store, w, crawler.Settings{Memory: 1 << 20}, "http://20s.example/0/150", "http://quick.example/0/1", "http://other.example/0/1")
 		if n := w.asked["http://20s.example/0/150"]; n != 2 {
 			t.Errorf("the page was asked for %d times, want 2", n)
@@ -420,11 +408,7 @@ func TestParkedAnswersHaveABound(t *testing.T) {
 func TestPanicInARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSlowWeb(lanes(3))
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Retries: -1, IgnoreRobots: true}, Seeds: crawler.Seeds("http://a.example/0/1"), Transport: always(w),
 			BeforeRequest: func(*http.Request, crawler.Request) error { panic("hook") },
@@ -448,13 +432,9 @@ func TestHostsThatNeverAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const depth = 30
 		w := newSlowWeb(lanes(depth))
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		began := time.Now()
-		crawlSlow(t.Context(), t, store, w, crawler.Settings{GiveUp: time.Hour}, "http://300s.example/0/1", "http://quick.example/0/1", "http://other.example/0/1")
+		crawlSlow(t.Context(), t, store, w, crawler.Settings{GiveUp: time.Hour}, laneSeeds(1, "300s.example", "quick.example", "other.example")...)
 		alone := (depth + 1) * time.Second
 		if took := w.ended(false).Sub(began); took > alone+depth*200*time.Millisecond+crawler.DefaultGrace {
 			t.Errorf("the quick hosts took %v, alone they take %v", took, alone)
@@ -472,24 +452,20 @@ func TestSlowHostsOfSeveralWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const depth, hosts = 10, 12
 		w := newSlowWeb(lanes(depth))
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		var seeds []string
+		store := openMemory(t)
+		var names []string
 		for i := range hosts {
 			kind := "quick"
 			if i%3 == 0 {
 				kind = []string{"3s", "15s"}[i/3%2]
 			}
-			seeds = append(seeds, fmt.Sprintf("http://%s.%d.example/0/1", kind, i), fmt.Sprintf("http://%s.%d.example/1/1", kind, i))
+			names = append(names, fmt.Sprintf("%s.%d.example", kind, i))
 		}
 		o := crawler.Options{
 			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}}, Transport: always(w), Shared: true,
 		}
 		with := o
-		with.Seeds = crawler.Seeds(seeds...)
+		with.Seeds = crawler.Seeds(laneSeeds(2, names...)...)
 		main, err := crawler.New(store, &with)
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,6 @@ import (
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // webSite answers an address with a page, or with a redirect if to is not "".
@@ -186,11 +185,7 @@ func TestTrapsCountNoAttempts(t *testing.T) {
 			n := len(tried)
 			return http.StatusOK, fmt.Sprintf("<a href='/events/2000-%02d-%02d'>x</a>", 1+n/28%12, 1+n%28)
 		})
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{
 				Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: -1,
@@ -215,11 +210,7 @@ func TestTrapsCountNoAttempts(t *testing.T) {
 func TestDeferredAddressesCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		well := time.Now().Add(time.Minute)
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		store := openMemory(t)
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second, Retries: 20, IgnoreRobots: true},
 			Seeds:    crawler.Seeds("http://sick.example/2000/01/02"),

@@ -137,18 +137,7 @@ func TestOneItemGoesThrough(t *testing.T) {
 func TestAClientThatLeavesGivesBackAtOnce(t *testing.T) {
 	web, leader, _ := serve(t, false, nil)
 	s := open(t, web, remote.Options{Lease: time.Hour})
-	var tx queue.Tx
-	tx.Enqueue("q", queue.Item{})
-	if err := s.Commit(t.Context(), &tx); err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.Subscribe(t.Context(), "q", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Receive(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
+	c, _ := takeOne(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,9 +155,9 @@ func TestAClientThatLeavesGivesBackAtOnce(t *testing.T) {
 	}
 }
 
-func TestASessionEndsWhenAnotherLeads(t *testing.T) {
-	web, leader, server := serve(t, false, nil)
-	s := open(t, web, remote.Options{Patience: time.Minute})
+// takeOne enqueues an item in the queue q and takes it.
+func takeOne(t *testing.T, s *queue.Store) (*queue.Consumer, *queue.Delivery) {
+	t.Helper()
 	var tx queue.Tx
 	tx.Enqueue("q", queue.Item{})
 	if err := s.Commit(t.Context(), &tx); err != nil {
@@ -182,6 +171,13 @@ func TestASessionEndsWhenAnotherLeads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c, ds[0]
+}
+
+func TestASessionEndsWhenAnotherLeads(t *testing.T) {
+	web, leader, server := serve(t, false, nil)
+	s := open(t, web, remote.Options{Patience: time.Minute})
+	c, d := takeOne(t, s)
 	server.Lead(nil) // nobody leads
 	answered := make(chan error)
 	go func() { _, err := c.Receive(t.Context(), 1); answered <- err }()
@@ -189,8 +185,8 @@ func TestASessionEndsWhenAnotherLeads(t *testing.T) {
 	if err := <-answered; !errors.Is(err, queue.ErrLeaseLost) {
 		t.Errorf("Receive: %v", err)
 	}
-	tx.Reset()
-	tx.Ack(ds...)
+	var tx queue.Tx
+	tx.Ack(d)
 	if err := s.Commit(t.Context(), &tx); !errors.Is(err, queue.ErrLeaseLost) {
 		t.Errorf("Commit of what was held: %v", err)
 	}
@@ -260,18 +256,9 @@ func TestADeliveryIsInDoubtWhenTheServerFails(t *testing.T) {
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})})
-	var tx queue.Tx
-	tx.Enqueue("q", queue.Item{})
-	if err := s.Commit(t.Context(), &tx); err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.Subscribe(t.Context(), "q", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ds, err := c.Receive(t.Context(), 1)
-	if err != nil || !ds[0].Alive() {
-		t.Fatalf("received %+v, %v", ds, err)
+	_, d := takeOne(t, s)
+	if !d.Alive() {
+		t.Fatal("what was just taken is another's")
 	}
 	dead.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -286,7 +273,7 @@ func TestADeliveryIsInDoubtWhenTheServerFails(t *testing.T) {
 	defer tick.Stop()
 	until := func(alive bool) {
 		t.Helper()
-		for ds[0].Alive() != alive {
+		for d.Alive() != alive {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

@@ -32,8 +32,8 @@ func TestWhatALimitLeavesOutIsSettledTogether(t *testing.T) {
 		"max-pages":                {MaxPages: 2},
 		"max-pages-per-host":       {MaxHostPages: 2},
 		"max-pages-per-generation": {MaxGenerationPages: 1},
-		"max-bytes-per-host":       {MaxHostBytes: 30000},
-		"max-bytes":                {MaxBytes: 30000},
+		"max-bytes-per-host":       {MaxHostBytes: 10_000},
+		"max-bytes":                {MaxBytes: 10_000},
 		"max-pages, by in-links":   {MaxPages: 2, Priority: []string{crawler.PriorityInLinks}},
 	} {
 		t.Run(name, func(t *testing.T) {

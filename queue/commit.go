@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-301537d8/weir/queue/driver"
@@ -123,7 +124,33 @@ func (s *leader) delay() time.Duration {
 	if len(s.plan.requests) == 0 || len(s.plan.requests)+s.passengers <= 2 {
 		return 0
 	}
-	return time.Until(s.departed.Add(s.opts.CommitDelay))
+	wait := time.Until(s.departed.Add(s.opts.CommitDelay))
+	if wait <= 0 || !s.mayGrow() {
+		return 0
+	}
+	return wait
+}
+
+// mayGrow reports whether it is worth while to wait for more transactions: not if this
+// plan settles something, and nobody holds anything else. Consumers that wait for it will
+// not send more before it has left.
+func (s *leader) mayGrow() bool {
+	if !slices.ContainsFunc(s.plan.requests, func(r *request) bool { return r.settles }) {
+		return true // whoever sends these may send any number
+	}
+	return slices.ContainsFunc(s.all(), (*queueState).holds)
+}
+
+// holds reports whether a consumer holds a delivery that it does not settle yet.
+func (q *queueState) holds() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, d := range q.inflight {
+		if d.state == leaseHeld {
+			return true
+		}
+	}
+	return false
 }
 
 // gather adds requests to the plan until it leaves. It returns one that must
@@ -140,6 +167,9 @@ func (s *leader) gather(held *request) *request {
 		case r := <-s.requests:
 			if !s.admit(r) {
 				return r
+			}
+			if !s.mayGrow() {
+				return nil
 			}
 		case <-timer.C:
 			return nil

@@ -41,7 +41,8 @@ type Options struct {
 	// CommitDelay is how long after the beginning of one batch the next may be
 	// kept back for more transactions to join it, as commit_delay does in
 	// PostgreSQL: fewer syncs and less processor time for a longer wait. A
-	// transaction that comes alone, after one that came alone, never waits.
+	// transaction that comes alone, after one that came alone, never waits, nor
+	// does one that settles something when nobody holds anything else.
 	// Default 0: none.
 	CommitDelay time.Duration
 

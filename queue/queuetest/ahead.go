@@ -209,6 +209,29 @@ var aheadPromises = []promise{
 			e.Errorf("all took %v, want one delay", took)
 		}
 	}},
+	{name: "CommitDelay keeps nothing back when all that is held is settled", opts: &queue.Options{CommitDelay: time.Second}, check: func(e *env) {
+		e.put("q", "a", "b", "c", "d")
+		e.pass(time.Second)
+		c := e.subscribe("q", nil)
+		held := e.now(c, 4)
+		e.gate.shut()
+		begin := time.Now()
+		var done []<-chan error
+		for _, d := range held {
+			var tx queue.Tx
+			tx.Ack(d)
+			done = append(done, e.submit(&tx))
+		}
+		e.gate.letOne()
+		e.must(<-done[0])
+		e.gate.open()
+		for _, d := range done[1:] {
+			e.must(<-d)
+		}
+		if took := time.Since(begin); took != 0 {
+			e.Errorf("all took %v", took)
+		}
+	}},
 	{name: "a transaction whose context had ended before may be committed again", check: func(e *env) {
 		ended, cancel := context.WithCancel(e.ctx)
 		cancel()

@@ -182,18 +182,22 @@ func (r *record) Each(fn func(ref) error) error {
 	return r.e.each(func(_ loc, r ref) error { return fn(r) })
 }
 
-// slab copies small values into shared memory, since a lane's window is many
-// of them, and they live about as long as each other.
+// slab copies small values into shared memory, since a lane's window is many of them, and
+// they live about as long as each other. Most lanes have a few, where groups are many: so
+// the first piece is small, and each is twice as large as the one before.
 type slab struct{ free []byte }
 
-const slabSize = 4 << 10
+const (
+	slabFirst = 256
+	slabLast  = 4 << 10
+)
 
 func (p *slab) clone(b []byte) []byte {
-	if len(b) > slabSize/8 {
+	if len(b) > slabLast/8 {
 		return bytes.Clone(b)
 	}
 	if len(b) > cap(p.free)-len(p.free) {
-		p.free = make([]byte, 0, slabSize)
+		p.free = make([]byte, 0, max(len(b), min(max(2*cap(p.free), slabFirst), slabLast)))
 	}
 	n := len(p.free)
 	p.free = append(p.free, b...)

@@ -20,7 +20,7 @@ func StoreOptions() *badgerqueue.Options {
 	return &badgerqueue.Options{
 		MemTable:  16 << 20,
 		MaxMapped: maxMapped,
-		Queue:     queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20, MaxItem: MaxItem},
+		Queue:     queue.Options{CommitDelay: 10 * time.Millisecond, SeenMemory: 2 << 20, GroupMemory: 16 << 10, MaxItem: MaxItem},
 	}
 }
 

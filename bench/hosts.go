@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler"
@@ -160,9 +161,15 @@ func weirHosts(s sites) (result, error) {
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(root, "http://"))
 	settings := records(scope.WithinAny)
 	settings.AllowPrivate, settings.Delay = true, *hostDelay
+	var requests atomic.Int64
+	count := func(*http.Request, crawler.Request) error {
+		requests.Add(1)
+		return nil
+	}
+	total := int64(*manyHosts) * (pagesOfHost + 1)
 	r, err := scale(&crawler.Options{
-		Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("http://h0%s:%s/0", hostDomain, port)), Transport: toLoopback,
-	}, *manyHosts*pagesOfHost, true)
+		Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("http://h0%s:%s/0", hostDomain, port)), Transport: toLoopback, BeforeRequest: count,
+	}, watcher{total: total, requests: &requests, stop: total / 2})
 	if err != nil {
 		return r, err
 	}

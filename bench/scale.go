@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,11 +53,11 @@ func weirScale(s sites) (result, error) {
 	root, _, _ := strings.Cut(s.Seed, "/page/")
 	settings := records(scope.WithinAny)
 	settings.Delay, settings.PerHost, settings.Workers, settings.AllowPrivate = -1, 8, concurrency, true
-	return scale(&crawler.Options{Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("%s/gen/%d/0", root, *pages))}, *pages, false)
+	return scale(&crawler.Options{Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("%s/gen/%d/0", root, *pages))}, watcher{total: int64(*pages)})
 }
 
-// scale is a crawl of so many pages by these options, which may be stopped in the middle.
-func scale(o *crawler.Options, total int, stop bool) (result, error) {
+// scale is a crawl by these options, with a watcher that knows how large it is.
+func scale(o *crawler.Options, w watcher) (result, error) {
 	dir := os.Getenv("WEIR_BENCH_DIR") // on the disk that is meant
 	dir, err := os.MkdirTemp(dir, "weir-bench-")
 	if err != nil {
@@ -70,13 +71,9 @@ func scale(o *crawler.Options, total int, stop bool) (result, error) {
 	memory.TuneCollector()
 	memory.SetBudget(crawler.DefaultMemory, o.Settings.Runs(crawler.StageExtract))
 	ctx := context.Background()
-	w := watcher{total: int64(total)}
 	start := time.Now()
-	if stop {
-		w.stop = int64(total) / 2
-	}
 	store, err := w.crawl(ctx, dir, o)
-	if err == nil && stop {
+	if err == nil && w.stop > 0 {
 		if err := store.Close(); err != nil {
 			return result{}, err
 		}
@@ -106,14 +103,15 @@ func scale(o *crawler.Options, total int, stop bool) (result, error) {
 	return r, reopen(ctx, filepath.Join(dir, "store"), last)
 }
 
-// A watcher crawls, and prints what a page costs from tenth to tenth, and each time that
-// there are ten times as many of them.
+// A watcher crawls, and prints what a page or a request costs from tenth to tenth, and
+// each time that there are ten times as many of them.
 type watcher struct {
-	total int64
-	stop  int64 // pages after which the crawl is stopped; 0 for never
+	total    int64
+	requests *atomic.Int64 // so far, if they are counted and not pages
+	stop     int64         // when the crawl is stopped; 0 for never
 
 	before     time.Duration
-	last, next int64 // pages
+	last, next int64
 }
 
 // crawl opens a store and crawls, until the crawl is over or stopped.
@@ -131,36 +129,36 @@ func (w *watcher) crawl(ctx context.Context, dir string, o *crawler.Options) (*q
 	if err := c.Begin(ctx); err != nil {
 		return nil, err
 	}
-	st, err := inspect.ReadProgress(ctx, store)
+	began, err := w.done(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	began := int64(st.Pages)
-	ctx, end := context.WithCancel(ctx)
+	running, end := context.WithCancel(ctx)
 	defer end()
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
+	over := make(chan error, 1)
+	go func() { over <- c.Run(running) }()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-done:
+		case err := <-over:
 			if err != nil {
 				return nil, err
 			}
-			if st, err = inspect.ReadProgress(context.WithoutCancel(ctx), store); err != nil {
+			n, err := w.done(ctx, store)
+			if err != nil {
 				return nil, err
 			}
-			w.report(int64(st.Pages))
+			w.report(n)
 			return store, nil
 		case <-tick.C:
 		}
-		if st, err = inspect.ReadProgress(context.WithoutCancel(ctx), store); err != nil {
+		n, err := w.done(ctx, store)
+		if err != nil {
 			return nil, err
 		}
-		n := int64(st.Pages)
 		if began > 0 && n > began {
-			logf("goes on with %d pages: opened in %v, the next page after %v", began, opened.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+			logf("goes on after %d %s: opened in %v, the next after %v", began, w.unit(), opened.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
 			began = 0
 		}
 		if n >= w.next {
@@ -172,15 +170,31 @@ func (w *watcher) crawl(ctx context.Context, dir string, o *crawler.Options) (*q
 	}
 }
 
-// report prints what the pages since the last report took.
+// done is how far the crawl has come.
+func (w *watcher) done(ctx context.Context, store *queue.Store) (int64, error) {
+	if w.requests != nil {
+		return w.requests.Load(), nil
+	}
+	st, err := inspect.ReadProgress(ctx, store)
+	return int64(st.Pages), err
+}
+
+func (w *watcher) unit() string {
+	if w.requests != nil {
+		return "requests"
+	}
+	return "pages"
+}
+
+// report prints what was done since the last report.
 func (w *watcher) report(n int64) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil || n == w.last {
 		return
 	}
 	used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	logf("%9d pages: %4.0f us of processor time each since %d; %d MB in memory without mapped files, %d MB of these; %d MB at most; %d goroutines, %d open files",
-		n, float64((used-w.before).Microseconds())/float64(n-w.last), w.last, resident("RssAnon")>>10, resident("RssFile")>>10, u.Maxrss>>10,
+	logf("%9d %s: %4.0f us of processor time each since %d; %d MB in memory without mapped files, %d MB of these; %d MB at most; %d goroutines, %d open files",
+		n, w.unit(), float64((used-w.before).Microseconds())/float64(n-w.last), w.last, resident("RssAnon")>>10, resident("RssFile")>>10, u.Maxrss>>10,
 		runtime.NumGoroutine(), openFiles())
 	if *profile != "" {
 		writeHeap(fmt.Sprintf("%s.heap.%d", *profile, n))

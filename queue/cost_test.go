@@ -294,7 +294,7 @@ var changes = map[string]func(h *history, tx *queue.Tx){
 
 // unchanging are the methods of Tx that add no change.
 var unchanging = []string{
-	"WaitIfFull", "Result", "Len", "Append", "Reset",
+	"WaitIfFull", "Result", "Len", "Append", "Grow", "Reset",
 	"Changes", "Waits", "Committed", "Abandoned", "Spent", // of engines
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-301537d8/weir/crawler/internal/tables"
@@ -158,6 +159,7 @@ func (a *Archive) capture(ctx context.Context, out *pipeline.Out, room int, r Re
 		return err
 	}
 	a.journal.Add(out, c)
+	out.OnCommit(func() { recordBuffers.Put(&c.records) })
 	return nil
 }
 
@@ -178,8 +180,12 @@ func (a *Archive) refer(ctx context.Context, r *Request, resp *stages.FetchRespo
 	return nil
 }
 
+// recordBuffers hold the records of answers until these are in the archive.
+var recordBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
 func newCaptured(r Request, resp *stages.FetchResponse, x *warc.Exchange) (*captured, error) {
-	records, response, err := x.AppendRecords(nil)
+	buffer := recordBuffers.Get().(*[]byte)
+	records, response, err := x.AppendRecords((*buffer)[:0])
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}

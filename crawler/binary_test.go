@@ -144,3 +144,14 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+func TestCaptureRoundTrip(t *testing.T) {
+	at := time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC)
+	roundTrip(t, false, Capture{}, Capture{
+		URL: "http://a/b", Key: "http://a/b#POST-1", Time: at, Status: 200, MIME: "text/html", Digest: "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ",
+		File: "weir-20260102150405-00001.warc.gz", Offset: 1 << 40, Length: 3, Archive: "x", Truncated: "length",
+		Revisit: RevisitIdentical, RefersTo: "http://a/c", RefersAt: at.Add(-time.Hour),
+	},
+		// What has no short form.
+		Capture{Digest: "sha1:3i42h3s6nnfq2msvx7xzkyayscx5qbyj"}, Capture{Digest: "md5:00", RefersTo: "https://b/"})
+}

@@ -52,6 +52,8 @@ type Archive struct {
 	// has made.
 	settled Position
 	begun   []string
+
+	pending []byte // of a writer; kept for the next one
 }
 
 // Position is where the next record goes. The zero Position is that of an
@@ -189,11 +191,40 @@ func (w *writer) append(piece []byte) (Location, error) {
 		}
 	}
 	place := Location{w.pos.File, w.pos.Offset, int64(len(piece))}
-	if _, err := w.file.Write(piece); err != nil {
-		return Location{}, err
-	}
 	w.pos.Offset += place.Length
-	return place, nil
+	return place, w.put(piece)
+}
+
+// writeAtOnce is how much is gathered before it is given to the system, in bytes.
+const writeAtOnce = 256 << 10
+
+// put has b written by the next flush, or before.
+func (w *writer) put(b []byte) error {
+	a := w.archive
+	if len(a.pending)+len(b) > writeAtOnce {
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if len(b) > writeAtOnce {
+			_, err := w.file.Write(b)
+			return err
+		}
+	}
+	if a.pending == nil {
+		a.pending = make([]byte, 0, writeAtOnce)
+	}
+	a.pending = append(a.pending, b...)
+	return nil
+}
+
+func (w *writer) flush() error {
+	b := w.archive.pending
+	w.archive.pending = b[:0]
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := w.file.Write(b)
+	return err
 }
 
 // begin closes the present file and makes the next one.
@@ -215,8 +246,7 @@ func (w *writer) begin() error {
 	}
 	w.renamed, w.begun = true, append(w.begun, a.path(name))
 	w.pos = Position{File: name, Number: number, Offset: int64(len(info))}
-	_, err = w.file.Write(info)
-	return err
+	return w.put(info)
 }
 
 // infoRecord returns the warcinfo record of a file.
@@ -261,8 +291,11 @@ func (w *writer) close(sync bool) error {
 	}
 	var err error
 	if sync {
-		err = w.file.Sync()
+		if err = w.flush(); err == nil {
+			err = w.file.Sync()
+		}
 	}
+	w.archive.pending = w.archive.pending[:0]
 	err = errors.Join(err, w.file.Close())
 	w.file = nil
 	return err

@@ -174,7 +174,10 @@ func (x *Exchange) responseHead() []byte {
 		}
 		h["Content-Length"] = length
 	}
-	return append(appendLines(b, h), "\r\n"...)
+	for _, name := range sortedNames(h) {
+		b = appendLines(b, name, h[name])
+	}
+	return append(b, "\r\n"...)
 }
 
 // rawHeader returns RawHeader with what holds for the body as it is stored. Lines
@@ -236,15 +239,34 @@ func (x *Exchange) packed() bool {
 
 // requestBlock returns the request as HTTP/1.1 text.
 func (x *Exchange) requestBlock(u *url.URL) []byte {
-	h := canonical(x.RequestHeader)
+	h := x.RequestHeader
+	if !isCanonical(h) {
+		h = canonical(h)
+	}
 	host := u.Host
 	if sent := h["Host"]; len(sent) > 0 {
 		host = sent[0]
 	}
-	delete(h, "Host")
-	b := fmt.Appendf(nil, "GET %s HTTP/1.1\r\n", cleanURI(u.RequestURI()))
-	b = appendLines(b, http.Header{"Host": {host}})
-	return append(appendLines(b, h), "\r\n"...)
+	b := append(make([]byte, 0, 512), "GET "...)
+	b = append(b, cleanURI(u.RequestURI())...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	b = appendLine(b, "Host", host)
+	for _, name := range sortedNames(h) {
+		if name != "Host" {
+			b = appendLines(b, name, h[name])
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// isCanonical reports whether canonical(h) is h.
+func isCanonical(h http.Header) bool {
+	for name := range h {
+		if name == "" || cleanName(name) != name || http.CanonicalHeaderKey(name) != name {
+			return false
+		}
+	}
+	return true
 }
 
 // canonical returns a copy of h whose names are safe and in canonical form.
@@ -270,15 +292,20 @@ func sortedNames(h http.Header) []string {
 // section 5.5 says.
 var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
 
-// appendLines appends a line for each value in h.
-func appendLines(b []byte, h http.Header) []byte {
-	for _, name := range sortedNames(h) {
-		for _, value := range h[name] {
-			b = append(b, name...)
-			b = append(b, ": "...)
-			b = append(b, lineBreaks.Replace(value)...)
-			b = append(b, "\r\n"...)
-		}
+// appendLines appends a line for each value of a field.
+func appendLines(b []byte, name string, values []string) []byte {
+	for _, value := range values {
+		b = appendLine(b, name, value)
 	}
 	return b
+}
+
+func appendLine(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	if strings.ContainsAny(value, "\r\n\x00") {
+		value = lineBreaks.Replace(value)
+	}
+	b = append(b, value...)
+	return append(b, "\r\n"...)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,8 @@ import (
 // cannot tell. So pages of tables beyond Options.MaxMapped leave the process; in the
 // cache they stay, and a read maps them again.
 
-// mappedEvery is how often mapped memory is looked at, and mappedShare which part of the
-// time it may take at most to give pages back: what that costs grows with the tables.
+// mappedEvery is how often mapped memory is looked at, and mappedShare which part of a
+// processor it may take at most to give pages back: what that costs grows with the tables.
 const (
 	mappedEvery = 50 * time.Millisecond
 	mappedShare = 20
@@ -32,6 +33,8 @@ const (
 
 // limitMapped keeps to Options.MaxMapped until the store is closed.
 func (d *store) limitMapped() {
+	runtime.LockOSThread() // whose processor time is measured: on a busy machine it waits as well
+	defer runtime.UnlockOSThread()
 	t := time.NewTimer(mappedEvery)
 	defer t.Stop()
 	tables := d.tableIDs()
@@ -41,7 +44,7 @@ func (d *store) limitMapped() {
 		case <-d.stop:
 			return
 		}
-		start := time.Now()
+		used := threadTime()
 		mapped, err := mappedBytes()
 		if err == nil && mapped > d.opts.MaxMapped {
 			tables, err = d.unmapPages(tables)
@@ -50,8 +53,17 @@ func (d *store) limitMapped() {
 			d.log.Info("mapped pages are not given back", "err", err)
 			return
 		}
-		t.Reset(max(mappedEvery, (mappedShare-1)*time.Since(start)))
+		t.Reset(max(mappedEvery, (mappedShare-1)*(threadTime()-used)))
 	}
+}
+
+// threadTime is the processor time that the thread has used so far.
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0 // a kernel without it: then it is done as often as it may be
+	}
+	return time.Duration(t.Nano())
 }
 
 // pageOut keeps to Options.MaxMapped while Badger closes, until ctx ends: the last memtables

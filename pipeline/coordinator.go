@@ -157,7 +157,12 @@ func (c *coordinator) configure(ctx context.Context) error {
 			tx.Configure(s.name, config)
 		}
 	}
-	return c.p.store.Commit(ctx, &tx)
+	for {
+		err := c.p.store.Commit(ctx, &tx)
+		if !isFull(err) || !c.p.pause(ctx, "the pipeline", err) {
+			return err
+		}
+	}
 }
 
 // begin gives what was enqueued while nobody ran its barrier. A queue whose barriers

@@ -199,6 +199,33 @@ func TestAFullDiskKeepsNoRunFromStopping(t *testing.T) {
 	})
 }
 
+// A run that begins, or whose sessions begin again, while nothing can be stored waits too.
+func TestAFullDiskKeepsNoRunFromBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &tight{Store: db}
+		d.free.Store(math.MaxInt64)
+		store, err := queue.New(t.Context(), d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer check(t, store)
+		edge := pipeline.NewEdge[int]("values")
+		p := pipeline.New(store, nil)
+		pipeline.Handle(p, edge, func(context.Context, int, *pipeline.Out) error { return nil }, nil)
+		if err := pipeline.Seed(t.Context(), p, edge, 1); err != nil {
+			t.Fatal(err)
+		}
+		d.free.Store(1 << 20)
+		time.AfterFunc(time.Minute, func() { d.free.Store(math.MaxInt64) })
+		time.Sleep(time.Second)
+		run(t, p)
+	})
+}
+
 // failing is a backend that has no space, and does not know what it has written.
 type failing struct {
 	driver.Store

@@ -107,7 +107,7 @@ func (p *Pipeline) lead(ctx context.Context, begun func()) error {
 	var consumers []*queue.Consumer
 	defer clear(p.held)
 	for _, s := range p.stages {
-		c, err := p.store.Subscribe(ctx, s.name, &queue.SubscribeOptions{
+		c, err := p.subscribe(ctx, s.name, &queue.SubscribeOptions{
 			Durable: coordinatorName, Barriers: queue.OnlyBarriers,
 		})
 		if err != nil {

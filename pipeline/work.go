@@ -34,9 +34,19 @@ func (s *stage) work(taking, working context.Context) error {
 	}
 }
 
+// subscribe begins a session, and waits for space on the disk where even that needs some.
+func (p *Pipeline) subscribe(ctx context.Context, name string, o *queue.SubscribeOptions) (*queue.Consumer, error) {
+	for {
+		c, err := p.store.Subscribe(ctx, name, o)
+		if !isFull(err) || !p.pause(ctx, "stage "+name, err) {
+			return c, err
+		}
+	}
+}
+
 // session is work for as long as a session lasts.
 func (s *stage) session(taking, working context.Context) error {
-	c, err := s.p.store.Subscribe(taking, s.name, &queue.SubscribeOptions{
+	c, err := s.p.subscribe(taking, s.name, &queue.SubscribeOptions{
 		Barriers: queue.NoBarriers,
 		Prefetch: 2*s.maxWorkers*s.batch + max(takeAtOnce, s.batch),
 		Affinity: s.affinity,

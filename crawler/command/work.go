@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,15 +81,60 @@ func (a *app) workFor(ctx context.Context, url string, f *workFlags, con *consol
 		return err
 	}
 	o.Patience, o.Lease, o.Logger = f.patience, f.lease, logger
-	waiting := time.AfterFunc(2*time.Second, func() {
-		con.printf("Waiting for %s, which does not answer yet; for %s at most (--patience).", url, f.patience)
-	})
+	w := awaited{say: func(what string) {
+		con.printf("Waiting for %s, which %s; for %s at most (--patience).", url, what, f.patience)
+	}}
+	o.OnRetry = w.retry
+	long := time.AfterFunc(2*time.Second, func() { w.long(true) })
 	store, err := remote.Open(ctx, url, o)
-	waiting.Stop()
+	long.Stop()
+	w.long(false)
 	if err != nil {
 		return err
 	}
 	return errors.Join(a.workOn(ctx, store, url, f, con, logger), store.Close())
+}
+
+// awaited says what a server does that is waited for, once it has been waited for long, and
+// each thing once.
+type awaited struct {
+	say func(what string)
+
+	mu   sync.Mutex
+	late bool
+	what string // the last thing that is known
+	said map[string]bool
+}
+
+// long notes that it has been long, or is over.
+func (w *awaited) long(late bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late = late
+	w.sayLocked()
+}
+
+// retry notes why an attempt has failed.
+func (w *awaited) retry(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.what = ""
+	if answer, ok := remote.Answer(err); ok {
+		w.what = fmt.Sprintf("answers %q", answer)
+	}
+	w.sayLocked()
+}
+
+func (w *awaited) sayLocked() {
+	what := cmp.Or(w.what, "does not answer yet")
+	if !w.late || w.said[what] {
+		return
+	}
+	if w.said == nil {
+		w.said = make(map[string]bool)
+	}
+	w.said[what] = true
+	w.say(what)
 }
 
 func (a *app) workOn(ctx context.Context, store *queue.Store, url string, f *workFlags, con *console, logger *slog.Logger) error {

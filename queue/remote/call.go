@@ -82,6 +82,9 @@ func (e *engine) callFor(ctx context.Context, limit time.Duration, name string, 
 		}
 		e.at.CompareAndSwap(at, (at+1)%int64(len(e.urls))) // a standby may lead now
 		e.log.Debug("call is made again", "call", name, "err", err)
+		if e.opts.OnRetry != nil {
+			e.opts.OnRetry(err)
+		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2+1)):
 		case <-ctx.Done():
@@ -145,6 +148,27 @@ func (e *unreachable) Error() string { return e.err.Error() }
 
 func (e *unreachable) Unwrap() error { return e.err }
 
+// strange is an answer that no server gives.
+type strange struct{ base, status string }
+
+func (e *strange) Error() string {
+	return fmt.Sprintf("%s answers %s, and is no weir server or a proxy before one", e.base, e.status)
+}
+
+// Answer returns what a server has answered, or what stands in its place, if an error is of
+// an answer; ok is false if there was none.
+func Answer(err error) (text string, ok bool) {
+	var s *strange
+	if errors.As(err, &s) {
+		return s.status, true
+	}
+	var r *remoteError
+	if errors.As(err, &r) {
+		return r.text, true
+	}
+	return "", false
+}
+
 // again reports whether a call that ended so may be answered otherwise later, or by
 // another server.
 func again(err error) bool {
@@ -198,7 +222,7 @@ func (e *engine) once(ctx context.Context, base, name string, request, reply any
 		return p.err()
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
-	err = fmt.Errorf("%s answers %s, and is no weir server or a proxy before one", base, resp.Status)
+	err = &strange{base, resp.Status}
 	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 		return &unreachable{err}
 	}

@@ -60,6 +60,10 @@ type Options struct {
 	// and uses the proxy of the environment.
 	Transport http.RoundTripper
 
+	// OnRetry, if not nil, is told why a call has failed that will be made again; see
+	// [Answer]. It may be called by several goroutines at once, and must not block.
+	OnRetry func(err error)
+
 	// Logger receives what is tried again. Default: nothing is logged.
 	Logger *slog.Logger
 }

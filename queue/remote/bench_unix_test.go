@@ -88,6 +88,8 @@ func BenchmarkPages(b *testing.B) {
 				if out, err := workers.CombinedOutput(); err != nil {
 					b.Fatalf("%v\n%s", err, out)
 				}
+				theirs := workers.ProcessState.UserTime() + workers.ProcessState.SystemTime()
+				b.ReportMetric(float64(theirs.Microseconds())/float64(b.N), "workers-cpu-µs/page")
 			} else if err := pretendAll(b.Context(), b.N, func(int) (*queue.Store, error) { return store, nil }); err != nil {
 				b.Fatal(err)
 			}

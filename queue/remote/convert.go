@@ -127,14 +127,32 @@ func (m *change) add(tx *queue.Tx, items *itemSpace, now time.Time, find func(*c
 			return err
 		}
 	}
-	wait, until := fromDelay(m.Wait), fromWait(m.Wait, now)
-	switch value := either(m.Value, m.Text); queue.ChangeKind(m.Kind) {
+	switch queue.ChangeKind(m.Kind) { // what pages consist of
 	case queue.ChangeAck:
 		if m.Flag {
 			tx.AckUnused(d)
 		} else {
 			tx.Ack(d)
 		}
+	case queue.ChangeEnqueue:
+		tx.Enqueue(m.Name, items.with(m.Item.item(now))...)
+	case queue.ChangePut:
+		tx.Put(m.Name, m.Key, either(m.Value, m.Text))
+	case queue.ChangeAdd:
+		tx.Add(m.Name, m.Key, m.Delta)
+	default:
+		return m.addOther(tx, now, d)
+	}
+	return nil
+}
+
+// addOther is add for the rarer changes. They take more of a stack, which is a goroutine's of
+// each request.
+//
+//go:noinline
+func (m *change) addOther(tx *queue.Tx, now time.Time, d *queue.Delivery) error {
+	wait, until := fromDelay(m.Wait), fromWait(m.Wait, now)
+	switch value := either(m.Value, m.Text); queue.ChangeKind(m.Kind) {
 	case queue.ChangeRetry:
 		if m.Flag || m.Wait != 0 {
 			tx.RetryAfter(d, wait, m.err())
@@ -149,16 +167,10 @@ func (m *change) add(tx *queue.Tx, items *itemSpace, now time.Time, find func(*c
 		tx.Defer(d, until, m.err())
 	case queue.ChangeBury:
 		tx.Bury(d, m.err())
-	case queue.ChangeEnqueue:
-		tx.Enqueue(m.Name, items.with(m.Item.item(now))...)
 	case queue.ChangeBarrier:
 		tx.Barrier(m.Name, value)
-	case queue.ChangePut:
-		tx.Put(m.Name, m.Key, value)
 	case queue.ChangeDelete:
 		tx.Delete(m.Name, m.Key)
-	case queue.ChangeAdd:
-		tx.Add(m.Name, m.Key, m.Delta)
 	case queue.ChangeRequire:
 		if value == nil && !m.Absent {
 			value = []byte{}

@@ -135,6 +135,36 @@ func TestSubscribeComesTwice(t *testing.T) {
 	})
 }
 
+// A call to subscribe that comes after the one that ends its session begins none.
+func TestSubscribeComesLate(t *testing.T) {
+	_, server, store := ledServer(t)
+	const client = "0123456789abcdef"
+	now := &call{store: store, now: time.Now()}
+	if err := server.admit(&openRequest{Client: client}, now, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"never begun", "begun"} {
+		m := &subscribeRequest{Client: client, Session: name, Queue: "q", Durable: "d"}
+		if name == "begun" {
+			if _, err := server.subscribe(t.Context(), now, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := server.endSession(t.Context(), now, &clientRequest{client, name}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.subscribe(t.Context(), now, m); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Errorf("a session that was %s and has been ended begins: %v", name, err)
+		}
+	}
+	c := server.clients[client]
+	if len(c.sessions) != 0 {
+		t.Errorf("%d sessions", len(c.sessions))
+	}
+	c.remove()
+	c.forget()
+}
+
 // A session that begins on the server when nobody waits for it any more is ended, and so is
 // one that could not be ended before.
 func TestSessionsOfNobodyEnd(t *testing.T) {

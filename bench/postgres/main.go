@@ -35,6 +35,7 @@ var (
 	length  = flag.Duration("d", 5*time.Second, "how long each measurement takes")
 	items   = flag.Int("items", 1_000_000, "how many items wait, for takeover")
 	waiting = flag.String("waiting", "1000,10000,100000,1000000", "how many items wait, for depth")
+	warm    = flag.Duration("warm", 0, "for how long to work on each store before it is measured, for depth")
 	only    = flag.String("only", "", "of steps,takeack,depth,takeover,vacuum: those, with commas between them")
 	schemas int
 )
@@ -288,31 +289,85 @@ func (b *bench) depth() error {
 		stores[i] = s
 		fmt.Printf("%d items were enqueued in %v\n", n, time.Since(begin).Round(time.Second))
 	}
-	if err := b.execute("CHECKPOINT"); err != nil { // of what was filled in
-		return err
+	// What the filling has left to do is not of the steps that are measured.
+	for _, sql := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
+		if err := b.execute(sql); err != nil {
+			return err
+		}
 	}
+	step := func(s *queue.Store) func(ctx context.Context, c *queue.Consumer) (int, error) {
+		return func(ctx context.Context, c *queue.Consumer) (int, error) {
+			ds, err := c.Receive(ctx, 1)
+			if err != nil {
+				return 0, err
+			}
+			var tx queue.Tx
+			tx.Ack(ds[0])
+			tx.Enqueue("q", queue.Item{Key: fmt.Sprint("new ", ds[0].ID), Body: make([]byte, 200)})
+			return 1, s.Commit(ctx, &tx)
+		}
+	}
+	for i, s := range stores {
+		if *warm == 0 {
+			break
+		}
+		n, err := work(b.ctx, s, 64, *warm, step(s))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("with %d items waiting, %d steps before any is measured\n", depths[i], n)
+	}
+	pages := make([]traffic, len(stores))
 	for range *rounds {
 		for i, s := range stores {
-			c, err := b.work(s, 64, *length, func(ctx context.Context, c *queue.Consumer) (int, error) {
-				ds, err := c.Receive(ctx, 1)
-				if err != nil {
-					return 0, err
-				}
-				var tx queue.Tx
-				tx.Ack(ds[0])
-				tx.Enqueue("q", queue.Item{Key: fmt.Sprint("new ", ds[0].ID), Body: make([]byte, 200)})
-				return 1, s.Commit(ctx, &tx)
-			})
+			before, err := b.traffic()
 			if err != nil {
 				return err
 			}
-			costs[i] = append(costs[i], c)
+			c, err := b.work(s, 64, *length, step(s))
+			if err != nil {
+				return err
+			}
+			after, err := b.traffic()
+			if err != nil {
+				return err
+			}
+			costs[i], pages[i] = append(costs[i], c), pages[i].plus(after.minus(before))
 		}
 	}
 	for i, n := range depths {
-		fmt.Printf("with %d items waiting, take+enqueue+ack: %v (median of %d)\n", n, medianCost(costs[i]), *rounds)
+		steps := int64(0)
+		for _, c := range costs[i] {
+			steps += c.n
+		}
+		fmt.Printf("with %d items waiting, take+enqueue+ack: %v (median of %d); of each %s\n", n, medianCost(costs[i]), *rounds, pages[i].each(steps))
 	}
 	return nil
+}
+
+// traffic is what the server has read and logged.
+type traffic struct{ read, images, log float64 }
+
+func (t traffic) plus(o traffic) traffic {
+	return traffic{t.read + o.read, t.images + o.images, t.log + o.log}
+}
+func (t traffic) minus(o traffic) traffic {
+	return traffic{t.read - o.read, t.images - o.images, t.log - o.log}
+}
+
+func (t traffic) each(n int64) string {
+	f := float64(max(n, 1))
+	return fmt.Sprintf("%.2f pages read, %.2f written to the log whole, %.0f bytes of log", t.read/f, t.images/f, t.log/f)
+}
+
+func (b *bench) traffic() (t traffic, err error) {
+	c, err := pgx.Connect(b.ctx, b.server.DSN())
+	if err != nil {
+		return t, err
+	}
+	defer c.Close(b.ctx)
+	err = c.QueryRow(b.ctx, "SELECT blks_read, wal_fpi, wal_bytes::float8 FROM pg_stat_database, pg_stat_wal WHERE datname = current_database()").Scan(&t.read, &t.images, &t.log)
+	return t, err
 }
 
 // takeover measures how long it takes from the end of a leader to the first

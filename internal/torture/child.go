@@ -128,11 +128,11 @@ func child(dir string, o childOptions) error {
 func (w *worker) produce() error {
 	for range time.Tick(5 * time.Millisecond) {
 		stats, err := w.s.QueueStats(w.ctx, queueName)
-		if err != nil {
-			return err
-		}
 		if w.ctx.Err() != nil {
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		if stats.Ready+stats.Later > 400 && !w.fill {
 			continue

@@ -114,7 +114,7 @@ var sessionPromises = []promise{
 		e.pass(59 * time.Second)
 		e.none(b, "the lease began when Receive ended")
 		e.pass(2 * time.Second)
-		e.is("Heartbeat", a.Heartbeat(ctx), queue.ErrLeaseLost)
+		e.is("Heartbeat", a.Heartbeat(e.ctx), queue.ErrLeaseLost)
 		e.ack(e.one(b))
 	}},
 	{name: "an item that comes at the moment when a lease would end is received", check: func(e *env) {

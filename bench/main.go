@@ -59,7 +59,7 @@ type result struct {
 
 // roles are what a process of this program may be, beside the server.
 var roles = map[string]func(sites) (result, error){
-	"fetch": fetchOnly, "loop": loop, "weir": weirRecords, "weir-warc": weirArchive, "colly": collyCrawl,
+	"fetch": fetchOnly, "loop": loop, "weir": weirRecords, "weir-warc": weirArchive, "weir-gzip": weirGzip, "weir-gzip-warc": weirGzipArchive, "warc": archiveAlone, "colly": collyCrawl,
 	"weir-text": weirText, "bare": bare, "extract": extractAlone, "tag": tagAlone, "pipeline": weirPipeline,
 	"weir-scale": weirScale, "weir-hosts": weirHosts, "weir-tls": weirTLS, "loop-tls": loopTLS, "weir-docs": weirDocs,
 	"weir-text-behind": weirTextBehind,
@@ -81,6 +81,7 @@ var rows = []row{
 	{"web", "records and links, synthetic web", "weir", "loop", 0.95, 150},
 	{"tls", "the same over TLS, real pages of 200 KB", "weir-tls", "loop-tls", 1, 0},
 	{"warc", "synthetic web with an archive", "weir-warc", "weir", 0.8, 250},
+	{"gzip", "the same, from a server that compresses", "weir-gzip-warc", "weir-gzip", 0.8, 250},
 	{"docs", "records and links of documentation", "weir-docs", "wget2", 1. / 3, 0},
 	{"colly", "synthetic web", "weir", "colly", 6, 0},
 	{"scrapy", "synthetic web", "weir", "scrapy", 15, 0},
@@ -101,7 +102,7 @@ var (
 
 func main() {
 	rounds := flag.Int("rounds", 5, "how often everything runs")
-	names := flag.String("rows", "text,web,tls,warc,docs,colly,scrapy", "rows of the table")
+	names := flag.String("rows", "text,web,tls,warc,gzip,docs,colly,scrapy", "rows of the table")
 	only := flag.String("only", "", "these processes instead of rows: "+strings.Join(slices.Sorted(mapKeys(roles)), ", "))
 	flag.Parse()
 	var err error

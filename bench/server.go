@@ -31,6 +31,7 @@ const (
 // sites are what there is to crawl.
 type sites struct {
 	Seed string   // of the synthetic web
+	Gzip string   // of the same from a server that compresses, as most do
 	Real string   // an index of real pages
 	TLS  string   // an index of large ones, over TLS
 	Root string   // the certificate of that, in PEM
@@ -58,8 +59,9 @@ func serve(n int, docs string) error {
 		}
 		return web
 	})
-	real := realSite{sync.OnceValues(realPages)}
 	mux := http.NewServeMux()
+	mux.Handle("/gzip/", newGzipSite(n, url(0)))
+	real := realSite{sync.OnceValues(realPages)}
 	mux.Handle("/real/", real)
 	mux.HandleFunc("/gen/", generated)
 	many := &asked{delay: *hostDelay, seen: make([]hostSeen, *manyHosts)}
@@ -80,7 +82,7 @@ func serve(n int, docs string) error {
 	for _, l := range listeners {
 		go func() { _ = server.Serve(l) }()
 	}
-	s := sites{Seed: url(0), Real: fmt.Sprintf("http://127.5.0.1:%s/real/", port)}
+	s := sites{Seed: url(0), Gzip: gzipURL(url(0), 0), Real: fmt.Sprintf("http://127.5.0.1:%s/real/", port)}
 	var err error
 	if s.Docs, err = serveDocs(docs); err != nil {
 		return err

@@ -26,12 +26,6 @@ func weirRecords(s sites) (result, error) {
 	return weir([]string{s.Seed}, records(scope.WithinAny), nil)
 }
 
-func weirArchive(s sites) (result, error) {
-	settings := records(scope.WithinAny)
-	settings.Stages = append(settings.Stages, crawler.Stage{Name: crawler.StageWARC})
-	return weir([]string{s.Seed}, settings, nil)
-}
-
 func weirPipeline(s sites) (result, error) {
 	return weir([]string{s.Seed}, crawler.Settings{Scope: scope.Settings{Within: scope.WithinAny}}, nil)
 }

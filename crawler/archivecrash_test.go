@@ -3,6 +3,7 @@ package crawler_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,15 +17,16 @@ import (
 )
 
 // checkCaptures makes sure that what the store says of answers is in the files, whatever
-// lies behind them; seen are those that need not be looked at again.
-func checkCaptures(t *testing.T, store *queue.Store, dir string, seen map[string]bool) {
+// lies behind them; seen are those that need not be looked at again. Dirs are the folders of
+// archives by their names.
+func checkCaptures(t *testing.T, store *queue.Store, dirs map[string]string, seen map[string]bool) {
 	t.Helper()
 	err := inspect.WalkCaptures(t.Context(), store, func(c *crawler.Capture) error {
 		if seen[c.URL] {
 			return nil
 		}
 		seen[c.URL] = true
-		f, err := os.Open(filepath.Join(dir, c.File))
+		f, err := os.Open(filepath.Join(dirs[c.Archive], c.File))
 		if err != nil {
 			return err
 		}
@@ -45,6 +47,49 @@ func checkCaptures(t *testing.T, store *queue.Store, dir string, seen map[string
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// countCaptures returns how many answers the store says that an archive has.
+func countCaptures(t *testing.T, store *queue.Store, archive string) (n int) {
+	t.Helper()
+	if err := inspect.WalkCaptures(t.Context(), store, func(c *crawler.Capture) error {
+		if c.Archive == archive {
+			n++
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
+// countRecords returns how many answers are in the files of an archive.
+func countRecords(t *testing.T, dir string) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.warc.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for r := warc.NewReader(f); ; {
+			rec, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if rec.Type == "response" || rec.Type == "revisit" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // archivedSite is a site whose pages /2 and /3 are alike.
@@ -87,7 +132,7 @@ func TestArchiveAgreesWithTheStoreWhereverTheProcessDies(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						checkCaptures(t, store, dir, make(map[string]bool))
+						checkCaptures(t, store, map[string]string{"": dir}, make(map[string]bool))
 						if err := store.Close(); err != nil {
 							t.Fatal(err)
 						}

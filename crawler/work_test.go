@@ -16,7 +16,8 @@ import (
 )
 
 // TestWorkersCrawlTogether crawls a small site with three processes, two of them over the
-// network and one of these killed halfway. What the site sees is what one process asks.
+// network and one of these killed halfway. What the site sees is what one process asks, and
+// what each has fetched is in an archive of its own.
 func TestWorkersCrawlTogether(t *testing.T) {
 	const pages, most = 60, 37
 	var mu sync.Mutex
@@ -59,16 +60,20 @@ func TestWorkersCrawlTogether(t *testing.T) {
 	defer web.Close()
 
 	settings := crawler.Settings{
-		Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, MaxPages: most, AllowPrivate: true, Delay: -1, PerHost: 4,
+		Stages: crawlAndWARC, MaxPages: most, AllowPrivate: true, Delay: -1, PerHost: 4,
 	}
-	main, err := crawler.New(here, &crawler.Options{Settings: settings, Shared: true, Seeds: crawler.Seeds(site.URL + "/0")})
+	archives := map[string]string{"main": t.TempDir(), "w0": t.TempDir(), "w1": t.TempDir()}
+	main, err := crawler.New(here, &crawler.Options{
+		Settings: settings, Shared: true, Seeds: crawler.Seeds(site.URL + "/0"), ArchiveDir: archives["main"], ArchiveName: "main",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
 	for i := range 2 {
 		group.Go(func() {
-			store, err := remote.Open(t.Context(), web.URL, &remote.Options{Name: fmt.Sprint("w", i)})
+			name := fmt.Sprint("w", i)
+			store, err := remote.Open(t.Context(), web.URL, &remote.Options{Name: name})
 			if err != nil {
 				t.Error(err)
 				return
@@ -88,7 +93,7 @@ func TestWorkersCrawlTogether(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			c, err := crawler.New(store, &crawler.Options{Settings: stored.Settings, Shared: true})
+			c, err := crawler.New(store, &crawler.Options{Settings: stored.Settings, Shared: true, ArchiveDir: archives[name], ArchiveName: name})
 			if err != nil {
 				t.Error(err)
 				return
@@ -105,6 +110,18 @@ func TestWorkersCrawlTogether(t *testing.T) {
 	n, err := here.Scan(t.Context(), "pages", "", "", 1000)
 	if err != nil || len(n) != most {
 		t.Errorf("%d pages were kept, %v; want %d", len(n), err, most)
+	}
+	captured := make(map[string]bool)
+	checkCaptures(t, here, archives, captured)
+	for _, p := range n {
+		if !captured[p.Key] {
+			t.Errorf("the page %s is in no archive", p.Key)
+		}
+	}
+	for name, dir := range archives {
+		if records, captures := countRecords(t, dir), countCaptures(t, here, name); name != "w1" && records != captures {
+			t.Errorf("the archive %s has %d answers, and the store %d of it", name, records, captures)
+		}
 	}
 	if asked["/robots.txt"] != 1 {
 		t.Errorf("robots.txt was asked for %d times", asked["/robots.txt"])

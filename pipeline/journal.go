@@ -70,7 +70,7 @@ var errJournal = errors.New("journal not written")
 
 // Bounds of a group.
 const (
-	journalMost  = 64      // transactions
+	journalMost  = 256     // transactions
 	journalBytes = 1 << 20 // of what they change, which no single one is bounded by
 )
 

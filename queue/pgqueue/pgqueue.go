@@ -46,7 +46,7 @@ type Options struct {
 
 	// Standby, if it is set, is told by Lead that this process begins to wait, and
 	// why: another leads, this process has lost the store to it, or the server cannot
-	// be reached. What else Lead does goes to the log.
+	// be reached or has no space. What else Lead does goes to the log.
 	Standby func(why error)
 
 	// Unsafe opens the store on a server with fsync or full_page_writes off,
@@ -154,7 +154,7 @@ func Lead(ctx context.Context, dsn string, options *Options, run func(ctx contex
 			}
 			why := *db.broken.Load()
 			if isLasting(why) {
-				return cmp.Or(err, why)
+				return cmp.Or(err, fmt.Errorf("schema %s: %w", opts.Schema, why))
 			}
 			log.Warn("has lost the store and is a standby", "schema", opts.Schema, "err", err)
 			if opts.Standby != nil {

@@ -8,31 +8,42 @@ import (
 // cache is a bounded map from strings, safe for concurrent use. It forgets the
 // older half of what was put into it.
 type cache[V any] struct {
-	max int // entries; 0 means cacheMax
+	max   int         // entries; 0 means cacheMax
+	weigh func(V) int // bytes that a value takes; nil if they are small, each about as the others
 
 	mu         sync.Mutex
-	young, old map[string]V
+	young, old map[string]weighed[V]
+	weight     int // of young
 }
 
-const cacheMax = 16 << 10
+type weighed[V any] struct {
+	value  V
+	weight int
+}
+
+// At most so much is kept, and twice what is larger than half of it.
+const (
+	cacheMax      = 16 << 10
+	cacheMaxBytes = 16 << 20
+)
 
 func (c *cache[V]) get(key string) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v, ok := c.young[key]; ok {
-		return v, true
+	if e, ok := c.young[key]; ok {
+		return e.value, true
 	}
-	v, ok := c.old[key]
+	e, ok := c.old[key]
 	if ok {
-		c.putLocked(key, v)
+		c.putLocked(key, e.value)
 	}
-	return v, ok
+	return e.value, ok
 }
 
 func (c *cache[V]) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.young, c.old = nil, nil
+	c.young, c.old, c.weight = nil, nil, 0
 }
 
 func (c *cache[V]) put(key string, v V) {
@@ -42,8 +53,13 @@ func (c *cache[V]) put(key string, v V) {
 }
 
 func (c *cache[V]) putLocked(key string, v V) {
-	if c.young == nil || len(c.young) >= cmp.Or(c.max, cacheMax)/2 {
-		c.old, c.young = c.young, make(map[string]V)
+	weight := 0
+	if c.weigh != nil {
+		weight = c.weigh(v)
 	}
-	c.young[key] = v
+	if c.young == nil || len(c.young) >= cmp.Or(c.max, cacheMax)/2 || c.weight+weight > cacheMaxBytes/2 {
+		c.old, c.young, c.weight = c.young, make(map[string]weighed[V]), 0
+	}
+	c.weight += weight - c.young[key].weight
+	c.young[key] = weighed[V]{v, weight}
 }

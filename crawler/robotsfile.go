@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -66,6 +67,7 @@ type RobotsFiles struct {
 	slow    *slowHosts // if files that take long may be parked
 	mayTake func(host string) time.Duration
 
+	weighed  sync.Once
 	recent   cache[*robots.Policy]
 	fetching singleflight.Group // by origin
 }
@@ -115,7 +117,7 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 			p := new(robots.Policy)
 			if p.UnmarshalBinary(b) == nil && strings.EqualFold(p.Rules.Agent(), f.Agent) {
 				previous = p
-				f.recent.put(origin, p)
+				f.remember(origin, p)
 			}
 		} else if !errors.Is(err, queue.ErrNotFound) {
 			return nil, err
@@ -139,7 +141,7 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 		if p.Outcome == robots.Unreachable {
 			f.reportUnreachable(ctx, origin, p)
 		}
-		f.recent.put(origin, p)
+		f.remember(origin, p)
 		return p, nil
 	})
 	if err != nil {
@@ -147,6 +149,13 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 	}
 	policy := v.(*robots.Policy)
 	return policy, f.keep(ctx, u, policy, out)
+}
+
+// remember keeps the rules of an origin in memory, as far as there is room: those of some
+// take a megabyte.
+func (f *RobotsFiles) remember(origin string, p *robots.Policy) {
+	f.weighed.Do(func() { f.recent.weigh = func(p *robots.Policy) int { return p.Rules.Size() } })
+	f.recent.put(origin, p)
 }
 
 // reportUnreachable logs that a host has to wait for its robots.txt. That of a

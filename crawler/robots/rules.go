@@ -93,6 +93,28 @@ func (r *Rules) Sitemaps() []string {
 	return r.sitemaps
 }
 
+// Size returns about how many bytes of memory the rules take.
+func (r *Rules) Size() int {
+	if r == nil {
+		return 0
+	}
+	const rules, text, each = 160, 16, 72 // besides the text itself
+	n := rules + len(r.agent)
+	for _, s := range r.sitemaps {
+		n += text + len(s)
+	}
+	for _, rule := range r.rules {
+		n += each + len(rule.Pattern)
+	}
+	for _, l := range r.literals {
+		n += each + len(l.prefix)
+	}
+	for _, w := range r.wild {
+		n += each + len(w.parts)*text + w.least
+	}
+	return n
+}
+
 // Allowed reports whether the rules allow to fetch a URL: an absolute URL or
 // path and query.
 func (r *Rules) Allowed(url string) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -164,8 +163,38 @@ func (s *skipSet) UnmarshalBinary(data []byte) error {
 	return u.end()
 }
 
-// commonPrefix returns how many bytes two strings begin with alike.
-func commonPrefix(a, b string) int {
+// A skipQuery asks a stored set for one address. It makes nothing of the others.
+type skipQuery struct {
+	address string
+	found   bool
+}
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (q *skipQuery) UnmarshalBinary(data []byte) error {
+	u := unpack(data)
+	from := u.Bytes()
+	for range u.Count(3) { // reasons
+		_, _, _ = u.Byte(), u.Int(), u.Bytes()
+	}
+	alike, size := commonPrefix(from, q.address), len(from) // of the address before
+	for range u.Count(3) {
+		same, rest := u.Int(), u.Bytes()
+		_ = u.Int()
+		if same > size || !u.OK() {
+			return errMalformed
+		}
+		if size = same + len(rest); same <= alike {
+			alike = same + commonPrefix(rest, q.address[same:])
+		}
+		if alike == size && size == len(q.address) {
+			q.found = true
+		}
+	}
+	return u.end()
+}
+
+// commonPrefix returns how many bytes two texts begin with alike.
+func commonPrefix[A, B string | []byte](a A, b B) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {
@@ -175,8 +204,8 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// errFound ends a walk.
-var errFound = errors.New("found")
+// skipScan is how many sets are read at once.
+const skipScan = 1000
 
 // FindSkip returns why a link to an address was not followed, if that was recorded. It
 // looks at a quarter of what pages lead to that have sixteen and more such addresses of the host.
@@ -186,19 +215,34 @@ func FindSkip(ctx context.Context, store *queue.Store, address string) (skip Ski
 		return skip, ok, err
 	}
 	prefix := skipSetPrefix(address)
-	err = tables.WalkRange(ctx, store, tables.SkipSets, prefix, prefix+"\x7f", func(_ string, set *skipSet) error {
-		for _, s := range set.skips {
-			if s.URL == address {
-				skip, ok = *s, true
-				return errFound
+	for from := prefix; ; {
+		records, err := store.Scan(ctx, tables.SkipSets, from, prefix+"\x7f", skipScan)
+		if err != nil {
+			return skip, false, err
+		}
+		for _, r := range records {
+			query := skipQuery{address: address}
+			if err := tables.Decode(tables.SkipSets, r.Key, r.Value, &query); err != nil {
+				return skip, false, err
+			}
+			if !query.found {
+				continue
+			}
+			var set skipSet
+			if err := tables.Decode(tables.SkipSets, r.Key, r.Value, &set); err != nil {
+				return skip, false, err
+			}
+			for _, s := range set.skips {
+				if s.URL == address {
+					return *s, true, nil
+				}
 			}
 		}
-		return nil
-	})
-	if errors.Is(err, errFound) {
-		err = nil
+		if len(records) < skipScan {
+			return skip, false, nil
+		}
+		from = records[len(records)-1].Key + "\x00"
 	}
-	return skip, ok, err
 }
 
 // WalkSkips calls fn with each link that was not followed, those of sets last. One that was

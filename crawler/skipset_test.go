@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/seed-301537d8/weir/internal/codec"
@@ -26,6 +27,13 @@ func TestSkipSetRoundTrip(t *testing.T) {
 		if err := codec.Decode(b, &got); err != nil || got.from != want.from || len(got.skips) != n {
 			t.Fatalf("%d skips come back as %d of %q, %v", n, len(got.skips), got.from, err)
 		}
+		for _, s := range skips {
+			query := skipQuery{address: s.URL}
+			there := slices.ContainsFunc(want.skips, func(w *Skip) bool { return w.URL == s.URL })
+			if err := codec.Decode(b, &query); err != nil || query.found != there {
+				t.Errorf("%q is found among %d: %v, %v", s.URL, n, query.found, err)
+			}
+		}
 		for i, s := range got.skips {
 			if !reflect.DeepEqual(s, want.skips[i]) {
 				t.Errorf("%+v comes back as %+v", want.skips[i], s)
@@ -49,6 +57,12 @@ func FuzzSkipSet(f *testing.F) {
 		var set, again skipSet
 		if set.UnmarshalBinary(b) != nil {
 			return
+		}
+		for _, s := range set.skips {
+			query := skipQuery{address: s.URL}
+			if err := query.UnmarshalBinary(b); err != nil || !query.found {
+				t.Errorf("%q is not found in %+v: %v", s.URL, set, err)
+			}
 		}
 		short, err := set.MarshalBinary()
 		if err != nil {

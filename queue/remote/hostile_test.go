@@ -290,16 +290,19 @@ func FuzzCommit(f *testing.F) {
 func TestGreedyClientsCostThemselvesOnly(t *testing.T) {
 	s, store := serverWithTokens(t, func(o *ServerOptions) { o.MaxCalls, o.MaxClients, o.MaxSessions = 400, 40, 50 })
 	ctx, cancel := context.WithCancel(t.Context())
-	from := func(ctx context.Context, address, name, body string) (int, string) {
+	as := func(ctx context.Context, token, address, name, body string) (int, string) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://weir"+Prefix+name, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer work"+tokenOf)
+		r.Header.Set("Authorization", "Bearer "+token+tokenOf)
 		r.RemoteAddr = address
 		w := &answer{header: make(http.Header)}
 		s.ServeHTTP(w, r)
 		return w.status, w.body.String()
+	}
+	from := func(ctx context.Context, address, name, body string) (int, string) {
+		return as(ctx, "work", address, name, body)
 	}
 	const greedy, good = "192.0.2.1:1", "192.0.2.2:1"
 	count := func(n int, do func(i int) (int, string)) (done, refused int) {
@@ -319,6 +322,9 @@ func TestGreedyClientsCostThemselvesOnly(t *testing.T) {
 		return from(ctx, greedy, "open", fmt.Sprintf(`{"client": "greedy-%020d", "version": 1}`, i))
 	}); done != 10 || refused != 990 {
 		t.Errorf("of 1,000 clients %d were let in and %d refused, want a quarter of 40", done, refused)
+	}
+	if status, body := as(ctx, "admin", greedy, "open", `{"client": "at-the-same-place", "version": 1}`); status != http.StatusOK {
+		t.Errorf("another token at the same address: %d %s", status, body)
 	}
 	id := fmt.Sprintf("greedy-%020d", 0)
 	if done, refused := count(2000, func(i int) (int, string) {
@@ -402,10 +408,10 @@ func TestCallsOfOneSession(t *testing.T) {
 
 // Requests that are read take memory; those of one address so much at most.
 func TestBytesOfOneAddress(t *testing.T) {
-	s := &shares{most: 100, of: make(map[string]*share)}
+	s := &shares{most: 100, of: make(map[sharer]*share)}
 	var all []*use
 	for i := range 20 {
-		u, err := s.begin("192.0.2.1:1")
+		u, err := s.begin(sharer{"192.0.2.1", 0})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -415,14 +421,17 @@ func TestBytesOfOneAddress(t *testing.T) {
 			t.Errorf("request %d: %v", i, err)
 		}
 	}
-	other, err := s.begin("192.0.2.2:1")
-	if err != nil {
-		t.Fatal(err)
+	for _, by := range []sharer{{"192.0.2.2", 0}, {"192.0.2.1", 1}} {
+		other, err := s.begin(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(io.Discard, &counted{zeros{}, other}, maxReading/2); err != nil {
+			t.Errorf("another address or token: %v", err)
+		}
+		all = append(all, other)
 	}
-	if _, err := io.CopyN(io.Discard, &counted{zeros{}, other}, maxReading/2); err != nil {
-		t.Errorf("another address: %v", err)
-	}
-	for _, u := range append(all, other) {
+	for _, u := range all {
 		u.end()
 	}
 	if len(s.of) != 0 || s.calls != 0 {

@@ -35,13 +35,13 @@ type ServerOptions struct {
 	// ends there. Default 8 MiB.
 	MaxReply int
 
-	// MaxClients bounds the clients, of which a quarter may be those of one address, and
-	// MaxSessions the sessions of one. Default 4,096 and 256.
+	// MaxClients bounds the clients, of which a quarter may be those of one token at one
+	// address, and MaxSessions the sessions of one. Default 4,096 and 256.
 	MaxClients  int
 	MaxSessions int
 
 	// MaxCalls bounds the calls in progress, those that wait among them. A quarter of
-	// them may be those of one address. Default 16,384.
+	// them may be those of one token at one address. Default 16,384.
 	MaxCalls int
 
 	// Patience bounds the time that a client may take to send a request or to read an
@@ -103,7 +103,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	o.Patience = cmp.Or(o.Patience, time.Minute)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	s := &Server{opts: o, log: o.Logger, clients: make(map[string]*client), ended: make(map[string]time.Time)}
-	s.busy = shares{most: o.MaxCalls, of: make(map[string]*share)}
+	s.busy = shares{most: o.MaxCalls, of: make(map[sharer]*share)}
 	s.speaks = versions{oldestVersion, Version}
 	if len(o.Tokens) == 0 && !o.Open {
 		return nil, fmt.Errorf("%w: a server without tokens", queue.ErrInvalid)
@@ -195,6 +195,7 @@ type call struct {
 	role   Role
 	binary bool
 	from   string // the address of the client
+	by     sharer
 	now    time.Time
 	lasts  int64 // for how many milliseconds the store is the server's at least; 0 if as long as it is open
 }
@@ -252,7 +253,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 		return nil, fmt.Errorf("%w: there is no call %.200q here; this server is %s and speaks %v of the protocol; if the call is of a newer one, upgrade the server",
 			ErrProtocol, r.URL.Path, cmp.Or(s.opts.Program, "weir"), s.speaks)
 	}
-	role, err := s.authorize(r)
+	role, token, err := s.authorize(r)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +263,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 	if r.Method != http.MethodPost {
 		return nil, fmt.Errorf("%w: %s must be a POST", ErrProtocol, name)
 	}
-	use, err := s.busy.begin(r.RemoteAddr)
+	by := sharer{place(r.RemoteAddr), token}
+	use, err := s.busy.begin(by)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +273,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 	if err != nil {
 		return nil, err
 	}
-	c := &call{store: store, role: role, binary: binary, from: r.RemoteAddr, now: time.Now()}
+	c := &call{store: store, role: role, binary: binary, from: r.RemoteAddr, by: by, now: time.Now()}
 	reply, err := h.handle(r.Context(), c, func(m any) error {
 		b, err := readBody(&counted{r.Body, use}, s.opts.MaxMessage, r.ContentLength)
 		if err != nil {

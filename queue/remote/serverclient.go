@@ -17,7 +17,7 @@ import (
 type client struct {
 	s     *Server
 	id    string
-	place string // see there
+	by    sharer
 	lease time.Duration
 	timer *time.Timer
 
@@ -92,17 +92,17 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 	if len(s.clients) >= s.opts.MaxClients {
 		return fmt.Errorf("%w: it has %d clients", ErrBusy, len(s.clients))
 	}
-	at, there := place(call.from), 0
+	there := 0
 	for _, c := range s.clients {
-		if c.place == at {
+		if c.by == call.by {
 			there++
 		}
 	}
 	if there >= max(s.opts.MaxClients/shareOf, 1) {
-		return fmt.Errorf("%w: it has %d clients at %s", ErrBusy, there, at)
+		return fmt.Errorf("%w: it has %d clients at %s", ErrBusy, there, call.by)
 	}
 	c := &client{
-		s: s, id: m.Client, place: at, lease: lease, seen: call.now, sampledAt: call.now,
+		s: s, id: m.Client, by: call.by, lease: lease, seen: call.now, sampledAt: call.now,
 		about:    Client{Name: m.Name, Program: m.Program, Address: call.from, Opened: call.now},
 		sessions: make(map[string]*session), beginning: make(map[string]chan struct{}), held: make(map[uint64]*queue.Delivery),
 	}

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -9,21 +10,32 @@ import (
 	"sync"
 )
 
-// Those at one address have a share of the server at most, so that whoever uses more than
-// there is takes it from himself, with a token or without one. Behind a proxy all have its
-// address, and one share.
+// Those at one address who use one token have a share of the server at most, so that whoever
+// uses more than there is takes it from himself. Behind a proxy, or on a socket of Unix, all
+// have one address: there, tokens of their own separate them. The connections of an address
+// count whatever comes over them.
 
 const (
-	// shareOf is what part of the clients and of the calls may be those of one address.
+	// shareOf is what part of the clients and of the calls may be those of one sharer.
 	shareOf = 4
 
 	// maxConnections bounds the connections from one address.
 	maxConnections = 4096
 
 	// maxReading bounds the bytes of requests that are being read, or carried out, of one
-	// address.
+	// sharer.
 	maxReading = 256 << 20
 )
+
+// sharer is who has a share: those at a place with a token, which is given by its number.
+type sharer struct {
+	place string
+	token int
+}
+
+func (s sharer) String() string {
+	return fmt.Sprintf("%s with this token", cmp.Or(s.place, "this socket"))
+}
 
 // place returns what counts as one address: that of a machine, or the 64 bits of IPv6 that
 // a network gives a machine. It is "" for what is no address, as a socket of Unix.
@@ -40,36 +52,36 @@ func place(address string) string {
 	return ip.String()
 }
 
-// shares are the calls in progress, of all and of each address.
+// shares are the calls in progress, of all and of each sharer.
 type shares struct {
 	most int // calls
 
 	mu    sync.Mutex
 	calls int
-	of    map[string]*share // none of nothing
+	of    map[sharer]*share // none of nothing
 }
 
-// share is what one address has. It is guarded by shares.mu.
+// share is what one sharer has. It is guarded by shares.mu.
 type share struct {
 	calls int
 	bytes int64 // of requests
 }
 
 // begin begins a call. What it returns ends it.
-func (s *shares) begin(address string) (*use, error) {
-	u := &use{all: s, at: place(address)}
+func (s *shares) begin(by sharer) (*use, error) {
+	u := &use{all: s, by: by}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls >= s.most {
 		return nil, fmt.Errorf("%w: %d calls are in progress", ErrBusy, s.calls)
 	}
-	u.share = s.of[u.at]
+	u.share = s.of[u.by]
 	if u.share == nil {
 		u.share = new(share)
-		s.of[u.at] = u.share
+		s.of[u.by] = u.share
 	}
 	if most := max(s.most/shareOf, 1); u.share.calls >= most {
-		return nil, fmt.Errorf("%w: %d calls from %s are in progress", ErrBusy, most, u.at)
+		return nil, fmt.Errorf("%w: %d calls from %s are in progress", ErrBusy, most, u.by)
 	}
 	s.calls++
 	u.share.calls++
@@ -79,7 +91,7 @@ func (s *shares) begin(address string) (*use, error) {
 // use is what one call has of a share.
 type use struct {
 	all   *shares
-	at    string
+	by    sharer
 	share *share
 	bytes int64
 }
@@ -91,7 +103,7 @@ func (u *use) end() {
 	u.share.calls--
 	u.share.bytes -= u.bytes
 	if u.share.calls == 0 {
-		delete(u.all.of, u.at)
+		delete(u.all.of, u.by)
 	}
 }
 
@@ -102,7 +114,7 @@ func (u *use) take(n int) error {
 	u.bytes += int64(n)
 	u.share.bytes += int64(n)
 	if u.share.bytes > maxReading {
-		return fmt.Errorf("%w: requests of more than %d bytes from %s are in progress", ErrBusy, maxReading, u.at)
+		return fmt.Errorf("%w: requests of more than %d bytes from %s are in progress", ErrBusy, maxReading, u.by)
 	}
 	return nil
 }

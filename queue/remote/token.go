@@ -62,26 +62,26 @@ func (t Token) sum() (tokenSum, error) {
 	return tokenSum{sha256.Sum256([]byte(t.Secret)), t.Role}, nil
 }
 
-// authorize returns the role of a request's token. All tokens are compared, whichever
-// is right.
-func (s *Server) authorize(r *http.Request) (Role, error) {
+// authorize returns the role of a request's token, and its number. All tokens are compared,
+// whichever is right.
+func (s *Server) authorize(r *http.Request) (role Role, token int, err error) {
 	if s.opts.Open {
-		return RoleAdmin, nil
+		return RoleAdmin, 0, nil
 	}
 	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	sum := sha256.Sum256([]byte(secret))
-	role := RoleNone
 	for i := range s.sums {
 		same := subtle.ConstantTimeCompare(sum[:], s.sums[i].sum[:])
+		token = subtle.ConstantTimeSelect(same, i, token)
 		role = max(role, Role(subtle.ConstantTimeSelect(same, int(s.sums[i].role), int(RoleNone))))
 	}
 	switch {
 	case !ok:
-		return RoleNone, fmt.Errorf("%w: the request has none (Authorization: Bearer TOKEN)", ErrUnauthorized)
+		return RoleNone, 0, fmt.Errorf("%w: the request has none (Authorization: Bearer TOKEN)", ErrUnauthorized)
 	case role == RoleNone:
-		return RoleNone, fmt.Errorf("%w: the server has another", ErrUnauthorized)
+		return RoleNone, 0, fmt.Errorf("%w: the server has another", ErrUnauthorized)
 	}
-	return role, nil
+	return role, token, nil
 }
 
 // needs returns the role that a change of a transaction needs.

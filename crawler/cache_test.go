@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-301537d8/weir/crawler/robots"
 )
@@ -28,6 +29,32 @@ func TestRememberedRulesAreBounded(t *testing.T) {
 	for _, half := range []map[string]weighed[*robots.Policy]{f.recent.young, f.recent.old} {
 		for _, e := range half {
 			size += e.value.Rules.Size()
+		}
+	}
+	if size < cacheMaxBytes/4 || size > cacheMaxBytes {
+		t.Errorf("what is remembered takes %d bytes, want %d at most", size, cacheMaxBytes)
+	}
+}
+
+// So do the cookies of many sites, which grow while they are remembered.
+func TestRememberedCookiesAreBounded(t *testing.T) {
+	var c Cookies
+	long := strings.Repeat("x", 4000)
+	for i := range 400 {
+		name := fmt.Sprint("site", i, ".example")
+		site := new(siteJar)
+		for n := range 10 {
+			site.stored = append(site.stored, newSetCookie("http://"+name+"/", fmt.Sprint("c", n, "=", long), time.Time{}))
+			c.rememberLocked(name, site)
+		}
+		if got, ok := c.recent.get(name); !ok || got != site {
+			t.Fatalf("the cookies of %s are forgotten at once", name)
+		}
+	}
+	size := 0
+	for _, half := range []map[string]weighed[*siteJar]{c.recent.young, c.recent.old} {
+		for _, e := range half {
+			size += e.value.size()
 		}
 	}
 	if size < cacheMaxBytes/4 || size > cacheMaxBytes {

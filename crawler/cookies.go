@@ -109,6 +109,7 @@ func (c *Cookies) Keep(ctx context.Context, u weburl.URL, resp *stages.FetchResp
 			site.add(newSetCookie(u.String(), line, cookie.Expires))
 		}
 	}
+	c.rememberLocked(u.RegistrableDomain(), site)
 	for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
 		if err := tables.Put(tx, tables.Cookies, u.RegistrableDomain(), site.stored); err != nil {
 			return err
@@ -135,8 +136,24 @@ func (c *Cookies) siteLocked(ctx context.Context, u weburl.URL) (*siteJar, error
 	for _, set := range stored {
 		site.add(set)
 	}
-	c.recent.put(name, site)
+	c.rememberLocked(name, site)
 	return site, nil
+}
+
+// rememberLocked keeps a site's jar in memory, as far as there is room.
+func (c *Cookies) rememberLocked(name string, site *siteJar) {
+	c.recent.weigh = (*siteJar).size
+	c.recent.put(name, site)
+}
+
+// size is about how many bytes of memory the jar takes.
+func (s *siteJar) size() int {
+	const cookie = 400 // besides its texts, which are there twice
+	n := cookie
+	for _, set := range s.stored {
+		n += cookie + 2*(len(set.From)+len(set.Line)+len(set.Raw))
+	}
+	return n
 }
 
 // add adds a cookie, in the place of one that it replaces.

@@ -128,9 +128,17 @@ func (p *Pipeline) lead(ctx context.Context, begun func()) error {
 		g.Go(func() error { return receiveBarriers(receiving, c, barriers) })
 	}
 	err := p.coordinateBarriers(receiving, barriers)
+	cut := receiving.Err() != nil
 	cancel()
-	if failed := g.Wait(); err == nil {
-		err = failed
+	return whatEnded(err, cut, g.Wait())
+}
+
+// whatEnded returns why a coordinator has ended: its own error, or that of a receiver of
+// barriers. One that fails cuts short what the coordinator is at, whose error then says
+// nothing but that; and who has lost a session is to follow, not to end.
+func whatEnded(err error, cut bool, failed error) error {
+	if failed != nil && (err == nil || cut && errors.Is(err, context.Canceled)) {
+		return failed
 	}
 	return err
 }

@@ -81,6 +81,8 @@ type journal struct {
 	waiting []*posting // the first leads, or is told to when the present group is over
 	led     bool       // there is a present group
 	most    int        // transactions in a group, as far as the store took them
+	left    time.Time  // when the last group was taken
+	alone   int        // so many groups are not kept back, as nobody came while one was
 	unknown error      // the error of a commit whose outcome is not known
 }
 
@@ -114,6 +116,7 @@ func (j *journal) commit(working context.Context, store *queue.Store, tx *queue.
 			return p.err
 		}
 	}
+	j.gather()
 	group := j.next()
 	j.commitGroup(working, store, group)
 	j.handOver()
@@ -121,6 +124,34 @@ func (j *journal) commit(working context.Context, store *queue.Store, tx *queue.
 		other.lead <- false
 	}
 	return p.err
+}
+
+// journalDelay is how long after one group the next is kept back for more transactions, as
+// queue.Options.CommitDelay keeps batches: a group costs two syncs and a batch of the store.
+// If none come, that is not tried again for journalAlone groups.
+const (
+	journalDelay = 10 * time.Millisecond
+	journalAlone = 16
+)
+
+// gather waits for others.
+func (j *journal) gather() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	wait := time.Until(j.left.Add(journalDelay))
+	switch {
+	case wait <= 0, len(j.waiting) >= j.most:
+		return
+	case j.alone > 0 && len(j.waiting) == 1:
+		j.alone--
+		return
+	}
+	j.mu.Unlock()
+	time.Sleep(wait)
+	j.mu.Lock()
+	if j.alone = 0; len(j.waiting) == 1 {
+		j.alone = journalAlone
+	}
 }
 
 // next takes the next group from those that wait.
@@ -133,6 +164,7 @@ func (j *journal) next() []*posting {
 		n++
 	}
 	group := j.waiting[:n:n]
+	j.left = time.Now()
 	j.waiting = append([]*posting(nil), j.waiting[n:]...)
 	return group
 }

@@ -107,6 +107,15 @@ func TestArchive(t *testing.T) {
 	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	stored, err := crawler.Load(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range stored.Queues() { // whatever is said to be a queue is one
+		if _, err := store.QueueStats(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	}
 	answers := checkArchive(t, store, dir)
 	for path, want := range map[string]string{
 		"/":        "HTTP/1.1 200 OK\r\n",

@@ -35,11 +35,13 @@ type StoredFunction struct {
 }
 
 // Queues returns the names of the crawl's queues: those of its stages, in their
-// order, then those of its functions.
+// order, then those of its functions. An archive has none.
 func (s *Stored) Queues() []string {
 	var names []string
 	for _, st := range s.Settings.stages() {
-		names = append(names, st.Name)
+		if st.Name != StageWARC {
+			names = append(names, st.Name)
+		}
 	}
 	for _, f := range s.Functions {
 		if f.Queue != "" {

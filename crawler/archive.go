@@ -263,8 +263,7 @@ func (a *Archive) dedupe(ctx context.Context, tx *queue.Tx, c *captured, had map
 }
 
 // write is that of the journal. What keeps it from writing may be mended meanwhile, so no
-// answer is given up. Without answers it cuts off
-// what lies behind the end.
+// answer is given up. Without answers it cuts off what lies behind the end.
 func (a *Archive) write(ctx context.Context, group []*captured, tx *queue.Tx) error {
 	if len(group) == 0 {
 		return a.cut(ctx)

@@ -43,6 +43,7 @@ type link struct {
 	d     *queue.Delivery
 	out   *Out
 	err   error
+	lost  bool    // it has failed and cannot be encoded, so whoever has emitted it fails
 	next  []*link // what it led to
 }
 
@@ -59,8 +60,11 @@ func (s *stage) chain(working context.Context, generation uint32, out *Out, left
 			continue
 		}
 		if next := s.p.stage(e.queue); next != nil {
-			if e.link = next.passBy(working, generation, e, left); e.link != nil {
-				links = append(links, e.link)
+			if l := next.passBy(working, generation, e, left); l != nil {
+				links = append(links, l)
+				if !l.lost {
+					e.link = l
+				}
 			}
 		}
 	}
@@ -95,10 +99,7 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 	}
 	if l.err != nil {
 		item, err := e.item()
-		if err != nil {
-			return nil // which fails the attempt of who has emitted it
-		}
-		d.Item = item
+		d.Item, l.lost = item, err != nil
 	}
 	return l
 }
@@ -147,7 +148,7 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 	}
 	j, entries, ok := joinEntries(out.journal, out.entries, links)
 	if !ok {
-		return false, nil
+		return false, nil // as apart
 	}
 	for {
 		err := s.commitTx(working, tx, j, entries)
@@ -168,10 +169,10 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 			})
 		case refused(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
-			return false, protect(func() error { undone(links); return nil })
+			return false, nil
 		case isFull(err):
-			if !s.p.pause(working, "stage "+s.name, err) { // the item is given back
-				return false, protect(func() error { undone(links); return nil })
+			if !s.p.pause(working, "stage "+s.name, err) {
+				return false, nil // which gives the item back
 			}
 		case errors.Is(err, errJournal):
 			return false, nil // the same

@@ -116,21 +116,28 @@ type tight struct {
 
 func (d *tight) Free() (int64, error) { return d.free.Load(), nil }
 
+// openTight opens a store on a backend that has enough space.
+func openTight(t *testing.T) (*tight, *queue.Store) {
+	t.Helper()
+	db, err := memqueue.NewDisk().Driver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &tight{Store: db}
+	d.free.Store(math.MaxInt64)
+	store, err := queue.New(t.Context(), d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, store
+}
+
 // The disk is full when a generation ends, and again when the next run begins.
 // Everybody waits, and what can be settled is.
 func TestAFullDiskEndsNoRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const enough, little = math.MaxInt64, 400 << 20
-		db, err := memqueue.NewDisk().Driver()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := &tight{Store: db}
-		d.free.Store(enough)
-		store, err := queue.New(t.Context(), d, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, store := openTight(t)
 		defer check(t, store)
 		edge := pipeline.NewEdge[int]("values")
 		p := pipeline.New(store, nil)
@@ -162,16 +169,7 @@ func TestAFullDiskEndsNoRun(t *testing.T) {
 func TestAFullDiskKeepsNoRunFromStopping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const enough, nothing = math.MaxInt64, 1 << 20
-		db, err := memqueue.NewDisk().Driver()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := &tight{Store: db}
-		d.free.Store(enough)
-		store, err := queue.New(t.Context(), d, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, store := openTight(t)
 		defer check(t, store)
 		var lines bytes.Buffer
 		edge := pipeline.NewEdge[int]("values")

@@ -40,8 +40,8 @@ type Journal[T any] struct{ core *journal }
 // for the values that the entries belong to, and is committed. It is called for one group of
 // entries at a time, and again with the same entries, or some of them, if tx was refused: it
 // must not change what they refer to. Without entries it only cuts off, and its tx is
-// dropped. If it fails, with [RetryAfter], it is called again
-// then, and the values wait; another error ends the pipeline.
+// dropped. If it fails with [RetryAfter] it is called again then, and the values wait;
+// another error ends the pipeline.
 func NewJournal[T any](write func(ctx context.Context, entries []T, tx *queue.Tx) error) *Journal[T] {
 	return &Journal[T]{&journal{most: journalMost, write: func(ctx context.Context, entries []any, tx *queue.Tx) error {
 		values := make([]T, len(entries))
@@ -245,18 +245,6 @@ func (j *journal) try(working context.Context, store *queue.Store, group []*post
 		tx.Append(p.tx)
 	}
 	return store.Commit(ctx, tx)
-}
-
-// sleep waits, and reports whether it did until the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // joinEntries adds the entries of a chain's calls to those of the call that began it. It

@@ -49,7 +49,12 @@ func (p *Pipeline) pause(ctx context.Context, who string, err error) bool {
 		p.log.Error("waiting for space on the disk", "who", who, "err", err)
 	}
 	p.full.Unlock()
-	timer := time.NewTimer(fullPause)
+	return sleep(ctx, fullPause)
+}
+
+// sleep waits, and reports whether it did until the end.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -173,12 +173,17 @@ func (s *stage) attempt(working context.Context, ds []*queue.Delivery, called fu
 		err = out.encode()
 	}
 	called()
-	if err == nil && len(links) > 0 {
-		if done, failed := s.commitChain(working, ds, out, links); done || failed != nil {
+	if len(links) > 0 {
+		if err == nil {
+			if done, failed := s.commitChain(working, ds, out, links); done {
+				return failed
+			}
+			out.unchain()
+			err = out.encode()
+		}
+		if failed := protect(func() error { undone(links); return nil }); failed != nil {
 			return failed
 		}
-		out.unchain()
-		err = out.encode()
 	}
 	var smaller func() (*queue.Tx, error)
 	if err == nil {
@@ -353,9 +358,9 @@ func (s *stage) divide(working context.Context, ds []*queue.Delivery, out *Out) 
 }
 
 // commit commits the transaction that settles ds, with what out has for a journal, or
-// another that does, whatever it takes. If tx is too large it asks for a smaller one, unless smaller is nil.
-// It reports whether what the stage wanted was committed. For several deliveries
-// it may return errBatch.
+// another that does, whatever it takes. If tx is too large it asks for a smaller one,
+// unless smaller is nil. It reports whether what the stage wanted was committed. For
+// several deliveries it may return errBatch.
 func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.Tx, out *Out, smaller func() (*queue.Tx, error)) (committed bool, err error) {
 	wanted, j, givesBack := tx, out.journal, false
 	for {

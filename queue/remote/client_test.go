@@ -6,10 +6,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
-func serverWithClient(t *testing.T) (*Server, *client) {
+// offered returns a store in memory, and a server that offers it to everybody.
+func offered(t *testing.T) (*queue.Store, *Server) {
 	t.Helper()
 	store, err := memqueue.Open(nil)
 	if err != nil {
@@ -21,6 +23,12 @@ func serverWithClient(t *testing.T) (*Server, *client) {
 		t.Fatal(err)
 	}
 	s.Lead(store)
+	return store, s
+}
+
+func serverWithClient(t *testing.T) (*Server, *client) {
+	t.Helper()
+	store, s := offered(t)
 	now := &call{store: store, now: time.Now()}
 	if err := s.admit(&openRequest{Client: "0123456789abcdef"}, now, time.Second); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // forgetful loses the answer to the first commit, and brings it again when the store has
@@ -34,16 +33,7 @@ func (f *forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
 // However late a commit is made again, it does not happen twice.
 func TestForgottenCommitDoesNotHappenAgain(t *testing.T) {
 	ctx := t.Context()
-	s, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	server, err := NewServer(ServerOptions{Open: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Lead(s)
+	s, server := offered(t)
 	others := func() {
 		var wg sync.WaitGroup
 		for worker := range 64 {

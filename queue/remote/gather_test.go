@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 // gated is a transport that notes how many transactions a call to commit has, and holds it up.
@@ -44,16 +43,7 @@ func (g *gated) RoundTrip(r *http.Request) (*http.Response, error) {
 // or that takes long.
 func TestTransactionsGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := memqueue.Open(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		server, err := NewServer(ServerOptions{Open: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		server.Lead(store)
+		store, server := offered(t)
 		g := &gated{inProcess{server}, make(chan int, 100), make(chan struct{})}
 		s, err := Open(t.Context(), "http://weir", &Options{Transport: g})
 		if err != nil {

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
 type transportFunc func(*http.Request) (*http.Response, error)
@@ -19,16 +17,7 @@ func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { retu
 func TestASilentAddressDoesNotHideTheOthers(t *testing.T) {
 	for _, patience := range []time.Duration{-1, time.Second, 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			store, err := memqueue.Open(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer store.Close()
-			server, err := NewServer(ServerOptions{Open: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			server.Lead(store)
+			_, server := offered(t)
 			defer server.Lead(nil)
 			transport := transportFunc(func(r *http.Request) (*http.Response, error) {
 				if r.URL.Host != "leader" {

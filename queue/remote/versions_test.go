@@ -97,16 +97,7 @@ func TestVersionsThatDiffer(t *testing.T) {
 
 // A standby of another version that takes over is refused before anything is taken.
 func TestAStandbyOfAnotherVersion(t *testing.T) {
-	store, err := memqueue.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	server, err := NewServer(ServerOptions{Open: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Lead(store)
+	store, server := offered(t)
 	s, err := Open(t.Context(), "http://weir", &Options{Transport: inProcess{server}, Patience: -1})
 	if err != nil {
 		t.Fatal(err)

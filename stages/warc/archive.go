@@ -304,9 +304,9 @@ func (w *writer) close(sync bool) error {
 // orphan is added to the names of files that are put aside.
 const orphan = ".orphan"
 
-// putAside renames the files of the archive with a higher number, or removes them if the
-// last call has made them: they were begun by a Write whose position was never stored. Or they are all there is of
-// an archive whose position was lost, so they are not deleted.
+// putAside renames the files of the archive with a higher number: they were begun by a
+// Write whose position was never stored. Or they are all there is of an archive whose
+// position was lost, so they are not deleted, unless the last call has made them.
 func (w *writer) putAside(number int) error {
 	entries, err := os.ReadDir(w.archive.Dir)
 	if err != nil {

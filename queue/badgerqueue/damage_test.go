@@ -522,3 +522,72 @@ func TestTornFirstBatchOfALog(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestGapOfLogsNamesTheLog removes and empties each of several logs, which a
+// crash leaves where tables are written more slowly than batches come.
+func TestGapOfLogsNamesTheLog(t *testing.T) {
+	dir := t.TempDir()
+	s, err := badgerqueue.Open(dir, small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The one log of the store, cut where it ended after each ten batches, is four.
+	const header, logs = 20, 4
+	var image string
+	var ends []int
+	var b []byte
+	for i := range logs {
+		for j := range 10 {
+			var tx queue.Tx
+			tx.Put("t", fmt.Sprint(10*i+j), []byte("value"))
+			if err := s.Commit(t.Context(), &tx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		image = copyFolder(t, dir)
+		if b, err = os.ReadFile(filepath.Join(image, "badger", "00001.mem")); err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, len(bytes.TrimRight(b, "\x00")))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := func(i int) string { return fmt.Sprintf("%05d.mem", i+1) }
+	for i, end := range ends {
+		log := b[:end]
+		if i > 0 {
+			log = append(bytes.Clone(b[:header]), b[ends[i-1]:end]...)
+		}
+		if err := writeSparse(filepath.Join(image, "badger", name(i)), log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty := func(path string) error { return os.WriteFile(path, nil, 0o644) }
+	for i := range logs {
+		for kind, damage := range map[string]func(string) error{"removed": os.Remove, "emptied": empty} {
+			copied := copyFolder(t, image)
+			if err := damage(filepath.Join(copied, "badger", name(i))); err != nil {
+				t.Fatal(err)
+			}
+			s, err := badgerqueue.Open(copied, small())
+			if err == nil {
+				s.Close()
+			}
+			// Of the first one nobody knows whether tables followed on it.
+			if !errors.Is(err, queue.ErrCorrupt) || !strings.Contains(err.Error(), name(i)) && !(i == 0 && strings.Contains(err.Error(), "first logs (*.mem)")) {
+				t.Errorf("%s, %s: %v", name(i), kind, err)
+			} else if n := strings.Count(err.Error(), ".mem"); n > 3 {
+				t.Errorf("%s, %s: so many suspects help nobody: %v", name(i), kind, err)
+			}
+		}
+	}
+	if s, err = badgerqueue.Open(image, small()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	got, err := s.Scan(t.Context(), "t", "", "", 1000)
+	if err != nil || len(got) != 10*logs {
+		t.Errorf("four sound logs hold %d records, %v", len(got), err)
+	}
+}

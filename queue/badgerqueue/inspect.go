@@ -190,31 +190,59 @@ func (in *inspection) inspectLogs(dir string, reached, water uint64) error {
 		if m.size == 0 {
 			in.empty = append(in.empty, path)
 		}
-		if !m.whole && (i < len(paths)-1 || max(m.last, reached) < water) {
+		if !m.whole && i < len(paths)-1 {
 			return fmt.Errorf("%w: log %s is damaged after batch %d", driver.ErrCorrupt, path, max(m.last, reached))
 		}
 		if m.first == 0 {
 			continue
 		}
 		if m.first > reached+1 {
-			return fmt.Errorf("%w: %s are missing or cut: log %s begins with batch %d, and what comes before it ends with batch %d",
-				driver.ErrCorrupt, before(paths[:i]), path, m.first, reached)
+			return in.gap(dir, reached+1, m.first-1)
 		}
 		reached = max(reached, m.last)
 	}
 	if reached < water {
-		return fmt.Errorf("%w: %s are missing or cut: they end with batch %d, and batch %d was committed",
-			driver.ErrCorrupt, before(paths), reached, water)
+		return in.gap(dir, reached+1, water)
 	}
 	return nil
 }
 
-// before names what holds the batches that end where they should not.
-func before(logs []string) string {
-	if len(logs) == 0 {
-		return "a log (*.mem), tables (*.sst) or the last records of " + manifestFile
+// gap is the error for batches that were committed and are nowhere. It names
+// what may have held them: logs are numbered without gaps, and whoever lost one
+// should hear which.
+func (in *inspection) gap(dir string, from, to uint64) error {
+	begin, end := -1, len(in.logs) // of the logs that the gap is in or next to
+	for i, m := range in.logs {
+		switch {
+		case m.first > to:
+			end = min(end, i)
+		case m.first > 0:
+			begin = i
+		}
 	}
-	return strings.Join(logs, ", ") + " or newer logs"
+	var suspects []string
+	if begin < 0 {
+		// Nothing but tables comes before the gap.
+		suspects = append(suspects, "tables (*.sst)", "the last records of "+manifestFile, "the first logs (*.mem)")
+	}
+	for i := max(begin, 0); i < end; i++ {
+		suspects = append(suspects, in.logs[i].path)
+		next := logNumber(in.logs[i].path) + 1
+		if i+1 == len(in.logs) {
+			suspects = append(suspects, logPath(dir, next)+" or a newer log")
+		} else {
+			for ; next < logNumber(in.logs[i+1].path); next++ {
+				suspects = append(suspects, logPath(dir, next))
+			}
+		}
+	}
+	return fmt.Errorf("%w: batches %d to %d were committed and are in no file; one of these is missing, cut or damaged: %s",
+		driver.ErrCorrupt, from, to, strings.Join(suspects, ", "))
+}
+
+// logPath is the path of a memtable's log, as Badger names it.
+func logPath(dir string, number int) string {
+	return filepath.Join(dir, fmt.Sprintf("%05d.mem", number))
 }
 
 func logNumber(path string) int {

@@ -117,6 +117,7 @@ type caller struct {
 var (
 	errLateVerdict  = errors.New("it judges the answer, which is recorded already; only a function in the page's own transaction can")
 	errFunctionTime = errors.New("the function has taken too long")
+	errGoexit       = pipeline.Permanent(errors.New("it has called runtime.Goexit, as FailNow of a test does"))
 	errFunctionLost = fmt.Errorf("the function is not called: %d calls before it have taken too long and still not returned", maxLost)
 )
 
@@ -138,7 +139,11 @@ func (c *caller) call(ctx context.Context, limit time.Duration, fn func(context.
 	limited, cancel := context.WithTimeoutCause(ctx, limit, errFunctionTime)
 	defer cancel()
 	returned := make(chan error, 1)
-	go func() { returned <- protect(func() error { return fn(limited) }) }()
+	go func() {
+		err := errGoexit // unless it returns
+		defer func() { returned <- err }()
+		err = protect(func() error { return fn(limited) })
+	}()
 	var err error
 	select {
 	case err = <-returned:
@@ -183,7 +188,10 @@ func protect(fn func() error) (err error) {
 			err = &panicError{v, debug.Stack()}
 		}
 	}()
-	return fn()
+	if err = fn(); err != nil {
+		_ = err.Error() // which may panic: of a nil pointer of its type, say
+	}
+	return err
 }
 
 // panicError is what a function that panicked has returned.

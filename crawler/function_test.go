@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +207,11 @@ func TestFunctionIsCalledWithAPageFromAFile(t *testing.T) {
 	}
 }
 
+// detailedError is what a function returns as a nil pointer by mistake.
+type detailedError struct{ detail string }
+
+func (e *detailedError) Error() string { return e.detail }
+
 // Each fault costs its page, with the reason, and nothing else.
 func TestFunctionFaultsCostTheirPages(t *testing.T) {
 	var release chan struct{}
@@ -228,6 +234,8 @@ func TestFunctionFaultsCostTheirPages(t *testing.T) {
 		"giveup":     {1, crawler.ReasonJudged, "a soft 404"},
 		"retry":      {2, crawler.ReasonJudged, "an empty shell"},
 		"delay":      {2, crawler.ReasonJudged, "blocked"},
+		"exits":      {1, crawler.ReasonFunction, "runtime.Goexit"},
+		"nilerror":   {2, crawler.ReasonFunction, "invalid memory address"},
 	}
 	for name := range faults {
 		fmt.Fprintf(&list, `<a href="/%s">%s</a>`, name, name)
@@ -262,6 +270,10 @@ func TestFunctionFaultsCostTheirPages(t *testing.T) {
 			out.Item("books", "", func() {})
 		case "label":
 			out.Request(crawler.Request{URL: "/x", Label: "nobody"})
+		case "exits":
+			runtime.Goexit()
+		case "nilerror":
+			return (*detailedError)(nil)
 		case "selector":
 			v.Find("a[")
 		case "giveup":

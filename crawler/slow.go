@@ -236,15 +236,19 @@ func (s *slowHosts) run(e *errand) {
 // run makes the request.
 func (e *errand) run() {
 	var answer any
-	var failed *panicked
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				failed = &panicked{p, debug.Stack()}
-			}
-		}()
-		answer = e.fn(e.ctx, e)
+	failed := &panicked{"runtime.Goexit was called, as FailNow of a test does", nil} // unless fn returns
+	defer func() { e.finish(answer, failed) }()
+	defer func() {
+		if p := recover(); p != nil {
+			failed = &panicked{p, debug.Stack()}
+		}
 	}()
+	answer = e.fn(e.ctx, e)
+	failed = nil
+}
+
+// finish says what has come of the request.
+func (e *errand) finish(answer any, failed *panicked) {
 	e.cancel()
 	s := e.of
 	s.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -404,26 +405,32 @@ func TestParkedAnswersHaveABound(t *testing.T) {
 	})
 }
 
-// A hook that panics in a request of a slow host fails the page and not the process.
+// A hook that panics in a request of a slow host, or ends its goroutine, fails the page and
+// not the process.
 func TestPanicInARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newSlowWeb(lanes(3))
-		store := openMemory(t)
-		c, err := crawler.New(store, &crawler.Options{
-			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Retries: -1, IgnoreRobots: true}, Seeds: crawler.Seeds("http://a.example/0/1"), Transport: always(w),
-			BeforeRequest: func(*http.Request, crawler.Request) error { panic("hook") },
-			Logger:        slog.New(slog.DiscardHandler),
+	for want, hook := range map[string]func(){
+		"hook":           func() { panic("hook") },
+		"runtime.Goexit": runtime.Goexit,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSlowWeb(lanes(3))
+			store := openMemory(t)
+			c, err := crawler.New(store, &crawler.Options{
+				Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Retries: -1, IgnoreRobots: true}, Seeds: crawler.Seeds("http://a.example/0/1"), Transport: always(w),
+				BeforeRequest: func(*http.Request, crawler.Request) error { hook(); return nil },
+				Logger:        slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if f := records[crawler.Failure](t, store, "failures")["http://a.example/0/1"]; f.Reason != crawler.ReasonPanic || !strings.HasPrefix(f.Detail, want) {
+				t.Errorf("the failure is %+v, want %s", f, want)
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if f := records[crawler.Failure](t, store, "failures")["http://a.example/0/1"]; f.Reason != crawler.ReasonPanic || f.Detail != "hook" {
-			t.Errorf("the failure is %+v", f)
-		}
-	})
+	}
 }
 
 // A host that takes longer than any request may is given up in the end like one that

@@ -88,8 +88,10 @@ func (s *stage) passBy(working context.Context, generation uint32, e *emission, 
 	}
 	*left--
 	l := &link{stage: s, d: d, out: s.newOut(d, true)}
-	l.err = s.run(working, func(ctx context.Context) error { return s.callLive(ctx, e.live, l.out) })
-	s.limit.end()
+	func() {
+		defer s.limit.end()
+		l.err = s.run(working, func(ctx context.Context) error { return s.callLive(ctx, e.live, l.out) })
+	}()
 	if l.err == nil {
 		l.out.returned, l.err = true, l.out.err
 	}

@@ -52,7 +52,8 @@ func (e *emission) item() (queue.Item, error) {
 	if e.make == nil {
 		return e.encoded, nil
 	}
-	item, err := e.make()
+	var item queue.Item
+	err := protect(func() (err error) { item, err = e.make(); return err })
 	if err == nil {
 		e.encoded, e.make = item, nil
 	}

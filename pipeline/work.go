@@ -66,9 +66,13 @@ func (s *stage) session(taking, working context.Context) error {
 	defer close(idle)
 	call := func(batch []*queue.Delivery) {
 		s.limit.begin()
-		if err := s.handle(working, batch); err != nil {
-			stop(err)
-		}
+		err := error(goexitError(s.name)) // unless handle returns
+		defer func() {
+			if err != nil {
+				stop(err)
+			}
+		}()
+		err = s.handle(working, batch)
 	}
 	slots := takeAtOnce // asked for at a time
 	if s.batch > 1 {
@@ -100,6 +104,14 @@ func (s *stage) session(taking, working context.Context) error {
 			}
 		}
 	}
+}
+
+// goexitError ends a pipeline whose stage, of that name, has ended the goroutine that it
+// was called in: what it was called for would wait for ever.
+type goexitError string
+
+func (e goexitError) Error() string {
+	return fmt.Sprintf("stage %s has called runtime.Goexit, as FailNow of a test does", string(e))
 }
 
 // failure returns why a context ended, or nil if it is that taking has.
@@ -225,7 +237,14 @@ func (s *stage) run(working context.Context, call func(ctx context.Context) erro
 		defer cancel()
 	}
 	start := time.Now()
-	err := protect(func() error { return call(ctx) })
+	err := protect(func() error {
+		err := call(ctx)
+		if err != nil { // asked here, where it may panic: a nil pointer of its type, say
+			_, _ = err.Error(), errors.Is(err, ErrAgain)
+			_, _ = verdict(err)
+		}
+		return err
+	})
 	s.took(time.Since(start))
 	if err != nil && working.Err() == nil && context.Cause(ctx) == ErrTimeLimit {
 		err = fmt.Errorf("%w after %v: %w", ErrTimeLimit, s.timeLimit, err)

@@ -110,7 +110,8 @@ func (e *engine) doubt() {
 	}
 }
 
-// answered notes that the server has heard of the client.
+// answered notes that the server has heard of the client. Heartbeats and receive alone say
+// that it still knows it: the end of a session is the same of a client that is long gone.
 func (e *engine) answered(request, reply any, asked time.Time) {
 	var client string
 	switch m := request.(type) {
@@ -131,6 +132,8 @@ func (e *engine) answered(request, reply any, asked time.Time) {
 		leads = m.Lasts
 	case *receiveReply:
 		leads = m.Lasts
+	default:
+		return
 	}
 	if leads > 0 {
 		lasts = min(lasts, time.Duration(leads)*time.Millisecond)

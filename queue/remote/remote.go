@@ -305,7 +305,7 @@ func (e *engine) tell(id string, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(e.ctx, limit)
 	defer cancel()
 	for _, m := range all {
-		if m.Client == id && e.call(ctx, "close", &m, new(heartbeatReply)) != nil {
+		if m.Client == id && e.call(ctx, "close", &m, &empty{}) != nil {
 			e.untell(m.Client, m.Session)
 		}
 	}

@@ -2,11 +2,13 @@ package remote
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // A call that would not do the same twice, as one that removes a name, has an id: the
-// same id again is answered as the first was. Transactions have the store for that.
+// same id again is answered as the first was, unless that was to come again: then nothing has
+// been decided. Transactions have the store for that.
 
 // maxRepeats is how many answers are remembered: the last ones.
 const maxRepeats = 1024
@@ -51,6 +53,19 @@ func (r *repeats) once(ctx context.Context, id string, fn func() (any, error)) (
 	}
 	r.mu.Unlock()
 	first.reply, first.err = fn()
+	if first.err != nil && again(first.err) {
+		r.forget(id, first)
+	}
 	close(first.done)
 	return first.reply, first.err
+}
+
+// forget forgets a call, so that the same id again makes it.
+func (r *repeats) forget(id string, call *repeated) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known[id] == call {
+		delete(r.known, id)
+		r.order = slices.DeleteFunc(r.order, func(other string) bool { return other == id })
+	}
 }

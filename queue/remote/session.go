@@ -243,7 +243,7 @@ func (s *remoteSession) Close() error {
 	s.end(queue.ErrClosed)
 	ctx, cancel := context.WithTimeout(s.e.ctx, closeTime)
 	defer cancel()
-	if err := s.e.call(ctx, "close", &clientRequest{s.client, s.name}, new(heartbeatReply)); err != nil {
+	if err := s.e.call(ctx, "close", &clientRequest{s.client, s.name}, &empty{}); err != nil {
 		s.e.untell(s.client, s.name)
 		s.e.log.Warn("end of a session: the server does not know yet", "queue", s.queue, "err", err)
 	}

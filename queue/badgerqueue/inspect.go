@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,20 +39,21 @@ import (
 
 // inspection is what was found.
 type inspection struct {
-	pending []string // tables whose blocks have not all been read
-	logs    []memLog // of memtables, oldest first
-	empty   []string // new logs that a crash has left without even a size
+	manifest *manifest
+	pending  []string // tables whose blocks have not all been read
+	logs     []memLog // of memtables, oldest first
+	empty    []string // new logs that a crash has left without even a size
 }
 
 // inspect changes nothing. water is the number of the last batch known to be
 // durable.
 func inspect(dir string, water uint64, complete bool, budget int64) (*inspection, error) {
 	in := new(inspection)
-	named, err := readManifest(dir)
-	if err != nil {
+	var err error
+	if in.manifest, err = readManifest(dir); err != nil {
 		return nil, err
 	}
-	if named == nil {
+	if in.manifest == nil {
 		if complete || water > 0 {
 			return nil, fmt.Errorf("%w: file %s is missing from %s", driver.ErrCorrupt, manifestFile, dir)
 		}
@@ -67,7 +69,7 @@ func inspect(dir string, water uint64, complete bool, budget int64) (*inspection
 	if complete && len(values) == 0 {
 		return nil, fmt.Errorf("%w: the log of values (*%s) is missing from %s: somebody has deleted files", driver.ErrCorrupt, valueLogSuffix, dir)
 	}
-	reached, err := in.inspectTables(dir, named, budget)
+	reached, err := in.inspectTables(dir, budget)
 	if err != nil {
 		return nil, err
 	}
@@ -118,12 +120,9 @@ func valueLogs(dir string) ([]string, error) {
 
 // inspectTables checks the tables, all blocks of as many as the budget allows,
 // the newest first. It returns the highest version in them.
-func (in *inspection) inspectTables(dir string, named map[uint64]bool, budget int64) (reached uint64, err error) {
-	ids := make([]uint64, 0, len(named))
-	for id := range named {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b uint64) int { return cmp.Compare(b, a) })
+func (in *inspection) inspectTables(dir string, budget int64) (reached uint64, err error) {
+	ids := slices.Sorted(maps.Keys(in.manifest.tables))
+	slices.Reverse(ids)
 	type job struct {
 		path  string
 		which blocks
@@ -133,7 +132,11 @@ func (in *inspection) inspectTables(dir string, named map[uint64]bool, budget in
 		path := table.NewFilename(id, dir)
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return 0, fmt.Errorf("%w: table %s is missing", driver.ErrCorrupt, path)
+			missing := fmt.Errorf("%w: table %s is missing", driver.ErrCorrupt, path)
+			if in.manifest.cut {
+				missing = fmt.Errorf("%w, or was replaced, which the last records of %s may have said: they are damaged", missing, manifestFile)
+			}
+			return 0, missing
 		}
 		if err != nil {
 			return 0, err
@@ -224,6 +227,8 @@ func (in *inspection) gap(dir string, from, to uint64) error {
 	if begin < 0 {
 		// Nothing but tables comes before the gap.
 		suspects = append(suspects, "tables (*.sst)", "the last records of "+manifestFile, "the first logs (*.mem)")
+	} else if in.manifest.cut {
+		suspects = append(suspects, "the last records of "+manifestFile)
 	}
 	for i := max(begin, 0); i < end; i++ {
 		suspects = append(suspects, in.logs[i].path)

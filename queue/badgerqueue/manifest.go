@@ -23,11 +23,17 @@ const manifestFile = "MANIFEST"
 // version of the format. Badger reads only this one.
 var manifestHeader = []byte("Bdgr\x00\x00\x00\x08")
 
-// readManifest returns the tables that a manifest names, or nil if there is no
-// manifest. A record is a length, a checksum and the bytes. One that was cut
-// short ends the manifest, as it does for Badger: what it says had not been
-// relied on, or the tables and logs that it names will not fit together.
-func readManifest(dir string) (map[uint64]bool, error) {
+// manifest is what a manifest says.
+type manifest struct {
+	tables map[uint64]bool // by their numbers
+	cut    bool            // it ends within a record
+}
+
+// readManifest returns nil if there is no manifest. A record is a length, a
+// checksum and the bytes. One that was cut short, or whose length has gone bad,
+// ends the manifest, as it does for Badger: what it says had not been relied on,
+// or the tables and logs that are named before it will not fit together.
+func readManifest(dir string) (*manifest, error) {
 	b, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -41,14 +47,15 @@ func readManifest(dir string) (map[uint64]bool, error) {
 	if !bytes.HasPrefix(b, manifestHeader) {
 		return nil, bad("no header", 0)
 	}
-	tables := make(map[uint64]bool)
-	for at := len(manifestHeader); len(b)-at >= 8; {
+	m := &manifest{tables: make(map[uint64]bool)}
+	at := len(manifestHeader)
+	for len(b)-at >= 8 {
 		size := int(binary.BigEndian.Uint32(b[at:]))
 		if size > len(b)-at-8 {
 			if size > len(b) {
 				return nil, bad("impossible length", at) // Badger refuses it too
 			}
-			return tables, nil
+			break
 		}
 		record := b[at+8 : at+8+size]
 		if crc32.Checksum(record, y.CastagnoliCrcTable) != binary.BigEndian.Uint32(b[at+4:]) {
@@ -60,12 +67,13 @@ func readManifest(dir string) (map[uint64]bool, error) {
 		}
 		for _, c := range changes.Changes {
 			if c.Op == pb.ManifestChange_CREATE {
-				tables[c.Id] = true
+				m.tables[c.Id] = true
 			} else {
-				delete(tables, c.Id)
+				delete(m.tables, c.Id)
 			}
 		}
 		at += 8 + size
 	}
-	return tables, nil
+	m.cut = at < len(b)
+	return m, nil
 }

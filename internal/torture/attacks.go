@@ -36,10 +36,10 @@ func (t *torture) repeat(until time.Time, place func(n int) (*world, error), liv
 			}
 		}
 		if err := live(w); err != nil {
-			return lives, settled + len(w.settled), err
+			return lives, settled + len(w.settled), fmt.Errorf("life %d, in %s: %w", lives, w.dir, err)
 		}
 		if _, err := w.verify(w.dir); err != nil {
-			return lives, settled + len(w.settled), fmt.Errorf("life %d of seed %d, in %s: %w", lives, t.seed, w.dir, err)
+			return lives, settled + len(w.settled), fmt.Errorf("after life %d, in %s, which holds %s: %w", lives, w.dir, listing(w.dir), err)
 		}
 	}
 	return lives, settled + len(w.settled), nil
@@ -100,6 +100,7 @@ func (t *torture) damaged(until time.Time, change func(path string) (what string
 		if err != nil {
 			return "", err
 		}
+		held := listing(dir)
 		path := paths[t.rng.IntN(len(paths))]
 		what, err := change(path)
 		if err != nil {
@@ -115,18 +116,39 @@ func (t *torture) damaged(until time.Time, change func(path string) (what string
 			continue
 		}
 		noticed++
-		figures := fmt.Sprintf("%d tries", tries)
-		if !errors.Is(err, queue.ErrCorrupt) {
-			return figures, fmt.Errorf("%s, %s: not ErrCorrupt, but %w", path, what, err)
+		wrong := ""
+		if name := filepath.Base(path); !errors.Is(err, queue.ErrCorrupt) {
+			wrong = "the error is not ErrCorrupt"
+		} else if !strings.Contains(err.Error(), name) && !strings.Contains(err.Error(), "*"+filepath.Ext(name)) {
+			wrong = "the error does not name it"
+		} else if after, failed := contents(dir); !opened && (failed != nil || !sameFiles(before, after)) {
+			wrong = fmt.Sprintf("refused, and yet the folder was changed: it holds %s, %v", listing(dir), failed)
 		}
-		if name := filepath.Base(path); !strings.Contains(err.Error(), name) && !strings.Contains(err.Error(), "*"+filepath.Ext(name)) {
-			return figures, fmt.Errorf("%s, %s: the error does not name it: %w", path, what, err)
-		}
-		if after, err := contents(dir); !opened && (err != nil || !sameFiles(before, after)) {
-			return figures, fmt.Errorf("%s, %s: refused, and yet the folder was changed: %v", path, what, err)
+		if wrong != "" {
+			return fmt.Sprintf("%d tries", tries), fmt.Errorf("%s, %s, of %s: %s: %w", path, what, held, wrong, err)
 		}
 	}
 	return fmt.Sprintf("%d files changed, %d noticed, the others without effect", tries, noticed), nil
+}
+
+// listing returns the names in a folder with the sizes of the files, for messages.
+func listing(dir string) string {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		files = append(files, fmt.Sprintf("%s (%d)", strings.TrimPrefix(path, dir+"/"), info.Size()))
+		return nil
+	})
+	if err != nil {
+		files = append(files, err.Error())
+	}
+	return strings.Join(files, ", ")
 }
 
 func flipped(t *torture, until time.Time) (string, error) {
@@ -218,25 +240,18 @@ func writeSparse(path string, b []byte) error {
 }
 
 // clockStepped runs lives in which the wall clock is set back again and again,
-// and wants each to settle items after every step.
+// and wants each to settle items after a step.
 func clockStepped(t *torture, until time.Time) (string, error) {
 	stepping, err := buildStepping(t.dir)
 	if err != nil {
 		return "", err
 	}
-	before := 0
 	lives, settled, err := t.repeat(until, t.folder, func(w *world) error {
-		if before > len(w.settled) {
-			before = 0 // of another store
-		}
-		if err := w.lifeFor(2*time.Second, false, stepping, nil, "-step"); err != nil {
+		l, err := w.start(stepping, "-step")
+		if err != nil {
 			return err
 		}
-		if len(w.settled) == before {
-			return errors.New("nothing was settled while the clock was set back")
-		}
-		before = len(w.settled)
-		return nil
+		return l.killAfter(l.stepped, 2*time.Second, nil)
 	})
 	return fmt.Sprintf("%d lives with a step each 100 ms, %d items settled", lives, settled), err
 }

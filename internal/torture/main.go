@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -43,9 +44,8 @@ var attacks = []attack{
 
 // torture is what the attacks share.
 type torture struct {
-	dir  string // temporary
-	rng  *rand.Rand
-	seed uint64
+	dir string // temporary
+	rng *rand.Rand
 }
 
 func main() {
@@ -76,29 +76,33 @@ func run(d time.Duration, seed uint64, only string, mounts, keep bool) (status i
 		fmt.Println(err)
 		return 1
 	}
-	var chosen []attack
+	chosen := func(a attack) bool { return only == "" || strings.Contains(","+only+",", ","+a.name+",") }
+	many := 0
 	for _, a := range attacks {
-		if only == "" || strings.Contains(","+only+",", ","+a.name+",") {
-			chosen = append(chosen, a)
+		if chosen(a) {
+			many++
 		}
 	}
-	if len(chosen) == 0 {
+	if many == 0 {
 		fmt.Printf("no attack of -only %s is known\n", only)
 		return 1
 	}
 	fmt.Printf("%v, seed %d, stores in %s\n", d, seed, dir)
-	for i, a := range chosen {
-		t := &torture{dir: fmt.Sprintf("%s/%d", dir, i), rng: rand.New(rand.NewPCG(seed, uint64(i))), seed: seed}
+	for i, a := range attacks {
+		if !chosen(a) {
+			continue
+		}
+		t := &torture{dir: filepath.Join(dir, a.name), rng: rand.New(rand.NewPCG(seed, uint64(i)))}
 		if err := os.Mkdir(t.dir, 0o755); err != nil {
 			fmt.Println(err)
 			return 1
 		}
-		figures, err := a.run(t, time.Now().Add(d/time.Duration(len(chosen))))
+		figures, err := a.run(t, time.Now().Add(d/time.Duration(many)))
 		switch {
 		case errors.Is(err, errNoMounts) && !mounts:
 			fmt.Printf("%-13s NOT DONE, and so NOT TESTED: %v\n", a.name, err)
 		case err != nil:
-			fmt.Printf("%-13s BROKEN after %s: %v\n", a.name, figures, err)
+			fmt.Printf("%-13s BROKEN after %s, with -seed %d -only %s: %v\n", a.name, figures, seed, a.name, err)
 			status, keep = 1, true
 		default:
 			fmt.Printf("%-13s ok: %s\n", a.name, figures)

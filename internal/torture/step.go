@@ -12,6 +12,7 @@ func (w *worker) stepClock() error {
 			return nil
 		}
 		time.WallStep -= 3600
+		w.say("step")
 	}
 	return nil
 }

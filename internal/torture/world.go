@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/seed-301537d8/weir/queue"
@@ -32,17 +33,19 @@ func newWorld(dir string) *world { return &world{dir: dir, settled: make(map[str
 // A life is a running child.
 type life struct {
 	*exec.Cmd
-	w      *world
-	opened chan struct{} // closed when it has opened the store
-	ended  chan error    // what was wrong with what it said
-	errs   bytes.Buffer
+	w       *world
+	opened  chan struct{} // closed when it has opened the store
+	stepped chan struct{} // closed when it has settled an item after a step of its clock
+	ended   chan error    // what was wrong with what it said
+	errs    bytes.Buffer
 }
 
 // start begins a life of the program's own child, or of another build of it.
 func (w *world) start(program string, args ...string) (*life, error) {
 	args = append(args, "-child", w.dir, "-seed", strconv.Itoa(w.lives))
 	w.lives++
-	l := &life{Cmd: exec.Command(program, args...), w: w, opened: make(chan struct{}), ended: make(chan error, 1)}
+	w.last = ""
+	l := &life{Cmd: exec.Command(program, args...), w: w, opened: make(chan struct{}), stepped: make(chan struct{}), ended: make(chan error, 1)}
 	l.Stderr = &l.errs
 	out, err := l.StdoutPipe()
 	if err != nil {
@@ -59,21 +62,32 @@ func (w *world) start(program string, args ...string) (*life, error) {
 func (l *life) listen(out io.Reader) (err error) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
+	steps, worked := 0, false
 	for lines.Scan() {
 		what, key, _ := strings.Cut(lines.Text(), " ")
 		switch what {
 		case "open":
 			close(l.opened)
+		case "step":
+			steps++
 		case "full":
 			l.w.full = true
 		case "A":
 			l.w.settled[key] = true
+			if steps > 0 && !worked {
+				worked = true
+				close(l.stepped)
+			}
 		case "D":
 			if l.w.settled[key] && err == nil {
 				err = fmt.Errorf("%s was delivered after it had been settled", key)
 			}
 		case "!":
 			l.w.last = key
+		default:
+			if l.w.last != "" { // of several lines
+				l.w.last += "\n" + lines.Text()
+			}
 		}
 	}
 	return err
@@ -88,33 +102,60 @@ func (l *life) kill() error {
 }
 
 // lifeFor runs a child for a while and kills it: a time of its work, or, if
-// early, of its life. before is called right before.
+// early, of its life. before is called right before, and may be what the child
+// then complains about.
 func (w *world) lifeFor(d time.Duration, early bool, program string, before func() error, args ...string) error {
 	l, err := w.start(program, args...)
 	if err != nil {
 		return err
 	}
-	over := make(chan struct{})
-	go func() {
-		if !early {
-			<-l.opened
-		}
-		time.Sleep(d)
-		close(over)
-	}()
+	begun := l.opened
+	if early {
+		begun = make(chan struct{})
+		close(begun)
+	}
+	return l.killAfter(begun, d, before)
+}
+
+// patience is how long a child may take to begin with what it is to do. One that
+// takes longer hangs.
+const patience = 3 * time.Minute
+
+// killAfter kills a child some time after it has begun.
+func (l *life) killAfter(begun <-chan struct{}, d time.Duration, before func() error) error {
 	select {
-	case <-over:
-	case err := <-l.ended: // which it should not have done
+	case <-begun:
+	case err := <-l.ended:
+		return l.died(err)
+	case <-time.After(patience):
+		l.Process.Signal(syscall.SIGQUIT) // for the stacks
+		err := <-l.ended
 		l.Wait()
-		return fmt.Errorf("the child has ended: %v %s %.2000s", err, w.last, l.errs.String())
+		return fmt.Errorf("the child has not begun to work within %v: %v %s\n%s", patience, err, l.w.last, l.errs.String())
+	}
+	select {
+	case <-time.After(d):
+	case err := <-l.ended:
+		return l.died(err)
 	}
 	if before != nil {
 		if err := before(); err != nil {
 			l.kill()
 			return err
 		}
+		return l.kill()
 	}
-	return l.kill()
+	if err := l.kill(); err != nil || l.w.last != "" {
+		return l.died(err)
+	}
+	return nil
+}
+
+// died is the error for a child that has come to an end of its own, with what
+// was wrong with what it had said.
+func (l *life) died(err error) error {
+	l.Wait()
+	return fmt.Errorf("the child has ended by itself, %v: %v %s\n%s", l.ProcessState, err, l.w.last, l.errs.String())
 }
 
 // program is this program.
@@ -167,8 +208,12 @@ func (w *world) verify(dir string) (opened bool, err error) {
 			return true, fmt.Errorf("root %s of %d is lost", key, roots)
 		}
 	}
-	if n, err := counter(ctx, s, "done"); err != nil || n != int64(len(done)) {
-		return true, fmt.Errorf("%d items are done, the counter says %d: %w", len(done), n, err)
+	n, err := counter(ctx, s, "done")
+	if err != nil {
+		return true, err
+	}
+	if n != int64(len(done)) {
+		return true, fmt.Errorf("%d items are done, the counter says %d", len(done), n)
 	}
 	if err := compareBatches(ctx, s, roots, done); err != nil {
 		return true, err
@@ -305,8 +350,11 @@ func eachRecord(ctx context.Context, s *queue.Store, table string, fn func(key s
 
 func counter(ctx context.Context, s *queue.Store, key string) (int64, error) {
 	value, err := s.Get(ctx, "counters", key)
-	if err != nil {
+	if errors.Is(err, queue.ErrNotFound) {
 		return 0, nil // nobody has counted yet
+	}
+	if err != nil {
+		return 0, err
 	}
 	return queue.ParseCounter(value)
 }

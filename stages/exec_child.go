@@ -47,7 +47,7 @@ func (e *Exec) start(log *slog.Logger) (*execChild, error) {
 	newProcessGroup(cmd)
 	// A grandchild may hold standard error open for ever.
 	cmd.WaitDelay = time.Second
-	logs := &logWriter{log: log}
+	logs := &logWriter{named: make(chan struct{})}
 	cmd.Stderr = logs
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -61,6 +61,7 @@ func (e *Exec) start(log *slog.Logger) (*execChild, error) {
 		return nil, err
 	}
 	logs.log = log.With("pid", cmd.Process.Pid)
+	close(logs.named)
 	c := &execChild{
 		cmd: cmd, stdin: stdin, stdout: stdout,
 		lines: make(chan execLine), input: make(chan []byte, 2),
@@ -204,11 +205,13 @@ const maxLogLine = 4 << 10
 // A logWriter logs what is written to it, line by line. Only the goroutine that
 // copies standard error uses it.
 type logWriter struct {
-	log  *slog.Logger
-	line []byte
+	named chan struct{} // closed when there is a log, which has the number of the process
+	log   *slog.Logger
+	line  []byte
 }
 
 func (w *logWriter) Write(p []byte) (int, error) {
+	<-w.named
 	n := len(p)
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')

@@ -40,7 +40,7 @@ type Status struct {
 
 	// ClockBehind is by how much the clock of the machine was set back; waits go
 	// on as long as they were to be. See queue.QueueStats.
-	ClockBehind time.Duration `json:"clockBehind,omitempty"`
+	ClockBehind time.Duration `json:"clock_behind_ns,omitempty"`
 
 	Generations []GenerationStatus `json:"generations"`
 }

@@ -18,13 +18,12 @@ import (
 	"github.com/seed-301537d8/weir/crawler/scope"
 )
 
-// The web of many hosts is h0.test, h1.test and so on, each with pagesOfHost pages, a
+// The web of many hosts is h0.test, h1.test and so on, each with -host-pages pages, a
 // robots.txt and a page that this forbids. It is made when it is asked for.
 const (
-	pagesOfHost = 3
-	hostDomain  = ".test"
-	forbidden   = "/private"
-	farLinks    = 4 // of each page, to pages of any hosts
+	hostDomain = ".test"
+	forbidden  = "/private"
+	farLinks   = 4 // of each page, to pages of any hosts
 )
 
 // asked is what the server of many hosts has seen, by the number of the host.
@@ -68,7 +67,7 @@ func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := -1
-	if p, err := strconv.Atoi(r.URL.Path[1:]); err == nil && p >= 0 && p < pagesOfHost {
+	if p, err := strconv.Atoi(r.URL.Path[1:]); err == nil && p >= 0 && p < *hostPages {
 		page = p
 	}
 	a.note(host, page, r.URL.Path, now)
@@ -139,7 +138,8 @@ func hostPage(host, page, count int, port string) []byte {
 	link := func(to, page int) {
 		b = fmt.Appendf(b, "<a href=\"http://h%d%s:%s/%d\">page %d of %d</a>\n", to, hostDomain, port, page, page, to)
 	}
-	for p := range pagesOfHost {
+	pages := *hostPages
+	for p := range pages {
 		link(host, p)
 	}
 	if page == 0 {
@@ -148,8 +148,8 @@ func hostPage(host, page, count int, port string) []byte {
 		}
 	}
 	for k := range farLinks {
-		i := int(uint64((host*pagesOfHost+page)*farLinks+k+1) * 0x9e3779b97f4a7c15 >> 20 % uint64(count*pagesOfHost))
-		link(i/pagesOfHost, i%pagesOfHost)
+		i := int(uint64((host*pages+page)*farLinks+k+1) * 0x9e3779b97f4a7c15 >> 20 % uint64(count*pages))
+		link(i/pages, i%pages)
 	}
 	return b
 }
@@ -166,7 +166,7 @@ func weirHosts(s sites) (result, error) {
 		requests.Add(1)
 		return nil
 	}
-	total := int64(*manyHosts) * (pagesOfHost + 1)
+	total := int64(*manyHosts) * int64(*hostPages+1)
 	r, err := scale(&crawler.Options{
 		Settings: settings, Seeds: crawler.Seeds(fmt.Sprintf("http://h0%s:%s/0", hostDomain, port)), Transport: toLoopback, BeforeRequest: count,
 	}, watcher{total: total, requests: &requests, stop: total / 2})
@@ -215,7 +215,7 @@ func checkAsked(root string) error {
 		}
 	}
 	wrong(*manyHosts-n.Hosts, "hosts were never asked")
-	wrong(*manyHosts*pagesOfHost-n.Pages, "pages were never asked for")
+	wrong((*manyHosts)*(*hostPages)-n.Pages, "pages were never asked for")
 	wrong(n.Forbidden, "requests were forbidden")
 	wrong(n.BeforeRobots, "requests came before that for robots.txt")
 	wrong(n.Early, "requests came before the delay was over")

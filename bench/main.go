@@ -22,7 +22,7 @@
 //
 // Two more processes print what a page costs while there are more and more of them, and
 // what it takes to open the store and to ask it something: -only weir-scale crawls
-// -pages generated pages of fifty hosts, and -only weir-hosts three pages and the
+// -pages generated pages of fifty hosts, and -only weir-hosts -host-pages pages and the
 // robots.txt of each of -hosts hosts, politely, of which it is told if it was not. The
 // store is in a folder below $WEIR_BENCH_DIR, where it stays with -keep.
 //
@@ -90,7 +90,8 @@ var rows = []row{
 var (
 	pages     = flag.Int("pages", 20_000, "pages of the synthetic web")
 	behind    = flag.Int("behind", 1_000_000, "pages that the store of weir-text-behind has before")
-	manyHosts = flag.Int("hosts", 1_000_000, "hosts of the web of weir-hosts, with 3 pages each")
+	manyHosts = flag.Int("hosts", 1_000_000, "hosts of the web of weir-hosts")
+	hostPages = flag.Int("host-pages", 3, "pages of each of these hosts, 8 at most")
 	hostDelay = flag.Duration("delay", crawler.DefaultDelay, "of weir-hosts, between two requests to a host")
 	keep      = flag.Bool("keep", false, "leave the store of weir-scale or weir-hosts where it is, and say where")
 	docs      = flag.String("docs", "", "folder with documentation, filled by internal/realsites/fetch.sh")
@@ -107,6 +108,8 @@ func main() {
 	flag.Parse()
 	var err error
 	switch {
+	case *hostPages < 1 || *hostPages > 8:
+		err = fmt.Errorf("-host-pages is %d, and is from 1 to 8", *hostPages)
 	case *role == "server":
 		err = serve(*pages, *docs)
 	case *role != "":
@@ -220,7 +223,7 @@ func run(rounds int, names, only string) error {
 	if err != nil {
 		return err
 	}
-	server := exec.Command(os.Args[0], "-role", "server", "-pages", fmt.Sprint(*pages), "-docs", *docs, "-hosts", fmt.Sprint(*manyHosts), "-delay", hostDelay.String())
+	server := exec.Command(os.Args[0], "-role", "server", "-pages", fmt.Sprint(*pages), "-docs", *docs, "-hosts", fmt.Sprint(*manyHosts), "-host-pages", fmt.Sprint(*hostPages), "-delay", hostDelay.String())
 	server.Stderr = os.Stderr
 	stop, err := server.StdinPipe() // the server ends when this is closed
 	if err != nil {
@@ -292,7 +295,7 @@ func measure(name, site string) (r result, usage *syscall.Rusage, err error) {
 	if roles[name] == nil {
 		return r, nil, fmt.Errorf("there is no such process")
 	}
-	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages), "-hosts", fmt.Sprint(*manyHosts), "-delay", hostDelay.String(), "-behind", fmt.Sprint(*behind)}
+	args := []string{"-role", name, "-sites", site, "-pages", fmt.Sprint(*pages), "-hosts", fmt.Sprint(*manyHosts), "-host-pages", fmt.Sprint(*hostPages), "-delay", hostDelay.String(), "-behind", fmt.Sprint(*behind)}
 	if *keep {
 		args = append(args, "-keep")
 	}

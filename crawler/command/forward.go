@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -218,11 +219,23 @@ func (l *live) answer(ctx context.Context, conn net.Conn) {
 		name: l.name, options: l.options, in: strings.NewReader(""), live: l,
 		out: &frameWriter{&mu, conn, frameOut}, err: &frameWriter{&mu, conn, frameErr},
 	}
-	code := a.run(ctx, c.Args)
+	code := a.runSafely(ctx, c.Args)
 	if ctx.Err() != nil {
 		return // the caller asks again, and may then have the folder itself
 	}
 	_, _ = (&frameWriter{&mu, conn, frameExit}).Write([]byte{byte(code)})
+}
+
+// runSafely runs a subcommand for another process: one that panics must not end the crawl
+// that this process is at.
+func (a *app) runSafely(ctx context.Context, args []string) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(a.err, "%s: panic: %v\n%s", a.name, p, debug.Stack())
+			code = exitFailure
+		}
+	}()
+	return a.run(ctx, args)
 }
 
 // An answer is a sequence of frames: what it is, four bytes of length, content.

@@ -24,7 +24,7 @@ type budgets struct {
 	settings *hostSettingsCache
 	shared   bool
 
-	round string       // before the names of what is counted
+	round atomic.Int64 // of which it is counted
 	bytes atomic.Int64 // used
 	mu    sync.Mutex   // held while a host's use is looked up
 	hosts cache[*hostUse]
@@ -49,13 +49,18 @@ const (
 // load reads what has been used before in a round, for which the budgets hold by
 // themselves. It must not be called while pages are fetched.
 func (b *budgets) load(ctx context.Context, round int) error {
-	b.round = fmt.Sprintf("%d/", round)
+	b.round.Store(int64(round))
 	b.hosts.clear()
 	return b.loadBytes(ctx)
 }
 
+// counter is the name of what is counted in the present round, of a host or of all.
+func (b *budgets) counter(host, what string) string {
+	return fmt.Sprintf("%d/%s%s", b.round.Load(), host, what)
+}
+
 func (b *budgets) loadBytes(ctx context.Context) error {
-	n, err := tables.Counter(ctx, b.store, tables.Uses, b.round+usedBytes)
+	n, err := tables.Counter(ctx, b.store, tables.Uses, b.counter("", usedBytes))
 	b.bytes.Store(n)
 	return err
 }
@@ -95,11 +100,11 @@ func (b *budgets) use(ctx context.Context, host string, s *Settings) (*hostUse, 
 	if u, ok := b.hosts.get(host); ok && !b.shared {
 		return u, nil
 	}
-	pages, err := tables.Counter(ctx, b.store, tables.Uses, b.round+host+usedPages)
+	pages, err := tables.Counter(ctx, b.store, tables.Uses, b.counter(host, usedPages))
 	if err != nil {
 		return nil, err
 	}
-	bytes, err := tables.Counter(ctx, b.store, tables.Uses, b.round+host+usedBytes)
+	bytes, err := tables.Counter(ctx, b.store, tables.Uses, b.counter(host, usedBytes))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +124,7 @@ func (b *budgets) ofHost(host string, s *Settings) sharedLimit {
 	return sharedLimit{
 		max: int64(s.MaxHostPages),
 		fetched: func(ctx context.Context) (int64, error) {
-			return tables.Counter(ctx, b.store, tables.Uses, b.round+host+usedPages)
+			return tables.Counter(ctx, b.store, tables.Uses, b.counter(host, usedPages))
 		},
 		underway: func(ctx context.Context) (int, error) {
 			atOnce := b.settings.of.PerHost
@@ -140,7 +145,7 @@ func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (en
 	if s.MaxHostPages == 0 && s.MaxHostBytes == 0 {
 		return func(out *pipeline.Out, kept bool, bytes int64) {
 			if kept && s.MaxBytes > 0 {
-				countBytes(out, &b.bytes, b.round+usedBytes, bytes)
+				countBytes(out, &b.bytes, b.counter("", usedBytes), bytes)
 			}
 		}, nil
 	}
@@ -171,10 +176,10 @@ func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (en
 		if !kept {
 			return
 		}
-		out.Tx().Add(tables.Uses, b.round+host+usedPages, 1)
-		countBytes(out, &use.bytes, b.round+host+usedBytes, bytes)
+		out.Tx().Add(tables.Uses, b.counter(host, usedPages), 1)
+		countBytes(out, &use.bytes, b.counter(host, usedBytes), bytes)
 		if s.MaxBytes > 0 {
-			countBytes(out, &b.bytes, b.round+usedBytes, bytes)
+			countBytes(out, &b.bytes, b.counter("", usedBytes), bytes)
 		}
 	}, nil
 }
@@ -184,7 +189,7 @@ func (b *budgets) begin(ctx context.Context, host string, out *pipeline.Out) (en
 func (b *budgets) count(ctx context.Context, out *pipeline.Out, host string, bytes int64) error {
 	s := b.settings.get(host)
 	if s.MaxBytes > 0 {
-		countBytes(out, &b.bytes, b.round+usedBytes, bytes)
+		countBytes(out, &b.bytes, b.counter("", usedBytes), bytes)
 	}
 	if s.MaxHostPages == 0 && s.MaxHostBytes == 0 {
 		return nil
@@ -193,7 +198,7 @@ func (b *budgets) count(ctx context.Context, out *pipeline.Out, host string, byt
 	if err != nil {
 		return err
 	}
-	countBytes(out, &use.bytes, b.round+host+usedBytes, bytes)
+	countBytes(out, &use.bytes, b.counter(host, usedBytes), bytes)
 	return nil
 }
 

@@ -191,16 +191,11 @@ func (v *Visitor) directives(visit *Visit) robots.Directives {
 }
 
 // openStore reads what a visitor must know of the store before it begins.
-func (v *Visitor) openStore(ctx context.Context, store *queue.Store) (err error) {
+func (v *Visitor) openStore(ctx context.Context, store *queue.Store) error {
 	v.once.Do(v.init)
-	st, _, err := tables.ReadRound(ctx, store)
-	if err != nil {
+	if err := v.enterRound(ctx, store); err != nil {
 		return err
 	}
-	if err := v.budgets.load(ctx, st.Number); err != nil {
-		return err
-	}
-	v.round.set(st.Number)
 	n, err := v.counted(ctx, store)
 	if v.tokens == nil {
 		v.limit.fetched = n

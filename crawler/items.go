@@ -143,7 +143,7 @@ func (w *itemWriter) put(ctx context.Context, store *queue.Store, out *pipeline.
 func (v *Visitor) putItems(ctx context.Context, out *pipeline.Out, page, url string, items []item) (undo func(), err error) {
 	undo, err = v.Edges.items.put(ctx, v.Store, out, page, url, items)
 	if errors.Is(err, errItemBusy) {
-		out.Reset()
+		startOver(out)
 		err = pipeline.ErrAgain
 	}
 	return undo, err

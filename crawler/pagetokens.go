@@ -56,9 +56,7 @@ func newPageTokens(store *queue.Store, max int64, count func(context.Context) (i
 // and while they die. It changes only here; a record that each change requires as it was,
 // and changes, lets none be made twice.
 func (p *pageTokens) fill(ctx context.Context) error {
-	p.mu.Lock()
-	p.over = false
-	p.mu.Unlock()
+	p.beginRound()
 	for {
 		missing, err := p.missing(ctx)
 		switch {
@@ -78,6 +76,13 @@ func (p *pageTokens) fill(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// beginRound forgets that all pages were kept: those of a round are counted by themselves.
+func (p *pageTokens) beginRound() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = false
 }
 
 // fillsRecord is the record that counts the changes of the number of tokens.

@@ -37,8 +37,7 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 			return false, err
 		}
 	}
-	next := r
-	next.round, next.known = 0, nil
+	next := r.anew()
 	next.URL, next.parsed, next.Referrer, next.Redirects = to.String(), to, r.URL, r.Redirects+1
 	if next.Method != "" && (page.Status == http.StatusSeeOther || next.Method == http.MethodPost && page.Status < http.StatusTemporaryRedirect) {
 		next.Method, next.Body, next.Header = "", nil, nil
@@ -61,7 +60,7 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 		}
 		next.Header.Set("Cookie", next.cookies)
 	}
-	next.exact = v.Options.FrontierKey(next) == v.Options.FrontierKey(r)
+	next.exact = v.Options.FrontierKey(next) == v.Options.FrontierKey(r.anew())
 	// A seed that moves to another host takes the scope with it no farther
 	// than to the page itself.
 	d := v.Scope.Decide(to, r.Depth)
@@ -85,6 +84,13 @@ func (v *Visitor) redirect(ctx context.Context, out *pipeline.Out, r Request, u 
 		return false, err
 	}
 	return true, v.keep(ctx, out, r, page)
+}
+
+// anew returns the request without what has become of it in the frontier: it is known
+// there by what is asked for alone.
+func (r Request) anew() Request {
+	r.round, r.known, r.exact, r.raised, r.deferred, r.failures = 0, nil, false, 0, 0, 0
+	return r
 }
 
 // mergeCookies returns the Cookie header that the cookies set so far make, with

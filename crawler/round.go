@@ -220,7 +220,8 @@ const roundTaken = "taken"
 func (r *Round) visited() int64 { return r.New + r.Same + r.Changed + r.Moved }
 
 // presentRound is the round that a visitor is in. Another process may have begun it
-// meanwhile; as a round begins with a generation, it is looked up with each new one.
+// meanwhile; as a round begins with a generation, it is looked up with each new one, and
+// what a visitor counts by rounds is counted anew.
 type presentRound struct {
 	mu         sync.Mutex
 	round      int
@@ -233,24 +234,47 @@ func (p *presentRound) number() int {
 	return p.round
 }
 
-func (p *presentRound) set(round int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.round = round
+// enterRound takes note of the present round, whichever it is.
+func (v *Visitor) enterRound(ctx context.Context, store *queue.Store) error {
+	st, _, err := tables.ReadRound(ctx, store)
+	if err != nil {
+		return err
+	}
+	v.round.mu.Lock()
+	defer v.round.mu.Unlock()
+	return v.enterLocked(ctx, st.Number)
 }
 
-// follow looks the round up if a generation is new.
-func (p *presentRound) follow(ctx context.Context, store *queue.Store, generation int) error {
+// followRound does so if a generation is new.
+func (v *Visitor) followRound(ctx context.Context, generation int) error {
+	p := &v.round
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if generation < p.generation {
 		return nil
 	}
-	st, _, err := tables.ReadRound(ctx, store)
+	st, _, err := tables.ReadRound(ctx, v.Store)
 	if err != nil {
 		return err
 	}
-	p.round, p.generation = st.Number, generation+1
+	if st.Number != p.round {
+		if err := v.enterLocked(ctx, st.Number); err != nil {
+			return err
+		}
+	}
+	p.generation = generation + 1
+	return nil
+}
+
+// enterLocked enters a round. The caller holds v.round.mu.
+func (v *Visitor) enterLocked(ctx context.Context, round int) error {
+	if err := v.budgets.load(ctx, round); err != nil {
+		return err
+	}
+	if v.tokens != nil {
+		v.tokens.beginRound()
+	}
+	v.round.round = round
 	return nil
 }
 
@@ -417,5 +441,6 @@ func (c *Crawler) nextRound(ctx context.Context) (bool, error) {
 	case <-ctx.Done():
 		return false, nil
 	}
-	return c.beginRound(ctx, RecrawlDue)
+	begun, err := c.beginRound(ctx, RecrawlDue)
+	return begun, errors.Join(err, c.seeding.end(ctx, c.store)) // workers that come now may begin
 }

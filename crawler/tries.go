@@ -16,6 +16,13 @@ func (v *Visitor) spent(out *pipeline.Out) bool {
 	return out.Failures()+1 >= v.Options.Settings.maxAttempts()
 }
 
+// startOver drops what a visit wants so far, but for what holds however it ends: how its
+// host is to be treated, say.
+func startOver(out *pipeline.Out) {
+	out.Reset()
+	out.Tx().Append(out.OnFailure())
+}
+
 // panicked makes a panic of the stage a failed try.
 func (v *Visitor) panicked(r Request, out *pipeline.Out, value any) error {
 	stack := debug.Stack()
@@ -24,7 +31,7 @@ func (v *Visitor) panicked(r Request, out *pipeline.Out, value any) error {
 	}
 	v.Options.logger().Error("crawl stage panicked", "url", r.URL, "panic", value, "stack", string(stack))
 	if v.spent(out) {
-		out.Reset()
+		startOver(out)
 		return v.giveUp(out, r, ReasonPanic, fmt.Sprint(value), 0)
 	}
 	return fmt.Errorf("panic: %v", value)

@@ -180,10 +180,12 @@ func (v *Visitor) close() {
 // Visit is the stage; wire it with Edges.Requests.
 func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err error) {
 	v.once.Do(v.init)
+	end := func(error) {}
 	defer func() {
 		if p := recover(); p != nil {
 			err = v.panicked(r, out, p)
 		}
+		end(err)
 	}()
 	u, err := weburl.Parse(r.URL)
 	if err != nil {
@@ -192,16 +194,15 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 	r.URL, r.parsed = u.String(), u // whoever seeded it
 	// Whoever is visited is in the queue's seen-set, for good.
 	v.known.add(v.Options.FrontierKey(r))
-	first, end, err := v.visitFirst(ctx, out, &r)
-	defer func() { end(err) }()
-	if err != nil {
+	first := false
+	if first, end, err = v.visitFirst(ctx, out, &r); err != nil {
 		return err
 	}
 	if !first {
 		out.GroupUnused()
 		return nil
 	}
-	if err := v.round.follow(ctx, v.Store, out.Generation()); err != nil {
+	if err := v.followRound(ctx, out.Generation()); err != nil {
 		return err
 	}
 	var pattern scope.Pattern
@@ -288,10 +289,12 @@ func (v *Visitor) Visit(ctx context.Context, r Request, out *pipeline.Out) (err 
 		return err
 	}
 	defer func() { spend(out, got.kept, got.bytes) }()
+	asked := false
 	v.traps.begin(pattern)
+	defer func() { v.traps.end(pattern, out, asked) }()
 	got, err = v.fetch(ctx, out, r, u, slow)
 	got.kept = got.kept && err == nil
-	v.traps.end(pattern, out, err == nil && !got.again)
+	asked = err == nil && !got.again
 	return err
 }
 

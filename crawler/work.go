@@ -27,10 +27,8 @@ func AwaitCrawl(ctx context.Context, store *queue.Store) (*Stored, error) {
 				return stored, err
 			}
 		}
-		select {
-		case <-time.After(workPause):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := pauseWork(ctx); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -62,6 +60,9 @@ func (c *Crawler) Work(ctx context.Context) error {
 
 func (c *Crawler) workRounds(ctx context.Context) error {
 	for {
+		if err := c.awaitScan(ctx); err != nil {
+			return ended(ctx, err)
+		}
 		if err := c.visitor.openStore(ctx, c.store); err != nil {
 			return ended(ctx, err)
 		}
@@ -71,19 +72,37 @@ func (c *Crawler) workRounds(ctx context.Context) error {
 		if c.options.Settings.Every <= 0 || ctx.Err() != nil {
 			return nil
 		}
-		for {
-			done, err := pipeline.Done(ctx, c.store)
+		for done := true; done; {
+			var err error
+			if done, err = pipeline.Done(ctx, c.store); err == nil && done {
+				err = pauseWork(ctx)
+			}
 			if err != nil {
 				return ended(ctx, err)
 			}
-			if !done {
-				break
-			}
-			select {
-			case <-time.After(workPause):
-			case <-ctx.Done():
-				return nil
-			}
 		}
+	}
+}
+
+// awaitScan waits until the scan of the present round is over; see R4 of rounds.
+func (c *Crawler) awaitScan(ctx context.Context) error {
+	for {
+		st, _, err := tables.ReadRound(ctx, c.store)
+		if err != nil || st.Scanned {
+			return err
+		}
+		if err := pauseWork(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pauseWork waits for a while, or returns why ctx has ended.
+func pauseWork(ctx context.Context) error {
+	select {
+	case <-time.After(workPause):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

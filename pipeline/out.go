@@ -177,10 +177,11 @@ func (o *Out) OnUndone(fn func()) { o.undone = append(o.undone, fn) }
 func (o *Out) GroupUnused() { o.unused = true }
 
 // Reset drops what the stage has emitted, put into Tx, added to a journal and registered
-// so far.
+// by OnCommit so far. What is registered by OnUndone stays: it may be for what is taken
+// still, and is called as ever if nothing is committed. OnFailure stays as it is.
 func (o *Out) Reset() {
 	o.tx.Reset()
-	o.emitted, o.after, o.undone, o.err, o.unused, o.journal, o.entries = nil, nil, nil, nil, false, nil, nil
+	o.emitted, o.after, o.err, o.unused, o.journal, o.entries = nil, nil, nil, false, nil, nil
 }
 
 // Attempt returns how often the item has been delivered, this time included.

@@ -32,6 +32,7 @@ there: those that are stored with it, with the file of settings and the flags th
 are given. Each comes with its origin: a flag, a line of a file, the program, or the
 default. What it writes is itself a file of settings for --config. Nothing is changed.`,
 		Example: `  weir config
+  weir config --server https://crawl.example.com:7420 --token-file TOKENS
   weir config -c crawl.yaml --delay 5s   # what would hold with these
   weir config > crawl.yaml               # a file to begin with`,
 		Args: cobra.NoArgs,
@@ -59,7 +60,7 @@ default. What it writes is itself a file of settings for --config. Nothing is ch
 		},
 	}
 	cmd.Flags().SortFlags = false
-	f.add(cmd, "dir", "config")
+	f.add(cmd, "dir", "server", "config")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write an object for each setting, with its documentation")
 	cmd.Flags().BoolVar(&stored, "stored", false, "write what is stored, as it is")
 	cmd.Flags().Lookup("stored").Hidden = true

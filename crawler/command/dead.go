@@ -178,7 +178,22 @@ func changeDead(ctx context.Context, l *live, stage string, ids []uint64, change
 			n += int64(len(batch))
 		}
 	}
+	if n == 0 {
+		return 0, mayChangeDead(ctx, l.store, names, change)
+	}
 	return n, nil
+}
+
+// mayChangeDead returns why dead letters may not be changed, where there is none to show it.
+func mayChangeDead(ctx context.Context, store *queue.Store, names []string, change func(tx *queue.Tx, queue string, ids ...uint64)) error {
+	for _, name := range names {
+		var tx queue.Tx
+		change(&tx, name, 0) // no letter has this id, and one that does not exist is passed over
+		if err := store.Commit(ctx, &tx); !errors.Is(err, queue.ErrUnknownQueue) {
+			return err
+		}
+	}
+	return nil
 }
 
 // findDead returns those of the ids that are dead letters of a queue, or all of

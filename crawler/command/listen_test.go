@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-301537d8/weir/queue/remote"
 )
@@ -13,8 +14,7 @@ import (
 func TestListenAddresses(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	put(t, cert, nil)
-	put(t, key, nil)
+	writeCertificate(t, cert, key, 1, time.Hour)
 	for _, address := range []string{"127.0.0.1:7420", "127.9.9.9:0", "[::1]:7420", "localhost:7420"} {
 		if err := (&listenFlags{address: address}).check(); err != nil {
 			t.Errorf("%s: %v", address, err)
@@ -33,6 +33,33 @@ func TestListenAddresses(t *testing.T) {
 		}
 		if err := (&listenFlags{address: address, cert: cert, key: key}).check(); err != nil {
 			t.Errorf("%s with TLS: %v", address, err)
+		}
+	}
+}
+
+// What a server cannot use of what it is given is found before anything is made for it.
+func TestWhatCannotBeServedIsRefusedFirst(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, cert, key, 1, -time.Minute)
+	short, strange := filepath.Join(dir, "short"), filepath.Join(dir, "strange")
+	put(t, short, []byte("work short\n"))
+	put(t, strange, []byte("boss 0123456789abcdef\n"))
+	for _, c := range []struct {
+		flags    listenFlags
+		variable string
+		says     string
+	}{
+		{flags: listenFlags{cert: cert, key: key}, says: "has expired"},
+		{flags: listenFlags{cert: key, key: cert}, says: "key.pem"},
+		{flags: listenFlags{tokens: short}, says: "too easy to guess"},
+		{flags: listenFlags{tokens: strange}, says: "line 1"},
+		{variable: "short", says: "too easy to guess"},
+	} {
+		t.Setenv(tokenVariable, c.variable)
+		c.flags.address = "127.0.0.1:0"
+		if err := c.flags.check(); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v with the variable %q: %v, want %q", c.flags, c.variable, err, c.says)
 		}
 	}
 }

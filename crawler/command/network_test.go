@@ -60,6 +60,29 @@ func TestStatusListsWorkers(t *testing.T) {
 		}
 	}
 
+	if text := must(t, append([]string{"config"}, server...)...); !strings.Contains(text, "Settings of the crawl in "+join[1]) || !strings.Contains(text, "\ndelay: none") {
+		t.Errorf("config says\n%s", text)
+	}
+
+	// Who may only look is told so, also where there is nothing to change.
+	tokens, err := os.ReadFile(join[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := filepath.Join(t.TempDir(), "reader")
+	if err := os.WriteFile(reader, []byte(regexp.MustCompile(`(?m)^read .*$`).FindString(string(tokens))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range []string{"retry", "drop"} {
+		r := weir(t, "dead", action, "--all", "--server", join[1], "--token-file", reader)
+		if r.code != 1 || r.out != "" || !strings.Contains(r.err, "the token has read") {
+			t.Errorf("dead %s by who may only look: exit code %d\n%s%s", action, r.code, r.out, r.err)
+		}
+	}
+	if text := must(t, append([]string{"dead", "drop", "--all"}, server...)...); !strings.Contains(text, "0 dead letters dropped") {
+		t.Errorf("by who may change them:\n%s", text)
+	}
+
 	close(s.gate["/b"])
 	if err := crawl.Wait(); err != nil || !strings.Contains(out.String(), "Complete: 5 pages and 2 failures") {
 		t.Errorf("the crawl: %v\n%s%s", err, out, errs)

@@ -193,7 +193,19 @@ func (f *listenFlags) check() error {
 	if ip := net.ParseIP(host); f.cert == "" && !f.insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return usagef("--listen %s can be reached from elsewhere: give --tls-cert and --tls-key, or --listen-insecure if something before it has TLS", f.address)
 	}
-	return errors.Join(checkReadable("--tls-cert", f.cert), checkReadable("--tls-key", f.key), checkReadable("--tokens", f.tokens))
+	if err := errors.Join(checkReadable("--tls-cert", f.cert), checkReadable("--tls-key", f.key), checkReadable("--tokens", f.tokens)); err != nil {
+		return err
+	}
+	if f.cert != "" {
+		if _, err := newCertificate(f.cert, f.key, slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+	}
+	tokens, err := f.givenTokens()
+	if tokens != nil && err == nil {
+		_, err = remote.NewServer(remote.ServerOptions{Tokens: tokens})
+	}
+	return err
 }
 
 // offer begins to listen. Until Lead is called it is a standby. dir is where its tokens
@@ -256,20 +268,34 @@ func reachable(address string, names []string) string {
 	return address
 }
 
-// readTokens returns the tokens of a server, and says how a worker gets at one.
-func (f *listenFlags) readTokens(dir string, hint *string) ([]remote.Token, error) {
-	name := f.tokens
-	if secret := os.Getenv(tokenVariable); name == "" && secret != "" {
+// givenTokens returns the tokens that the file of --tokens has, or the variable; nil if
+// neither is given.
+func (f *listenFlags) givenTokens() ([]remote.Token, error) {
+	if f.tokens != "" {
+		return readTokens(f.tokens)
+	}
+	if secret := os.Getenv(tokenVariable); secret != "" {
 		return []remote.Token{{Secret: secret, Role: remote.RoleAdmin}}, nil
 	}
-	if name == "" {
+	return nil, nil
+}
+
+// readTokens returns the tokens of a server, and says how a worker gets at one. Without
+// those that are given it has those of a folder, which are made.
+func (f *listenFlags) readTokens(dir string, hint *string) ([]remote.Token, error) {
+	tokens, err := f.givenTokens()
+	name := f.tokens
+	if tokens == nil && err == nil {
 		name = filepath.Join(dir, tokensFile)
 		if err := errors.Join(os.MkdirAll(dir, 0o777), makeTokens(name)); err != nil {
 			return nil, err
 		}
+		tokens, err = readTokens(name)
 	}
-	*hint = " --token-file " + name
-	return readTokens(name)
+	if name != "" {
+		*hint = " --token-file " + name
+	}
+	return tokens, err
 }
 
 // How long to wait for a server that does not answer: to look, and to crawl.

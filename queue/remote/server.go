@@ -88,8 +88,7 @@ type Server struct {
 	mu      sync.Mutex
 	store   *queue.Store // nil while this is no leader
 	clients map[string]*client
-	left    chan struct{}        // closed, and nil again, when a client leaves; nil if nobody waits
-	ended   map[string]time.Time // sessions that were ended lately: a request for one may be late
+	left    chan struct{} // closed, and nil again, when a client leaves; nil if nobody waits
 }
 
 // NewServer returns a server that offers nothing until [Server.Lead] gives it a store.
@@ -102,7 +101,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	o.MaxCalls = cmp.Or(o.MaxCalls, 16<<10)
 	o.Patience = cmp.Or(o.Patience, time.Minute)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	s := &Server{opts: o, log: o.Logger, clients: make(map[string]*client), ended: make(map[string]time.Time)}
+	s := &Server{opts: o, log: o.Logger, clients: make(map[string]*client)}
 	s.busy = shares{most: o.MaxCalls, of: make(map[sharer]*share)}
 	s.speaks = versions{oldestVersion, Version}
 	if len(o.Tokens) == 0 && !o.Open {

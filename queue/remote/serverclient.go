@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type client struct {
 	gone      bool
 	sessions  map[string]*session
 	beginning map[string]chan struct{}   // sessions, each closed when its call is over
+	ended     map[string]time.Time       // sessions that were ended lately: a request for one may be late
 	ordinals  uint64                     // sessions so far
 	held      map[uint64]*queue.Delivery // by number
 	sampledAt time.Time                  // for Rate,
@@ -44,19 +46,25 @@ type session struct {
 
 	// Those who hold the turn:
 	seq  uint64
-	last receiveReply
-	next uint64 // number of the next delivery
+	last []uint64 // the deliveries that were handed out by the call of that number
+	next uint64   // number of the next delivery
 }
 
 // The number of a delivery: its session's ordinal and a count, in 53 bits, which a number
-// in JSON has.
+// in JSON has. A session that has counted so far ends.
 const (
-	countBits   = 40
-	maxOrdinals = 1 << 13
+	countBits   = 32
+	maxOrdinals = 1 << 21
 )
 
-// maxReceiving bounds the calls to receive of one session.
-const maxReceiving = 16
+// maxReceiving bounds the calls to receive of one session, and maxReceived what one is given.
+const (
+	maxReceiving = 16
+	maxReceived  = 4096
+)
+
+// leastWait is what a call to receive has to find what is there, if it is not to wait.
+const leastWait = 50 * time.Millisecond
 
 // open makes a client known.
 func (s *Server) open(_ context.Context, call *call, m *openRequest) (any, error) {
@@ -67,9 +75,12 @@ func (s *Server) open(_ context.Context, call *call, m *openRequest) (any, error
 	if len(m.Client) < MinSecret || len(m.Client) > 128 {
 		return nil, fmt.Errorf("%w: a client's id has %d to 128 bytes", queue.ErrInvalid, MinSecret)
 	}
+	if len(m.Name) > maxClientName || len(m.Program) > maxClientName {
+		return nil, fmt.Errorf("%w: a client's name of %d bytes and its program's of %d, the limit is %d", queue.ErrTooLarge, len(m.Name), len(m.Program), maxClientName)
+	}
 	lease := defaultLease
 	if m.Lease > 0 {
-		lease = min(max(time.Duration(m.Lease)*time.Millisecond, minLease), s.opts.MaxLease)
+		lease = s.lease(m.Lease)
 	}
 	if err := s.admit(m, call, lease); err != nil {
 		return nil, err
@@ -78,6 +89,14 @@ func (s *Server) open(_ context.Context, call *call, m *openRequest) (any, error
 		Version: version, Program: s.opts.Program, Lease: lease.Milliseconds(),
 		MaxItem: call.store.MaxItem(), MaxTx: size(call.store.MaxTx()),
 	}, nil
+}
+
+// maxClientName bounds what a client calls itself and its program, in bytes.
+const maxClientName = 1024
+
+// lease returns the lease that a client gets which asks for so many milliseconds.
+func (s *Server) lease(ms int64) time.Duration {
+	return max(time.Duration(min(ms, s.opts.MaxLease.Milliseconds()))*time.Millisecond, minLease)
 }
 
 func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
@@ -104,7 +123,7 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 	c := &client{
 		s: s, id: m.Client, by: call.by, lease: lease, seen: call.now, sampledAt: call.now,
 		about:    Client{Name: m.Name, Program: m.Program, Address: call.from, Opened: call.now},
-		sessions: make(map[string]*session), beginning: make(map[string]chan struct{}), held: make(map[uint64]*queue.Delivery),
+		sessions: make(map[string]*session), beginning: make(map[string]chan struct{}), ended: make(map[string]time.Time), held: make(map[uint64]*queue.Delivery),
 	}
 	c.timer = time.AfterFunc(lease, c.expire)
 	s.clients[m.Client] = c
@@ -241,8 +260,8 @@ func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest)
 		return nil, err
 	}
 	mode, ok := map[string]queue.BarrierMode{"": queue.WithBarriers, "only": queue.OnlyBarriers, "none": queue.NoBarriers}[m.Barriers]
-	if !ok || m.Session == "" || len(m.Session) > 128 {
-		return nil, fmt.Errorf("%w: session %.20q with barriers %q", queue.ErrInvalid, m.Session, m.Barriers)
+	if !ok || !validSession(m.Session) || m.Lease < 0 {
+		return nil, fmt.Errorf("%w: session %.20q with barriers %.20q and a lease of %d ms", queue.ErrInvalid, m.Session, m.Barriers, m.Lease)
 	}
 	// The same call may come twice: then one does it, and the other waits for it.
 	turn, err := c.turnToBegin(ctx, m.Session)
@@ -253,20 +272,26 @@ func (s *Server) subscribe(ctx context.Context, call *call, m *subscribeRequest)
 	if done, err := c.mayBegin(m.Session); done || err != nil {
 		return empty{}, err
 	}
-	lease := time.Duration(m.Lease) * time.Millisecond
+	lease := c.lease
+	if m.Lease > 0 {
+		lease = s.lease(m.Lease)
+	}
 	consumer, err := call.store.Subscribe(ctx, m.Queue, &queue.SubscribeOptions{
-		Durable: m.Durable, Barriers: mode, Prefetch: m.Prefetch, Filter: m.Filter, Lease: cmp.Or(lease, c.lease),
+		Durable: m.Durable, Barriers: mode, Prefetch: m.Prefetch, Filter: m.Filter, Lease: lease,
 		Affinity: fromDelay(m.Affinity),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.begin(m.Session, consumer, lease > 0); err != nil {
+	if err := c.begin(m.Session, consumer, m.Lease > 0); err != nil {
 		_ = consumer.Close()
 		return nil, err
 	}
 	return empty{}, nil
 }
+
+// validSession reports whether a session may have a name.
+func validSession(name string) bool { return name != "" && len(name) <= 128 }
 
 // turnToBegin waits until no other call begins a session of this name. What it returns ends
 // the turn.
@@ -296,9 +321,9 @@ func (c *client) turnToBegin(ctx context.Context, name string) (end func(), err 
 
 // mayBegin reports whether a session has begun already, or returns why it may not.
 func (c *client) mayBegin(name string) (done bool, err error) {
-	ended := c.hasEnded(name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	_, ended := c.ended[name]
 	switch {
 	case ended || c.gone:
 		return false, errEnded
@@ -313,19 +338,11 @@ func (c *client) mayBegin(name string) (done bool, err error) {
 // errEnded refuses a session that was ended before it could begin.
 var errEnded = fmt.Errorf("%w: the session has ended", queue.ErrLeaseLost)
 
-// hasEnded reports whether a session was ended by its client, perhaps before it began.
-func (c *client) hasEnded(name string) bool {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	_, ended := c.s.ended[c.id+name]
-	return ended
-}
-
 // begin adds a session, unless it has been ended meanwhile.
 func (c *client) begin(name string, consumer *queue.Consumer, leased bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone || c.hasEnded(name) {
+	if _, ended := c.ended[name]; c.gone || ended {
 		return errEnded
 	}
 	c.sessions[name] = &session{consumer: consumer, ordinal: c.ordinals, leased: leased, turn: make(chan struct{}, 1), next: 1}
@@ -334,10 +351,15 @@ func (c *client) begin(name string, consumer *queue.Consumer, leased bool) error
 }
 
 func (s *Server) endSession(ctx context.Context, call *call, m *clientRequest) (any, error) {
-	s.rememberEnd(m.Client+m.Session, call.now)
+	if !validSession(m.Session) {
+		return nil, fmt.Errorf("%w: session %.20q", queue.ErrInvalid, m.Session)
+	}
 	c := s.known(ctx, call, m.Client)
 	if c == nil {
 		return empty{}, nil // it has ended
+	}
+	if err := c.rememberEnd(m.Session, call.now); err != nil {
+		return nil, err
 	}
 	if ss := c.end(m.Session); ss != nil {
 		_ = ss.consumer.Close()
@@ -362,23 +384,25 @@ func (c *client) end(name string) *session {
 	return ss
 }
 
-// endedMemory is for how long the end of a session is remembered, lest a repeated
-// request that comes late begins it anew.
-const endedMemory = 10 * time.Minute
+// The end of a session is remembered for endedMemory, lest a repeated request that comes late
+// begins it anew, and that of maxEnded sessions of a client at most.
+const (
+	endedMemory = 10 * time.Minute
+	maxEnded    = 1024
+)
 
-func (s *Server) rememberEnd(name string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ended) >= 1<<14 {
-		for other, at := range s.ended {
-			if now.Sub(at) > endedMemory {
-				delete(s.ended, other)
-			}
-		}
+// rememberEnd notes the end of a session, or returns why that must wait.
+func (c *client) rememberEnd(name string, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ended) >= maxEnded {
+		maps.DeleteFunc(c.ended, func(_ string, at time.Time) bool { return now.Sub(at) > endedMemory })
 	}
-	if len(s.ended) < 1<<15 {
-		s.ended[name] = now
+	if _, known := c.ended[name]; !known && len(c.ended) >= maxEnded {
+		return fmt.Errorf("%w: %d sessions of the client have ended in %v", ErrBusy, len(c.ended), endedMemory)
 	}
+	c.ended[name] = now
+	return nil
 }
 
 func (c *client) session(name string) (*session, error) {
@@ -408,24 +432,31 @@ func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (an
 	defer ss.waiting.Add(-1)
 	// A lease goes on while a call waits, so the wait is a part of a lease only.
 	given := ctx
-	ctx, cancel := s.wait(ctx, m.Wait, c.lease/3)
+	ctx, cancel := s.wait(ctx, max(m.Wait, leastWait.Milliseconds()), c.lease/3)
 	defer cancel()
 	select {
 	case ss.turn <- struct{}{}:
 		defer func() { <-ss.turn }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		if given.Err() != nil {
+			return nil, context.Cause(given)
+		}
+		return nil, fmt.Errorf("%w: another call receives from the session", ErrBusy)
 	}
 	switch {
 	case m.Seq == 0:
 	case m.Seq == ss.seq:
-		reply := ss.last
-		reply.Lasts = call.lasts
-		return &reply, nil
+		return &receiveReply{Deliveries: c.describeHeld(ss.last, !call.binary), Lasts: call.lasts}, nil
 	case m.Seq != ss.seq+1:
 		return nil, fmt.Errorf("%w: call %d of a session that has had %d", ErrProtocol, m.Seq, ss.seq)
 	}
-	ds, err := ss.consumer.Receive(ctx, min(max(m.Max, 1), 4096))
+	if ss.next >= 1<<countBits-maxReceived {
+		if c.end(m.Session) != nil {
+			_ = ss.consumer.Close()
+		}
+		return nil, fmt.Errorf("%w: the session has had %d deliveries", queue.ErrLeaseLost, ss.next-1) // its client begins another
+	}
+	ds, err := ss.consumer.Receive(ctx, min(max(m.Max, 1), maxReceived))
 	if errors.Is(err, queue.ErrLeaseLost) {
 		c.end(m.Session) // its client begins another
 	}
@@ -436,12 +467,14 @@ func (s *Server) receive(ctx context.Context, call *call, m *receiveRequest) (an
 		return nil, context.Cause(given) // nobody waits for the answer
 	}
 	ds = s.fit(call.store, ds)
-	reply, err := c.hand(ss, ds, !call.binary)
-	if err == nil && m.Seq != 0 {
-		ss.seq, ss.last = m.Seq, reply
+	numbers, err := c.hand(ss, ds)
+	if err != nil {
+		return nil, err
 	}
-	reply.Lasts = call.lasts
-	return &reply, err
+	if m.Seq != 0 {
+		ss.seq, ss.last = m.Seq, numbers
+	}
+	return &receiveReply{Deliveries: c.describeHeld(numbers, !call.binary), Lasts: call.lasts}, nil
 }
 
 // fit gives back what is too much for one answer.
@@ -466,21 +499,33 @@ func giveBack(store *queue.Store, ds []*queue.Delivery) bool {
 }
 
 // hand numbers deliveries.
-func (c *client) hand(ss *session, ds []*queue.Delivery, asText bool) (receiveReply, error) {
-	var reply receiveReply
+func (c *client) hand(ss *session, ds []*queue.Delivery) ([]uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
-		return reply, errUnknownClient
+		return nil, errUnknownClient
 	}
-	reply.Deliveries = make([]delivery, len(ds))
+	numbers := make([]uint64, len(ds))
 	for i, d := range ds {
-		number := ss.ordinal<<countBits | ss.next
+		numbers[i] = ss.ordinal<<countBits | ss.next
 		ss.next++
-		c.held[number] = d
-		reply.Deliveries[i] = toDelivery(d, number, asText)
+		c.held[numbers[i]] = d
 	}
-	return reply, nil
+	return numbers, nil
+}
+
+// describeHeld returns what is sent of those deliveries that are held. A client that has
+// settled one has had it, so nothing need be kept of that.
+func (c *client) describeHeld(numbers []uint64, asText bool) []delivery {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sent := make([]delivery, 0, len(numbers))
+	for _, n := range numbers {
+		if d := c.held[n]; d != nil {
+			sent = append(sent, toDelivery(d, n, asText))
+		}
+	}
+	return sent
 }
 
 // delivery returns what is held under a number. It is one error if it was settled and

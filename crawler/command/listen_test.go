@@ -1,12 +1,17 @@
 package command
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/seed-301537d8/weir/crawler"
+	"github.com/seed-301537d8/weir/queue/memqueue"
 	"github.com/seed-301537d8/weir/queue/remote"
 )
 
@@ -93,6 +98,18 @@ func TestServersHaveTokens(t *testing.T) {
 			t.Errorf("a file with %q: %v, want %q", text, err, says)
 		}
 	}
+	// A server may have been killed when its file was made.
+	made := filepath.Join(dir, tokensFile)
+	put(t, made, nil)
+	if again, err := (&listenFlags{}).readTokens(dir, &hint); err != nil || len(again) != 3 {
+		t.Errorf("with an empty file: %d tokens, %v", len(again), err)
+	}
+	if got, err := os.ReadDir(dir); err != nil || len(got) != 1 {
+		t.Errorf("the folder holds %v, %v", got, err)
+	}
+	if info, err := os.Stat(made); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("the file may be read by others: %v, %v", info, err)
+	}
 	file := filepath.Join(t.TempDir(), "tokens")
 	put(t, file, []byte("work short\n"))
 	tokens, err = (&listenFlags{tokens: file}).readTokens(dir, &hint)
@@ -102,6 +119,43 @@ func TestServersHaveTokens(t *testing.T) {
 	if _, err := remote.NewServer(remote.ServerOptions{Tokens: tokens}); err == nil || !strings.Contains(err.Error(), "too easy to guess") {
 		t.Errorf("a short token: %v", err)
 	}
+}
+
+// A server that is started again when all is done waits for the workers that the one
+// before it has not told; a new one, which has had none, does not.
+func TestServersWaitForWorkersOfTheLifeBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		wait := func() time.Duration {
+			server, err := remote.NewServer(remote.ServerOptions{Tokens: []remote.Token{{Secret: rand.Text(), Role: remote.RoleAdmin}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := &offer{server: server}
+			o.lead(t.Context(), &live{store: store})
+			time.Sleep(time.Second) // for which it crawls
+			begun := time.Now()
+			o.end(t.Context(), true)
+			return time.Since(begun)
+		}
+		if got := wait(); got != 0 {
+			t.Errorf("a new one waits for %v", got)
+		}
+		c, err := crawler.New(store, &crawler.Options{Seeds: crawler.Seeds("http://127.0.0.1/"), Settings: crawler.Settings{AllowPrivate: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := wait(), returnTime-time.Second; got != want {
+			t.Errorf("one that is started again waits for %v, want %v", got, want)
+		}
+	})
 }
 
 // What a server says that workers are to call is an address that they can reach.

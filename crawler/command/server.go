@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/seed-301537d8/weir/crawler"
 	"github.com/seed-301537d8/weir/queue/remote"
 )
 
@@ -138,22 +138,33 @@ func readTokens(name string) ([]remote.Token, error) {
 	return tokens, nil
 }
 
-// makeTokens writes a file with a random token for each role, if there is none.
+// makeTokens writes a file with a random token for each role, if there is none. Who
+// sees it, sees all of it: workers wait for it, and a process may be killed here.
 func makeTokens(name string) error {
+	if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+		return nil
+	}
 	var b strings.Builder
 	b.WriteString("# Tokens of this crawl's server: a role and a secret on each line.\n")
 	for role := remote.RoleRead; role <= remote.RoleAdmin; role++ {
 		fmt.Fprintf(&b, "%s %s\n", role, rand.Text())
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // for its owner alone
+	if err != nil {
+		return aboutFile(name, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(b.String())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return aboutFile(name, err)
+	}
+	// A link, unlike a new name, takes the place of nothing: another server's tokens stay.
+	err = os.Link(f.Name(), name)
+	if info, statErr := os.Stat(name); err == nil || statErr == nil && info.Size() > 0 {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(b.String())
-	return errors.Join(err, f.Close())
+	// An empty file is there, or the filesystem has no links.
+	return aboutFile(name, os.Rename(f.Name(), name))
 }
 
 // listenFlags say where and how a store is offered.
@@ -179,6 +190,8 @@ type offer struct {
 	url    string
 	hint   string     // what a worker is to be called with beside the URL
 	failed chan error // at most one, and closed when it does not listen any more
+
+	resumed time.Time // when a crawl was resumed that others may work on; zero if it is new
 }
 
 // check refuses what cannot be, before a folder is made.
@@ -305,13 +318,22 @@ const (
 )
 
 // lingerTime is for how long a server goes on, when all is done, for its workers to
-// hear of it.
-const lingerTime = 5 * time.Second
+// hear of it. returnTime is how long those of a server that has died have to find the
+// one that has been started in its place, or leads now; they try again each second.
+const (
+	lingerTime = 5 * time.Second
+	returnTime = 3 * time.Second
+)
 
-// end stops offering a store, when its clients have left if they do so soon.
-func (o *offer) end(linger bool) {
+// end stops offering a store. If linger is set its clients may leave before, if they do
+// so soon, and come if they worked on what is resumed.
+func (o *offer) end(ctx context.Context, linger bool) {
 	if linger {
-		ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+		select {
+		case <-time.After(time.Until(o.resumed.Add(returnTime))):
+		case <-ctx.Done():
+		}
+		ctx, cancel := context.WithTimeout(ctx, lingerTime)
 		_ = o.server.WaitClients(ctx)
 		cancel()
 	}
@@ -334,7 +356,10 @@ func workerName() string {
 }
 
 // lead offers a store.
-func (o *offer) lead(l *live) {
+func (o *offer) lead(ctx context.Context, l *live) {
+	if _, err := crawler.Load(ctx, l.store); err == nil {
+		o.resumed = time.Now()
+	}
 	l.workers = func(context.Context) ([]remote.Client, error) { return o.server.Clients(), nil }
 	o.server.Lead(l.store)
 }
@@ -371,9 +396,9 @@ func (a *app) leadOffering(ctx context.Context, p place, f *listenFlags, con *co
 				return err
 			}
 		}
-		o.lead(l)
+		o.lead(ctx, l)
 		err := crawl(ctx, l, waited)
-		o.end(err == nil && ctx.Err() == nil)
+		o.end(ctx, err == nil && ctx.Err() == nil)
 		return err
 	})
 	if o != nil {

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -91,24 +92,41 @@ type process struct {
 	cmd *exec.Cmd
 }
 
-func (p *process) start(ctx context.Context) *exec.Cmd {
+// start begins a life of the process, whose output goes to out.
+func (p *process) start(ctx context.Context, out *bytes.Buffer) (*exec.Cmd, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cmd = exec.CommandContext(ctx, os.Args[0], p.args...)
 	p.cmd.Env = append(os.Environ(), asWeir+"=1")
-	return p.cmd
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	return p.cmd, p.cmd.Start()
 }
 
-// run runs the process until it ends by itself.
-func (p *process) run(ctx context.Context) error {
-	for {
-		out, err := p.start(ctx).CombinedOutput()
+// run runs the process until it ends by itself. One that was killed when the server had
+// all but ended finds nobody any more, and need not.
+func (p *process) run(ctx context.Context, server <-chan struct{}) error {
+	for lives := 1; ; lives++ {
+		var out bytes.Buffer
+		cmd, err := p.start(ctx, &out)
+		if err == nil {
+			err = cmd.Wait()
+		}
+		if err == nil {
+			return nil
+		}
 		var exit *exec.ExitError
-		if killed := errors.As(err, &exit) && exit.ExitCode() < 0; !killed || ctx.Err() != nil {
-			if err != nil {
-				err = fmt.Errorf("%s: %w\n%s", p.args[0], err, out)
-			}
-			return err
+		killed := errors.As(err, &exit) && exit.ExitCode() < 0 && ctx.Err() == nil
+		over := false
+		select {
+		case <-server:
+			over = true
+		default:
+		}
+		switch {
+		case over && (killed || lives > 1):
+			return nil
+		case !killed:
+			return fmt.Errorf("%s, life %d: %w\n%s", p.args[0], lives, err, out.String())
 		}
 	}
 }
@@ -141,11 +159,11 @@ func run(ctx context.Context, kills, pages int) error {
 		"crawl", "--dir", store, "--listen", address, "--allow-private", "--scope", "any", "--delay", "20ms", "--progress", "off", s.address(0),
 	}}}
 	for i := range 4 {
-		all = append(all, &process{args: []string{"work", "http://" + address, "--token-file", tokens, "--name", fmt.Sprint("worker", i), "--lease", "2s"}})
+		all = append(all, &process{args: []string{"work", "http://" + address, "--token-file", tokens, "--name", fmt.Sprint("worker", i), "--lease", "2s", "--patience", "30s"}})
 	}
 	done := make(chan error, len(all))
 	server := make(chan struct{})
-	go func() { defer close(server); done <- all[0].run(ctx) }()
+	go func() { defer close(server); done <- all[0].run(ctx, server) }()
 	for deadline := time.Now().Add(time.Minute); ; {
 		if _, err := os.Stat(tokens); err == nil {
 			break
@@ -160,16 +178,18 @@ func run(ctx context.Context, kills, pages int) error {
 		}
 	}
 	for _, p := range all[1:] {
-		go func() { done <- p.run(ctx) }()
+		go func() { done <- p.run(ctx, server) }()
 	}
 	for range kills {
 		select {
 		case <-time.After(time.Second + rand.N(time.Second)):
+			victim := rand.IntN(len(all))
+			fmt.Printf("kill %s\n", all[victim].args[0])
+			all[victim].kill()
+			continue
 		case <-server:
 		}
-		victim := rand.IntN(len(all))
-		fmt.Printf("kill %s\n", strings.Join(all[victim].args[:1], " "))
-		all[victim].kill()
+		break
 	}
 	for range all {
 		if err := <-done; err != nil {
@@ -181,15 +201,23 @@ func run(ctx context.Context, kills, pages int) error {
 
 // report compares what the site saw with what the store holds.
 func report(ctx context.Context, s *site, store string) error {
-	p := &process{args: []string{"check", "--dir", store}}
-	out, err := p.start(ctx).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("check: %w\n%s", err, out)
+	weir := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, os.Args[0], append(args, "--dir", store)...)
+		cmd.Env = append(os.Environ(), asWeir+"=1")
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Run(); err != nil {
+			return "", fmt.Errorf("%s: %w\n%s%s", args[0], err, out.String(), errs.String())
+		}
+		return out.String(), nil
 	}
-	p.args = []string{"export", "--dir", store, "pages"}
-	exported, err := p.start(ctx).Output()
+	checked, err := weir("check")
 	if err != nil {
-		return fmt.Errorf("export: %w", err)
+		return err
+	}
+	exported, err := weir("export", "pages")
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,9 +225,9 @@ func report(ctx context.Context, s *site, store string) error {
 	for _, n := range s.asked {
 		twice += n - 1
 	}
-	kept := strings.Count(string(exported), "\n")
+	kept := strings.Count(exported, "\n")
 	fmt.Printf("%d pages, each kept once: %d. The site saw each, and %d requests again, of pages that were being fetched by somebody who was killed.\n%s",
-		s.pages, kept, twice, out)
+		s.pages, kept, twice, checked)
 	if kept != s.pages || len(s.asked) != s.pages {
 		return fmt.Errorf("%d pages were kept and %d asked for, of %d", kept, len(s.asked), s.pages)
 	}

@@ -113,12 +113,12 @@ func (e *engine) doubt() {
 // answered notes that the server has heard of the client. Heartbeats and receive alone say
 // that it still knows it: the end of a session is the same of a client that is long gone.
 func (e *engine) answered(request, reply any, asked time.Time) {
-	var client string
+	var client, session string
 	switch m := request.(type) {
 	case *clientRequest:
-		client = m.Client
+		client, session = m.Client, m.Session
 	case *receiveRequest:
-		client = m.Client
+		client, session = m.Client, m.Session
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -139,6 +139,11 @@ func (e *engine) answered(request, reply any, asked time.Time) {
 		lasts = min(lasts, time.Duration(leads)*time.Millisecond)
 	}
 	e.held.Answered(asked, lasts)
+	for s := range e.sessions {
+		if s.name == session && s.lease > 0 {
+			s.own.Answered(asked, lease.Share(s.lease))
+		}
+	}
 }
 
 // errSlow ends an attempt that nobody answers.

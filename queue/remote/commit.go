@@ -26,24 +26,25 @@ func (e *engine) commit(ctx context.Context, tx *queue.Tx) error {
 	if tx.Spent() {
 		return fmt.Errorf("%w: transaction was committed already, or given up; use Reset", queue.ErrInvalid)
 	}
-	p, err := e.pack(tx)
-	if err != nil {
-		return err
-	}
-	if len(p.t.Changes) == 0 && tx.ID == "" {
-		tx.Committed(queue.Result{})
-		return nil
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	for {
+		// Times travel as waits from now, so that what has waited for space is packed anew.
+		p, err := e.pack(tx)
+		if err != nil {
+			return err
+		}
+		if len(p.t.Changes) == 0 && tx.ID == "" {
+			tx.Committed(queue.Result{})
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if p.t.Since = tx.Since; p.t.Since == 0 && len(p.settles) == 0 { // what settles something cannot happen twice
 			if p.t.Since, err = e.recentSerial(ctx); err != nil {
 				return err
 			}
 		}
-		err := e.sender.send(ctx, p)
+		err = e.sender.send(ctx, p)
 		switch {
 		case err == nil:
 			tx.Committed(p.result.result())
@@ -149,12 +150,21 @@ func (e *engine) pack(tx *queue.Tx) (*parcel, error) {
 			return nil, err
 		}
 		p.t.Changes = append(p.t.Changes, m)
-		p.bytes += 64 + len(m.Value) + len(m.Key)
-		if m.Item != nil {
-			p.bytes += len(m.Item.Body)
-		}
+		p.bytes += m.bytes()
 	}
 	return p, nil
+}
+
+// bytes returns about how long a change is in a message.
+func (m *change) bytes() int {
+	n := 64 + len(m.Name) + len(m.Key) + len(m.To) + len(m.Value) + len(m.Error) + len(m.Stack) + len(m.Place)
+	if it := m.Item; it != nil {
+		n += len(it.Body) + len(it.Key) + len(it.Group) + len(it.Batch)
+		for name, value := range it.Headers {
+			n += len(name) + len(value)
+		}
+	}
+	return n
 }
 
 // handleOf returns the handle of a delivery that came from this store.
@@ -352,7 +362,8 @@ func (s *sender) call(batch []*parcel) {
 }
 
 // attempt makes a call that commits parcels, and answers them. It returns those that may
-// be committed later, and why they were not.
+// be committed later, and why they were not. If the server refuses the call as a whole each
+// of several is sent alone, so that none is refused for what another has.
 func (s *sender) attempt(batch []*parcel) (failed []*parcel, why error) {
 	m := commitRequest{Transactions: make([]transaction, len(batch))}
 	for i, p := range batch {
@@ -368,6 +379,15 @@ func (s *sender) attempt(batch []*parcel) (failed []*parcel, why error) {
 	}
 	if err == nil && len(reply.Outcomes) != len(batch) {
 		err = fmt.Errorf("%w: %d answers to %d transactions", ErrProtocol, len(reply.Outcomes), len(batch))
+	}
+	if len(batch) > 1 && (errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid) || errors.Is(err, ErrProtocol)) {
+		for i := range batch {
+			left, err := s.attempt(batch[i : i+1])
+			if len(left) > 0 {
+				failed, why = append(failed, left...), err
+			}
+		}
+		return failed, why
 	}
 	for i, p := range batch {
 		switch {

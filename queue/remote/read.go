@@ -17,6 +17,11 @@ func (e *engine) read(ctx context.Context, name string, m readRequest) (*readRep
 	return reply, nil
 }
 
+// incomplete is an answer without what was asked for.
+func incomplete(name string) error {
+	return fmt.Errorf("%w: the answer to %s is not one of a weir server", ErrProtocol, name)
+}
+
 // waitFor makes a call that waits, until it has what it was for.
 func (e *engine) waitFor(ctx context.Context, name string, m readRequest) error {
 	m.Wait = (10 * time.Second).Milliseconds()
@@ -104,6 +109,9 @@ func (e *engine) Holding(ctx context.Context, name string) (queue.Held, error) {
 	reply, err := e.read(ctx, "holding", readRequest{Queue: name})
 	if err != nil {
 		return queue.Held{}, err
+	}
+	if reply.Held == nil {
+		return queue.Held{}, incomplete("holding")
 	}
 	return reply.Held.held(name, time.Now())
 }
@@ -214,6 +222,9 @@ func (e *engine) Config(ctx context.Context, name string) (queue.Config, error) 
 	if err != nil {
 		return queue.Config{}, err
 	}
+	if reply.Config == nil {
+		return queue.Config{}, incomplete("config")
+	}
 	return *reply.Config, nil
 }
 
@@ -267,6 +278,9 @@ func (e *engine) Size(ctx context.Context, tx *queue.Tx) (queue.Size, error) {
 	reply, err := e.read(ctx, "size", readRequest{Tx: &p.t, Client: p.client})
 	if err != nil {
 		return queue.Size{}, err
+	}
+	if reply.Size == nil {
+		return queue.Size{}, incomplete("size")
 	}
 	return queue.Size(*reply.Size), nil
 }

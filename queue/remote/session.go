@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-301537d8/weir/internal/lease"
@@ -19,10 +20,14 @@ type remoteSession struct {
 	name   string
 	queue  string
 	wait   time.Duration // of a call
-	leased bool          // it has a lease of its own
+	lease  time.Duration // of its own, or 0
+	own    lease.Holder  // by it, if it has one
 
 	turn chan struct{} // held by who receives
-	seq  uint64        // of the last call that was answered; of who holds the turn
+
+	// Those who hold the turn:
+	seq  uint64            // of the last call that was answered
+	over []*queue.Delivery // what was sent beyond what is asked for now
 
 	ctx  context.Context // ends with the session, for its cause
 	stop context.CancelCauseFunc
@@ -37,6 +42,7 @@ type handle struct {
 	session *remoteSession // nil for a direct one
 	number  uint64
 	barrier bool
+	done    atomic.Bool // it is settled
 }
 
 func (e *engine) Subscribe(ctx context.Context, name string, options *queue.SubscribeOptions) (queue.Session, error) {
@@ -83,10 +89,13 @@ func (e *engine) subscribe(ctx context.Context, name string, options *queue.Subs
 			}
 			return nil, err
 		}
-		s := &remoteSession{e: e, client: id, name: m.Session, queue: name, leased: m.Lease > 0, turn: make(chan struct{}, 1)}
+		s := &remoteSession{e: e, client: id, name: m.Session, queue: name, lease: o.Lease, turn: make(chan struct{}, 1)}
 		s.ctx, s.stop = context.WithCancelCause(context.Background())
 		e.mu.Lock()
 		s.wait = min(e.lease/3, 10*time.Second)
+		if s.lease > 0 {
+			s.wait = min(s.wait, s.lease/3)
+		}
 		s.held = e.held
 		e.sessions[s] = true
 		current := e.client
@@ -145,6 +154,9 @@ func (s *remoteSession) receive(ctx context.Context, most int) ([]*queue.Deliver
 		if err := s.ended(); err != nil {
 			return nil, err
 		}
+		if len(s.over) > 0 {
+			return s.upTo(most), nil
+		}
 		var reply receiveReply
 		err := s.e.callFor(ctx, s.wait+callTime, "receive", &receiveRequest{
 			Client: s.client, Session: s.name, Seq: s.seq + 1, Max: most, Wait: s.wait.Milliseconds(),
@@ -161,10 +173,17 @@ func (s *remoteSession) receive(ctx context.Context, most int) ([]*queue.Deliver
 			return nil, err
 		}
 		s.seq++
-		if len(reply.Deliveries) > 0 {
-			return s.take(reply.Deliveries), nil
-		}
+		s.over = s.take(reply.Deliveries)
 	}
+}
+
+// upTo hands out deliveries that were sent. They may be more than are asked for: the answer
+// may be that to an earlier call, which nobody waited for any more.
+func (s *remoteSession) upTo(most int) []*queue.Delivery {
+	n := min(most, len(s.over))
+	ds := s.over[:n:n]
+	s.over = s.over[n:]
+	return ds
 }
 
 // take makes deliveries of what the server has sent.
@@ -179,7 +198,7 @@ func (s *remoteSession) take(sent []delivery) []*queue.Delivery {
 			d.Item = m.Item.item(now)
 			items++
 		}
-		ds[i] = queue.NewDelivery(&d, &handle{s.e, s, m.Delivery, d.Barrier != nil}, false)
+		ds[i] = queue.NewDelivery(&d, &handle{e: s.e, session: s, number: m.Delivery, barrier: d.Barrier != nil}, false)
 	}
 	s.mu.Lock()
 	s.holding += items
@@ -189,14 +208,16 @@ func (s *remoteSession) take(sent []delivery) []*queue.Delivery {
 
 // Alive tells a delivery whether it is still this client's.
 func (h *handle) Alive() bool {
-	if h.session == nil {
+	s := h.session
+	if s == nil {
 		return h.e.ctx.Err() == nil
 	}
-	return h.session.ended() == nil && h.session.held.Lasts() > 0
+	return !h.done.Load() && s.ended() == nil && s.held.Lasts() > 0 && (s.lease == 0 || s.own.Lasts() > 0)
 }
 
 // settled notes that the session holds a delivery no more.
 func (h *handle) settled() {
+	h.done.Store(true)
 	if h.session == nil || h.barrier {
 		return
 	}
@@ -209,7 +230,7 @@ func (h *handle) settled() {
 // but for a session that has a lease of its own.
 func (s *remoteSession) Heartbeat(ctx context.Context) error {
 	err := s.ended()
-	if err == nil && s.leased {
+	if err == nil && s.lease > 0 {
 		err = s.e.call(ctx, "heartbeat", &clientRequest{s.client, s.name}, new(heartbeatReply))
 		if errors.Is(err, errUnknownClient) {
 			s.e.lost(s.client)

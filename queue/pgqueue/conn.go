@@ -25,17 +25,19 @@ SET enable_bitmapscan = off; SET enable_material = off; SET jit = off; SET plan_
 // everySession is what all sessions set, whatever the server, the database and the role say.
 // Nothing ends them but their end. In a stricter isolation than READ COMMITTED a batch that
 // has waited for the beginning of a term would look for its own term in the state from
-// before, and find it.
+// before, and find it. A machine that has gone without a word is noticed in seconds, and not
+// in hours: until then its sessions hold what they hold, a view the rows that are dead, and
+// the midst of a batch the beginning of the next term.
 const everySession = `SET default_transaction_isolation = 'read committed';
+SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
 SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0;
 SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';` // since PostgreSQL 17
 
 // What else the sessions of a store set.
 const (
-	leaderSession = `SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;`
-	batchSession  = plans + `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');`
-	noteSession   = plans + `SET synchronous_commit = off;`
-	readSession   = plans + `SET default_transaction_read_only = on;`
+	batchSession = plans + `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');`
+	noteSession  = plans + `SET synchronous_commit = off;`
+	readSession  = plans + `SET default_transaction_read_only = on;`
 )
 
 // sockets are the connections of a store, so that whoever waits for one that is cut off

@@ -4,6 +4,7 @@ package pgqueue_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -258,5 +260,91 @@ func TestWhatDoesNotPassEndsTheLeader(t *testing.T) {
 			}
 			execute(t, "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
 		})
+	}
+}
+
+// A leader that is fenced while it opens the store stands by, and does not end.
+func TestLeaderThatIsFencedWhileItOpensStandsBy(t *testing.T) {
+	schema := newSchema()
+	mustOpen(t, schema).Close()
+	// What opening writes is refused the first time, as of a term that has ended.
+	execute(t, strings.ReplaceAll(`CREATE SEQUENCE $s.opened;
+CREATE FUNCTION $s.once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF nextval('$s.opened') = 1 THEN RAISE EXCEPTION 'term has ended' USING ERRCODE = 'WEIR1'; END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER once BEFORE DELETE ON $s.notes FOR EACH STATEMENT EXECUTE FUNCTION $s.once()`, "$s", schema))
+	opts := options(schema)
+	var waits []error
+	opts.Standby = func(why error) { waits = append(waits, why) }
+	terms := 0
+	err := pgqueue.Lead(t.Context(), dsn(), opts, func(context.Context, *queue.Store) error {
+		terms++
+		return nil
+	})
+	if err != nil || terms != 1 || len(waits) != 1 || !errors.Is(waits[0], queue.ErrFenced) {
+		t.Errorf("Lead returned %v after %d terms, having waited for %v", err, terms, waits)
+	}
+}
+
+// All sessions ask the server to notice that their machine has gone.
+func TestSessionsAreKeptAlive(t *testing.T) {
+	dir, err := os.MkdirTemp("", "alive") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	listener, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan []byte, 100) // by each session
+	var sessions sync.WaitGroup
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("unix", filepath.Join(server.Socket(), ".s.PGSQL.5432"))
+			if err != nil {
+				t.Error(err)
+				client.Close()
+				return
+			}
+			sessions.Go(func() { // until the server closes it
+				_, _ = io.Copy(client, server)
+				client.Close()
+			})
+			sessions.Go(func() {
+				var b bytes.Buffer
+				_, _ = io.Copy(io.MultiWriter(server, &b), client)
+				server.Close()
+				said <- b.Bytes()
+			})
+		}
+	}()
+	s, err := pgqueue.Open(t.Context(), "postgres://weir@/postgres?host="+dir, options(newSchema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "t", "k"); !errors.Is(err, queue.ErrNotFound) {
+		t.Error(err)
+	}
+	s.Close()
+	listener.Close()
+	<-accepting
+	sessions.Wait()
+	close(said)
+	n := 0
+	for b := range said {
+		if n++; !bytes.Contains(b, []byte("SET tcp_keepalives_idle")) {
+			t.Errorf("a session that does not: %.300q", b)
+		}
+	}
+	if n < 4 {
+		t.Errorf("there were %d sessions, want those of the leader, of batches, notes and reads", n)
 	}
 }

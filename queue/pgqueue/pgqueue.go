@@ -162,7 +162,7 @@ func Lead(ctx context.Context, dsn string, options *Options, run func(ctx contex
 			}
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, queue.ErrLocked), isUnreachable(err):
+		case errors.Is(err, queue.ErrLocked), errors.Is(err, queue.ErrFenced), isUnreachable(err): // fenced while it opened the store
 			if !waiting {
 				log.Info("waits to lead the store", "schema", opts.Schema, "err", err)
 				if opts.Standby != nil {

@@ -66,7 +66,7 @@ func open(ctx context.Context, dsn string, opts Options) (_ *store, err error) {
 			d.disconnect()
 		}
 	}()
-	if d.leading, err = d.open.connect(ctx, dsn, "leader "+opts.Schema, leaderSession); err != nil {
+	if d.leading, err = d.open.connect(ctx, dsn, "leader "+opts.Schema, ""); err != nil {
 		return nil, pgError("connect", err)
 	}
 	asked := time.Now()
@@ -246,7 +246,7 @@ func (d *store) checkTerm(ctx context.Context) error {
 
 // leadAgain takes the lock with another session, within the same term.
 func (d *store) leadAgain(ctx context.Context) error {
-	c, err := d.open.connect(ctx, d.dsn, "leader "+d.opts.Schema, leaderSession)
+	c, err := d.open.connect(ctx, d.dsn, "leader "+d.opts.Schema, "")
 	if err != nil {
 		return err
 	}

@@ -254,3 +254,53 @@ func TestComingBackIsNotOver(t *testing.T) {
 		}
 	})
 }
+
+// A record says how often an address was asked for, also of what left the frontier in
+// between.
+func TestAttemptsCountAcrossDeferral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asked := make(map[string]int)
+		site := roundTrip(func(path string) (int, string) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch asked[path]++; {
+			case path == "/robots.txt":
+				return http.StatusNotFound, ""
+			case path == "/recovers" && asked[path] > 3:
+				return http.StatusOK, "here it is"
+			}
+			return http.StatusServiceUnavailable, ""
+		})
+		store := openMemory(t)
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Stages: []crawler.Stage{{Name: crawler.StageCrawl}}, Grace: time.Second},
+			Seeds:    crawler.Seeds("http://sick.example/recovers", "http://down.example/stays"), Transport: always(site),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		st, err := inspect.ReadStatus(t.Context(), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left int64
+		for _, g := range st.Generations {
+			left += g.Deferred
+		}
+		if left < 2 {
+			t.Errorf("%d addresses left the frontier; the test wants both to", left)
+		}
+		e, err := inspect.Explain(t.Context(), store, "http://sick.example/recovers", nil)
+		if err != nil || e.Page == nil || e.Page.Attempts != asked["/recovers"] {
+			t.Errorf("page %+v, %v; it was asked for %d times", e.Page, err, asked["/recovers"])
+		}
+		e, err = inspect.Explain(t.Context(), store, "http://down.example/stays", nil)
+		if err != nil || e.Failure == nil || e.Failure.Attempts != asked["/stays"] {
+			t.Errorf("failure %+v, %v; it was asked for %d times", e.Failure, err, asked["/stays"])
+		}
+	})
+}

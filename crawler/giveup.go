@@ -183,7 +183,7 @@ func (v *Visitor) giveUp(out *pipeline.Out, r Request, reason, detail string, st
 	}
 	f := &Failure{
 		URL: r.URL, Method: r.Method, Label: r.Label, Reason: reason, Detail: detail, Status: status, Generation: out.Generation(),
-		Depth: r.Depth, Referrer: r.Referrer, Attempts: out.Attempt(), At: time.Now().UTC(),
+		Depth: r.Depth, Referrer: r.Referrer, Attempts: r.attempts(out), At: time.Now().UTC(),
 		Request: again,
 	}
 	if err := v.lost(out, r, f); err != nil {

@@ -20,7 +20,7 @@ func record(out *pipeline.Out, r Request, resp *stages.FetchResponse) *Page {
 	return &Page{
 		URL: r.URL, Method: r.Method, Label: r.Label, Status: resp.Status, Generation: out.Generation(), Depth: r.Depth,
 		Referrer: r.Referrer, FetchedAt: resp.Fetched.UTC(), Took: resp.Timings.Total, FirstByte: resp.Timings.FirstByte,
-		Remote: resp.Remote, ContentType: resp.ContentType, Bytes: len(resp.Body), Attempts: out.Attempt(),
+		Remote: resp.Remote, ContentType: resp.ContentType, Bytes: len(resp.Body), Attempts: r.attempts(out),
 		ETag: resp.Header.Get("ETag"), Modified: resp.Header.Get("Last-Modified"),
 	}
 }
@@ -109,7 +109,7 @@ func (v *Visitor) page(ctx context.Context, out *pipeline.Out, r Request, resp *
 func newVisit(r Request, resp *stages.FetchResponse, out *pipeline.Out) *Visit {
 	visit := &Visit{
 		Request: r, URL: r.URL, Status: resp.Status, Header: resp.Header, ContentType: resp.ContentType,
-		Body: resp.Body, Fetched: resp.Fetched, Generation: out.Generation(), Attempt: out.Attempt(), parse: new(parse),
+		Body: resp.Body, Fetched: resp.Fetched, Generation: out.Generation(), Attempt: r.attempts(out), parse: new(parse),
 	}
 	if isText(visit.MediaType()) {
 		visit.Body, visit.parse.encoding = stages.ToUTF8(resp.Body, resp.ContentType)

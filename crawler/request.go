@@ -65,7 +65,7 @@ type Request struct {
 	was   *Asset // what is known of it then, of an asset
 
 	deferred int // how often it has left the frontier for its host's sake
-	failures int // before it last did
+	failures int // before it last did, of which the present delivery knows nothing
 
 	parsed weburl.URL // URL, if whoever made the request had it parsed
 }

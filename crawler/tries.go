@@ -11,6 +11,10 @@ import (
 // blamed for the death of the process; see queue.Config.
 const maxDeaths = 50
 
+// attempts is how often an address has been delivered, with what failed before it last
+// left the frontier for its host's sake.
+func (r *Request) attempts(out *pipeline.Out) int { return r.failures + out.Attempt() }
+
 // spent reports whether an address that fails now has failed often enough.
 func (v *Visitor) spent(out *pipeline.Out) bool {
 	return out.Failures()+1 >= v.Options.Settings.maxAttempts()

@@ -405,7 +405,7 @@ func (s *leader) space(now time.Time, grows bool) error {
 	}
 	if s.freeBytes < floor {
 		return fmt.Errorf("%w: %d MiB free, the floor is %d MiB (Options.MinFree); free some space, or let consumers drain the queues",
-			ErrDiskFull, s.freeBytes>>20, floor>>20)
+			ErrDiskFull, max(s.freeBytes, 0)>>20, floor>>20)
 	}
 	return nil
 }

@@ -144,8 +144,17 @@ it at any time, run the same command again, and it goes on where it was.`,
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // which writes where the root writes now
 	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if of, _, err := root.Find(args); err == nil && (of != root || len(args) == 0) {
+					return nil
+				}
+				return a.noSuchCommand(root, args)
+			}
+		}
 		if cmd.Name() == "completion" {
 			cmd.Args = noSuchShell
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -431,6 +431,17 @@ func TestCrawlAndWhatItLeaves(t *testing.T) {
 			t.Errorf("exit code %d, /a fetched %d times\n%s%s", r.code, s.count("/a"), r.out, r.err)
 		}
 	})
+	t.Run("files that cannot be", func(t *testing.T) {
+		for args, want := range map[string]string{
+			"export pages -o " + t.TempDir(): "it is a folder; give the name of a file",
+			"crawl --seeds none.txt":         "--seeds: open none.txt: no such file or directory\n",
+		} {
+			r := weir(t, append(strings.Fields(args), "--dir", dir)...)
+			if r.code == 0 || !strings.Contains(r.err, want) {
+				t.Errorf("%s: exit code %d, %s; want %q", args, r.code, r.err, want)
+			}
+		}
+	})
 	t.Run("closed pipe", func(t *testing.T) {
 		in, out := io.Pipe()
 		in.Close()

@@ -144,9 +144,12 @@ func (a *app) crawl(ctx context.Context, flags *pflag.FlagSet, f *runFlags, args
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(checkReadable("--cookie-file", f.cookieFile), checkReadable("--seeds", f.seeds)); err != nil {
+		return err
+	}
 	state, err := p.state(ctx)
 	if err == nil && !state.Exists {
-		err = errors.Join(refusePrivate(fresh, w.seeds), findCommands(fresh), checkReadable("--cookie-file", f.cookieFile), checkReadable("--seeds", f.seeds))
+		err = errors.Join(refusePrivate(fresh, w.seeds), findCommands(fresh))
 		if err == nil {
 			err = a.checkAccess(fresh)
 		}

@@ -41,6 +41,8 @@ type crawlRun struct {
 	recrawls bool             // this run begins a round
 	started  time.Time
 	pages    int64 // there were before
+	visits   int64 // likewise, of the present round
+	round    int   // which that was
 }
 
 // openForCrawl opens a folder to crawl in, with options of package memory.
@@ -97,7 +99,7 @@ func (r *crawlRun) announceResume(ctx context.Context, before crawler.Settings, 
 	case st.Done:
 		r.con.printf("The crawl in %s was complete with %s; it goes on with the new URLs.", dir, plural(st.Pages, "page"))
 	default:
-		r.con.printf("Going on with the crawl in %s: %s so far, %s waiting.", dir, plural(st.Pages, "page"), count(waiting(st)))
+		r.con.printf("Going on with the crawl in %s: %s so far, %s.", dir, plural(st.Pages, "page"), stillWaiting(st))
 	}
 	changes := changesOf(before, r.options.Settings)
 	if len(changes) == 0 {
@@ -157,7 +159,7 @@ func (r *crawlRun) run(ctx context.Context) (inspect.Status, error) {
 	if err != nil {
 		return inspect.Status{}, err
 	}
-	r.pages = st.Pages
+	r.pages, r.round, r.visits = st.Pages, st.Round, visits(st)
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
 	var showing sync.WaitGroup
 	showing.Go(func() { r.showProgress(ended) })
@@ -192,8 +194,8 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 		if ctx.Err() == nil {
 			why = ", the time of --max-time"
 		}
-		fmt.Fprintf(out, "Stopped after %s%s: %s and %s so far, %s waiting. Everything is kept.\nGo on with:\n  %s\n",
-			duration(time.Since(r.started)), why, plural(st.Pages, "page"), plural(st.Failures, "failure"), count(waiting(st)), resumeCommand(context.WithoutCancel(ctx), r.live))
+		fmt.Fprintf(out, "Stopped after %s%s: %s and %s so far, %s. Everything is kept.\nGo on with:\n  %s\n",
+			duration(time.Since(r.started)), why, plural(st.Pages, "page"), plural(st.Failures, "failure"), stillWaiting(st), resumeCommand(context.WithoutCancel(ctx), r.live))
 		if ctx.Err() == nil {
 			return exitError(exitTimeOver)
 		}
@@ -205,6 +207,11 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 		fmt.Fprintf(out, "; %s in %s, %.1f a second", count(n), duration(took), float64(n)/max(took.Seconds(), 0.001))
 	}
 	fmt.Fprintln(out)
+	if len(st.Rounds) > 0 {
+		last := st.Rounds[len(st.Rounds)-1]
+		fmt.Fprintf(out, "Round %d took %s: %s the same, %s changed, %s moved, %s vanished, %s failed; %s new.\n", last.Number,
+			plural(last.Taken, "known URL"), count(last.Same), count(last.Changed), count(last.Moved), count(last.Vanished), count(last.Failed), count(last.New))
+	}
 	writeGenerations(out, st.Generations)
 	dead := deadLetters(st)
 	bad, err := r.failedSeeds(context.WithoutCancel(ctx))
@@ -233,6 +240,9 @@ func (r *crawlRun) conclude(ctx context.Context, st inspect.Status) error {
 		fmt.Fprintf(out, "%s gave up: see '%s dead%s list'.\n", plural(dead, "item"), name, flag)
 	}
 	next := []string{}
+	if len(st.Rounds) > 0 {
+		next = append(next, name+" changes"+flag+"   # what the last round has found")
+	}
 	for _, it := range st.Items {
 		next = append(next, fmt.Sprintf("%s export%s items %s -o %s.jsonl", name, flag, it.Name, it.Name))
 	}
@@ -308,6 +318,24 @@ func explicitDir(dir string) string {
 		return " --dir '" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
 	}
 	return " --dir " + dir
+}
+
+// stillWaiting says how much waits. What has left the frontier for its host's sake is not
+// among the numbers.
+func stillWaiting(st inspect.Status) string {
+	text := count(waiting(st)) + " waiting"
+	if n := len(st.Sick); n > 0 && !st.Done {
+		text += fmt.Sprintf(", besides what belongs to %s failing or slow", sickHosts(n))
+	}
+	return text
+}
+
+// sickHosts is a number of hosts, of which no more than so many are looked at.
+func sickHosts(n int) string {
+	if n == inspect.MaxSick {
+		return count(int64(n)) + " hosts or more"
+	}
+	return plural(int64(n), "host")
 }
 
 // waiting is how many addresses the frontier holds.

@@ -132,6 +132,9 @@ func (a *app) toFile(name string, fn func(io.Writer) error) error {
 	if name == "" || name == "-" || a.live != nil { // then the caller has the file
 		return fn(a.out)
 	}
+	if st, err := os.Stat(name); err == nil && st.IsDir() {
+		return fmt.Errorf("write %s: it is a folder; give the name of a file", name)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return aboutFile(name, err)

@@ -35,7 +35,12 @@ input. More is written if it is asked for by --with:
 		Example: `  curl -s https://example.com | weir extract --url https://example.com -
   weir extract --with markdown page.html | jq -r .markdown
   weir extract --mode accurate *.html | jq -r .text`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return oneArg("at least one file, or - for standard input")(cmd, args)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := extract.ParseMode(mode)
 			if err != nil || mode == "" {

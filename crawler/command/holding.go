@@ -37,6 +37,9 @@ what is not: how many items, and the oldest of them.`,
 						return err
 					}
 				}
+				if st, err := inspect.ReadProgress(ctx, l.store); err != nil || st.Done {
+					return err // nothing waits for a host any more
+				}
 				named := 0
 				err = inspect.WalkSickHosts(ctx, l.store, func(s *crawler.SickHost) error {
 					p.printf("%s; what belongs to it comes back then\n", sickText(s))

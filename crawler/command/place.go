@@ -34,6 +34,9 @@ const defaultSchema = "weir"
 // parsePlace reads what --dir and --files say. A database is a URL as libpq has it
 // (postgres://user@host/database), with the schema as a parameter of that name.
 func parsePlace(dir, files string) (place, error) {
+	if dir == "" {
+		return place{}, usagef("--dir is empty; leave it out for %s, or name a folder", defaultDir)
+	}
 	if isServer(dir) {
 		if files == "" {
 			files = filepath.Join("weir-files", fileName(dir))

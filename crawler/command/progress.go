@@ -146,7 +146,7 @@ func (r *crawlRun) showProgress(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	rate := rateMeter{}
-	rate.add(r.started, r.pages)
+	rate.add(r.started, r.round, r.visits)
 	for {
 		select {
 		case <-tick.C:
@@ -182,7 +182,7 @@ func (r *crawlRun) report(ctx context.Context, rate *rateMeter) (*progressReport
 	}
 	p.HostsActive, p.HostsWaiting = hosts(frontier)
 	p.Waiting = waiting(p.Status)
-	p.Rate = rate.add(time.Now(), p.Pages)
+	p.Rate = rate.add(time.Now(), p.Round, visits(p.Status))
 	return p, nil
 }
 
@@ -222,7 +222,7 @@ func (p *progressReport) failing(separator string) string {
 	if len(p.Sick) == inspect.MaxSick {
 		more = " or more"
 	}
-	return fmt.Sprintf("%s%d%s failing or slow", separator, len(p.Sick), more)
+	return fmt.Sprintf("%s%d%s failing or slow, whose pages wait besides", separator, len(p.Sick), more)
 }
 
 // backlogs says what waits for the stages behind crawl.
@@ -244,8 +244,21 @@ func (p *progressReport) backlogs(separator, before string) string {
 	return before + strings.Join(parts, separator)
 }
 
-// rateMeter measures a rate over the last ten seconds.
-type rateMeter struct{ samples []rateSample }
+// visits is how many pages the present round has visited: the first one finds them, and
+// those behind it visit what is known already.
+func visits(st inspect.Status) int64 {
+	if len(st.Rounds) == 0 {
+		return st.Pages
+	}
+	r := st.Rounds[len(st.Rounds)-1]
+	return r.New + r.Same + r.Changed + r.Moved + r.Vanished + r.Failed
+}
+
+// rateMeter measures the rate of the present round over the last ten seconds.
+type rateMeter struct {
+	round   int
+	samples []rateSample
+}
 
 type rateSample struct {
 	at time.Time
@@ -254,7 +267,11 @@ type rateSample struct {
 
 const rateWindow = 10 * time.Second
 
-func (m *rateMeter) add(now time.Time, n int64) float64 {
+func (m *rateMeter) add(now time.Time, round int, n int64) float64 {
+	if len(m.samples) > 0 && m.round != round { // it has begun since, with nothing
+		m.samples = []rateSample{{m.samples[len(m.samples)-1].at, 0}}
+	}
+	m.round = round
 	m.samples = append(m.samples, rateSample{now, n})
 	for len(m.samples) > 2 && now.Sub(m.samples[0].at) > rateWindow {
 		m.samples = m.samples[1:]

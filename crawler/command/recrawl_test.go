@@ -48,6 +48,11 @@ func TestRecrawlAndChanges(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.err, "Round 1 of the crawl in "+dir) {
 		t.Errorf("exit code %d\n%s\n%s", r.code, r.out, r.err)
 	}
+	for _, want := range []string{"Round 1 took ", " the same, 2 changed, 0 moved, 1 vanished, 0 failed; 1 new.\n", "weir changes --dir " + dir} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("the end of the round lacks %q:\n%s", want, r.out)
+		}
+	}
 	out := must(t, "changes", "--dir", dir)
 	for _, want := range []string{
 		"round 1\n", "  changed  " + s.URL + "/ (", "1 link more)\n", "  changed  " + s.URL + "/news\n",

@@ -77,7 +77,10 @@ func (f *runFlags) add(cmd *cobra.Command, names ...string) {
 			fl.BoolVarP(s.on, s.name, s.short, *s.on, s.doc)
 			continue
 		}
-		fl.VarPF(&textFlag{s.text, s.arg, s.values}, s.name, s.short, s.doc).NoOptDefVal = s.bare
+		flag := fl.VarPF(&textFlag{s.text, s.arg, s.values}, s.name, s.short, s.doc)
+		if flag.NoOptDefVal = s.bare; s.name == "server" { // what it has is --dir's
+			flag.DefValue = ""
+		}
 		if len(s.values) > 0 {
 			complete(cmd, s.name, s.values...)
 		}

@@ -74,14 +74,14 @@ func writeJSON(out io.Writer, v any) error {
 }
 
 func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status) error {
-	state := fmt.Sprintf("not running, %s waiting (go on with '%s')", count(waiting(st)), resumeCommand(ctx, l))
+	state := fmt.Sprintf("not running, %s (go on with '%s')", stillWaiting(st), resumeCommand(ctx, l))
 	switch {
 	case st.Done:
 		state = "complete"
 	case l.place.server != "":
-		state = fmt.Sprintf("%s waiting", count(waiting(st)))
+		state = stillWaiting(st)
 	case l.running:
-		state = fmt.Sprintf("running (%s), %s waiting", l.who, count(waiting(st)))
+		state = fmt.Sprintf("running (%s), %s", l.who, stillWaiting(st))
 	}
 	p := &printer{w: out}
 	p.printf("%s: %s\n", l.dir, state)
@@ -119,8 +119,10 @@ func writeStatus(ctx context.Context, out io.Writer, l *live, st inspect.Status)
 		}
 		p.printf("\n")
 	}
-	for _, s := range st.Sick {
-		p.printf("waits: %s\n", sickText(&s))
+	if !st.Done { // or nothing waits for them any more
+		for _, s := range st.Sick {
+			p.printf("waits: %s\n", sickText(&s))
+		}
 	}
 	for _, t := range st.Traps {
 		p.printf("left out by trap %s: %s\n", t.Rule, count(t.Hits))

@@ -45,7 +45,7 @@ one held is done by another when its lease has run out, after 15 seconds.
 Several URLs, separated by commas, are those of a leader and its standbys.`,
 		Example: `  weir work http://127.0.0.1:7420 --token-file weir-data/TOKENS
   WEIR_TOKEN=... weir work https://crawl.example.com --name rack1`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("the URL of a server, as 'serve' and 'crawl --listen' show it"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.work(cmd.Context(), args[0], &f) },
 	}
 	fl := cmd.Flags()

@@ -117,7 +117,11 @@ fetch --header x a.example
 extract
 extract none.html
 tag none.txt
-man crwal`
+man crwal
+help crwal
+crawl --dir= a.example
+work
+extract --mode best -`
 
 // wrongFiles are files of settings that cannot be.
 var wrongFiles = []string{

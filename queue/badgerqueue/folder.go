@@ -86,6 +86,7 @@ type folder struct {
 	lock    *flock.Flock
 	format  format // stateNew if there was none
 	pid     []byte // what pidFile held before
+	named   bool   // pidFile has been written, or begun
 	refused bool   // the folder is left as it was found
 }
 
@@ -248,6 +249,9 @@ func (f *folder) setFormat(to format) error {
 }
 
 func (f *folder) leave() error {
+	if !f.named {
+		return f.lock.Unlock()
+	}
 	if f.refused && f.pid != nil {
 		return errors.Join(f.writePID(f.pid), f.lock.Unlock())
 	}
@@ -262,8 +266,9 @@ func (f *folder) leave() error {
 func (f *folder) writePID(content []byte) error {
 	path := filepath.Join(f.dir, pidFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return fmt.Errorf("a store is written to by whoever opens it: %w", err)
 	}
+	f.named = true
 	return writeNewFile(path, bytes.NewReader(content))
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gofrs/flock"
 )
 
 // The name of a folder survives a power cut only if the folder above is synced.
@@ -51,5 +53,21 @@ func TestExists(t *testing.T) {
 	}
 	if ok, err := Exists(file); ok || err == nil || !strings.Contains(err.Error(), file+": not a folder") {
 		t.Errorf("of a file: %v, %v", ok, err)
+	}
+}
+
+// A folder that cannot be written to is refused in words that say why it is to be, and is
+// left without trying to write to it again.
+func TestFolderThatCannotBeWrittenTo(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, pidFile, "x"), 0o755); err != nil { // so PID cannot be removed
+		t.Fatal(err)
+	}
+	f := &folder{dir: dir, lock: flock.New(filepath.Join(dir, lockFile)), pid: []byte("4711"), refused: true}
+	if err := f.writePID(nil); err == nil || !strings.HasPrefix(err.Error(), "a store is written to by whoever opens it: ") {
+		t.Errorf("error %v", err)
+	}
+	if err := f.leave(); err != nil {
+		t.Errorf("leave: %v", err)
 	}
 }

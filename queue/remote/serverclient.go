@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +28,8 @@ type client struct {
 	gone      bool
 	sessions  map[string]*session
 	beginning map[string]chan struct{}   // sessions, each closed when its call is over
-	ended     map[string]time.Time       // sessions that were ended lately: a request for one may be late
+	ended     map[string]bool            // sessions that were ended lately: a request for one may be late
+	endings   []string                   // their names, the oldest first
 	ordinals  uint64                     // sessions so far
 	held      map[uint64]*queue.Delivery // by number
 	sampledAt time.Time                  // for Rate,
@@ -123,7 +123,7 @@ func (s *Server) admit(m *openRequest, call *call, lease time.Duration) error {
 	c := &client{
 		s: s, id: m.Client, by: call.by, lease: lease, seen: call.now, sampledAt: call.now,
 		about:    Client{Name: m.Name, Program: m.Program, Address: call.from, Opened: call.now},
-		sessions: make(map[string]*session), beginning: make(map[string]chan struct{}), ended: make(map[string]time.Time), held: make(map[uint64]*queue.Delivery),
+		sessions: make(map[string]*session), beginning: make(map[string]chan struct{}), ended: make(map[string]bool), held: make(map[uint64]*queue.Delivery),
 	}
 	c.timer = time.AfterFunc(lease, c.expire)
 	s.clients[m.Client] = c
@@ -323,9 +323,8 @@ func (c *client) turnToBegin(ctx context.Context, name string) (end func(), err 
 func (c *client) mayBegin(name string) (done bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ended := c.ended[name]
 	switch {
-	case ended || c.gone:
+	case c.ended[name] || c.gone:
 		return false, errEnded
 	case c.sessions[name] != nil:
 		return true, nil
@@ -342,7 +341,7 @@ var errEnded = fmt.Errorf("%w: the session has ended", queue.ErrLeaseLost)
 func (c *client) begin(name string, consumer *queue.Consumer, leased bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ended := c.ended[name]; c.gone || ended {
+	if c.gone || c.ended[name] {
 		return errEnded
 	}
 	c.sessions[name] = &session{consumer: consumer, ordinal: c.ordinals, leased: leased, turn: make(chan struct{}, 1), next: 1}
@@ -358,9 +357,7 @@ func (s *Server) endSession(ctx context.Context, call *call, m *clientRequest) (
 	if c == nil {
 		return empty{}, nil // it has ended
 	}
-	if err := c.rememberEnd(m.Session, call.now); err != nil {
-		return nil, err
-	}
+	c.rememberEnd(m.Session)
 	if ss := c.end(m.Session); ss != nil {
 		_ = ss.consumer.Close()
 	}
@@ -384,25 +381,22 @@ func (c *client) end(name string) *session {
 	return ss
 }
 
-// The end of a session is remembered for endedMemory, lest a repeated request that comes late
-// begins it anew, and that of maxEnded sessions of a client at most.
-const (
-	endedMemory = 10 * time.Minute
-	maxEnded    = 1024
-)
+// maxEnded is of how many sessions of a client the end is remembered, lest a repeated request
+// that comes late begins one anew. It is late by seconds, in which a client ends fewer.
+const maxEnded = 4096
 
-// rememberEnd notes the end of a session, or returns why that must wait.
-func (c *client) rememberEnd(name string, now time.Time) error {
+func (c *client) rememberEnd(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.ended) >= maxEnded {
-		maps.DeleteFunc(c.ended, func(_ string, at time.Time) bool { return now.Sub(at) > endedMemory })
+	if c.ended[name] {
+		return
 	}
-	if _, known := c.ended[name]; !known && len(c.ended) >= maxEnded {
-		return fmt.Errorf("%w: %d sessions of the client have ended in %v", ErrBusy, len(c.ended), endedMemory)
+	if len(c.endings) == maxEnded {
+		delete(c.ended, c.endings[0])
+		c.endings = c.endings[1:]
 	}
-	c.ended[name] = now
-	return nil
+	c.ended[name] = true
+	c.endings = append(c.endings, name)
 }
 
 func (c *client) session(name string) (*session, error) {

@@ -29,8 +29,13 @@ var (
 	crashSeed  = flag.Uint64("crash.seed", 0, "seed of TestCrawlSurvivesKills; 0 means by the clock")
 )
 
-// childVariable names the folder in which a child process crawls.
-const childVariable = "WEIR_CRAWL_CHILD"
+// childVariable names the folder in which a child process crawls. What lifeVariable says
+// it sends with each request, in lifeHeader.
+const (
+	childVariable = "WEIR_CRAWL_CHILD"
+	lifeVariable  = "WEIR_CRAWL_LIFE"
+	lifeHeader    = "X-Life"
+)
 
 // childJob is what the child finds in that folder.
 type childJob struct {
@@ -55,6 +60,9 @@ func crawlChild(dir string) int {
 			return err
 		}
 		job.Settings.Archive.FileSize = 64 << 10
+		if life := os.Getenv(lifeVariable); life != "" {
+			job.Settings.Header = []string{lifeHeader + ": " + life}
+		}
 		c, err := crawler.New(store, &crawler.Options{
 			Settings: job.Settings, Seeds: crawler.Seeds(job.Seed),
 			ArchiveDir: filepath.Join(dir, "warc"),

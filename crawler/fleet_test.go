@@ -36,7 +36,6 @@ type realFleet struct {
 	mu      sync.Mutex
 	near    time.Duration // the least time between two requests of one host
 	nearest string        // which they were
-	life    int           // of the crawl
 }
 
 type realHost struct {
@@ -48,7 +47,7 @@ type realHost struct {
 	mu   sync.Mutex
 	last time.Time // when an answer was ready
 	path string    // that it was for
-	life int       // in which it came
+	life string    // of the crawl that asked
 	n    int       // requests
 	end  sync.Once
 }
@@ -101,18 +100,18 @@ func (h *realHost) url() string { return "http://" + h.listener.Addr().String() 
 // under way when the crawl was killed is asked for again, and no answer at all on a
 // connection that was used before has net/http ask again at once (RFC 9112 section
 // 9.3.1): neither counts.
-func (h *realHost) note(path string) int {
+func (h *realHost) note(path, life string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fleet.mu.Lock()
 	defer h.fleet.mu.Unlock()
 	now := time.Now()
-	if !h.last.IsZero() && (path != h.path || h.life == h.fleet.life) {
+	if !h.last.IsZero() && (path != h.path || life == h.life) {
 		if near := now.Sub(h.last); near < h.fleet.near {
-			h.fleet.near, h.fleet.nearest = near, fmt.Sprintf("%s host, %s and then %s, in the lives %d and %d", h.kind, h.path, path, h.life, h.fleet.life)
+			h.fleet.near, h.fleet.nearest = near, fmt.Sprintf("%s host, %s and then %s, in the lives %s and %s", h.kind, h.path, path, h.life, life)
 		}
 	}
-	h.path, h.life = path, h.fleet.life
+	h.path, h.life = path, life
 	h.n++
 	return h.n - 1
 }
@@ -133,7 +132,7 @@ func (h *realHost) cut() {
 }
 
 func (h *realHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, h.note(r.URL.Path))
+	h.serve(w, r, h.note(r.URL.Path, r.Header.Get(lifeHeader)))
 	h.answers(time.Now())
 }
 
@@ -193,8 +192,8 @@ func TestFleetForReal(t *testing.T) {
 	healthy := make(chan struct{})
 	began, took := time.Now(), time.Duration(0)
 	go func() { f.left.Wait(); took = time.Since(began); close(healthy) }()
-	for range *fleetKills {
-		cmd, ended := startChild(t, dir)
+	for life := range *fleetKills {
+		cmd, ended := startChild(t, dir, life)
 		select {
 		case err := <-ended:
 			t.Fatalf("the crawl ended before it was killed: %v", err)
@@ -203,12 +202,9 @@ func TestFleetForReal(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-ended
-			f.mu.Lock()
-			f.life++
-			f.mu.Unlock()
 		}
 	}
-	_, ended := startChild(t, dir)
+	_, ended := startChild(t, dir, *fleetKills)
 	select {
 	case <-healthy: // and the others still wait
 	case err := <-ended:
@@ -251,10 +247,11 @@ func TestFleetForReal(t *testing.T) {
 	t.Logf("%d pages, %d failures, never a request of a host within %v of its last answer, %v in all", len(pages), len(failures), f.near.Round(time.Millisecond), time.Since(began).Round(time.Second))
 }
 
-// startChild begins or resumes the crawl of a folder in another process.
-func startChild(t *testing.T, dir string) (*exec.Cmd, <-chan error) {
+// startChild begins or resumes the crawl of a folder in another process, whose requests
+// say in which life of the crawl they were made: a server may see them when it is over.
+func startChild(t *testing.T, dir string, life int) (*exec.Cmd, <-chan error) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"="+dir)
+	cmd.Env = append(os.Environ(), childVariable+"="+dir, lifeVariable+"="+fmt.Sprint(life))
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

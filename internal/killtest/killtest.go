@@ -148,10 +148,7 @@ func (p *Program) Crawl(site *Site, kills, atMost int, check func(), args ...str
 			p.t.Fatal(err)
 		}
 		<-ended
-		if _, err := os.Stat(filepath.Join(p.dir, "MANIFEST")); err != nil {
-			continue // it died before it had begun
-		}
-		p.Run("check")
+		p.Run("check") // what asks for pages has begun
 		if check != nil {
 			check()
 		}

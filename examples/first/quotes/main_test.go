@@ -15,7 +15,7 @@ const atMost = 8
 func TestMain(m *testing.M) { killtest.Main(m, main) }
 
 func TestQuotesAreKeptOnceWhateverKillsTheCrawl(t *testing.T) {
-	kills := killtest.Kills(5)
+	kills := killtest.Kills(3)
 	pages := kills*atMost + 20
 	const each = 5
 	site := killtest.Chain(t, "/tag/humor/", pages, func(n int) string {

@@ -14,7 +14,7 @@ const atMost = 8
 func TestMain(m *testing.M) { killtest.Main(m, main) }
 
 func TestTitlesAreKeptOnceWhateverKillsTheCrawl(t *testing.T) {
-	kills := killtest.Kills(5)
+	kills := killtest.Kills(3)
 	pages := kills*atMost + 20
 	site := killtest.Chain(t, "/", pages, func(n int) string { return fmt.Sprintf("<title>Page %d</title>", n) })
 	p := killtest.New(t)

@@ -18,3 +18,13 @@ func FireLate(consumer *Consumer) {
 // Windows returns the bytes of waiting items in memory, as they count for
 // Options.ItemMemory.
 func Windows(s *Store) int64 { return s.engine.(*leader).itemMemory.Used() }
+
+// ArmDue resumes a paused queue without a word to those who wait, and sets its timer for what
+// is there for them.
+func ArmDue(s *Store, name string) {
+	q := s.engine.(*leader).queue(name)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused = false
+	q.armLocked(false)
+}

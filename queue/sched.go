@@ -205,7 +205,7 @@ func (q *queueState) armLocked(woken bool) {
 		return
 	}
 	q.timerAt = next
-	d := max(time.Duration(next-now), 0)
+	d := max(time.Duration(next-now), 1) // no timer is due when it is made: see golang.org/issue/78156
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, q.tick)
 	} else {

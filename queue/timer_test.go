@@ -52,6 +52,36 @@ func TestWaitingConsumersSleep(t *testing.T) {
 	}
 }
 
+// What is due already is not handed over by a timer that is due when it is made: in a bubble
+// those run at once, and not when everybody waits.
+func TestNoTimerIsDueWhenItIsMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		var tx queue.Tx
+		tx.Enqueue("q", queue.Item{})
+		tx.Pause("q")
+		commit(t, s, &tx)
+		c := subscribe(t, s, "q", nil)
+		got := make(chan time.Time, 1)
+		go func() {
+			if _, err := c.Receive(t.Context(), 1); err != nil {
+				t.Error(err)
+			}
+			got <- time.Now()
+		}()
+		synctest.Wait()
+		begun := time.Now()
+		queue.ArmDue(s, "q")
+		synctest.Wait()
+		if len(got) != 0 {
+			t.Error("it is handed over while time stands still")
+		}
+		if at := <-got; at.Sub(begun) > time.Microsecond {
+			t.Errorf("it is handed over after %v", at.Sub(begun))
+		}
+	})
+}
+
 // What a filter matches may wait for its group while other items are ready.
 func TestFilterWaitsForGroupDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

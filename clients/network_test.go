@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/memqueue"
@@ -164,6 +165,62 @@ func testNetwork(t *testing.T, command ...string) {
 	}
 	if st, err := store.QueueStats(ctx, "counts"); err != nil || st.Totals.Enqueued != texts {
 		t.Errorf("counts: %+v, %v; want %d", st, err, texts)
+	}
+}
+
+// A proxy that loses its way for a moment is no fault of an item: the worker ends, and the
+// item goes back.
+func TestAProxyThatRefusesBuriesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		command func(t *testing.T) []string
+	}{
+		{"Python", func(t *testing.T) []string {
+			need(t, "python3", "Python 3.7 or later")
+			return []string{"python3", "python/count_words.py"}
+		}},
+		{"Node", func(t *testing.T) []string {
+			need(t, "node", "Node 16 or later")
+			return []string{"node", "node/count_words.js"}
+		}},
+		{"Java", func(t *testing.T) []string {
+			return []string{"java", "-XX:TieredStopAtLevel=1", "-cp", javaClasses(t), "CountWords"}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			command := c.command(t)
+			store, _, url := offer(t, func(to http.Handler) http.Handler {
+				var once sync.Once
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					lost := false
+					if strings.HasSuffix(r.URL.Path, "/commit") {
+						once.Do(func() { lost = true })
+					}
+					if lost {
+						http.NotFound(w, r)
+						return
+					}
+					to.ServeHTTP(w, r)
+				})
+			})
+			var tx queue.Tx
+			tx.Enqueue("texts", queue.Item{Body: []byte(`{"id": 1, "text": "one two"}`)})
+			if err := store.Commit(t.Context(), &tx); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, command[0], append(command[1:], url)...)
+			cmd.Env = append(os.Environ(), "WEIR_TOKEN="+workToken)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "404") {
+				t.Errorf("the worker: %v; it says\n%s\nwant that it ends because of status 404", err, out)
+			}
+			if st, err := store.QueueStats(t.Context(), "texts"); err != nil || st.Dead != 0 || st.Ready != 1 {
+				t.Errorf("texts: %+v, %v; want that it waits", st, err)
+			}
+		})
 	}
 }
 

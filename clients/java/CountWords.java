@@ -3,6 +3,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A stage over the network: it counts the words of texts.
@@ -20,18 +21,20 @@ public class CountWords {
         if (args.length > 2) options.tokenFile = Path.of(args[2]);
         AtomicBoolean stopped = new AtomicBoolean();
         CountDownLatch done = new CountDownLatch(1);
+        AtomicInteger status = new AtomicInteger(1);
         options.stop = stopped::get;
         Runtime.getRuntime().addShutdownHook(new Thread(() -> { // at SIGTERM
             stopped.set(true);
             try {
                 done.await();
-                Runtime.getRuntime().halt(0); // it was asked to end, and has
+                Runtime.getRuntime().halt(status.get()); // and not with that of the signal
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
         }));
         try {
             WeirWorker.work(args[0], "texts", CountWords::handle, options);
+            status.set(0);
         } finally {
             done.countDown();
         }

@@ -230,6 +230,9 @@ public final class WeirWorker {
     /** There is no room now. */
     private static final Set<String> FULL = Set.of("queue_full", "disk_full");
 
+    /** The fault is not that of what was sent: of the token, of the server, or of what is in between. */
+    private static final Set<String> ELSEWHERE = Set.of("unauthorized", "forbidden", "protocol", "internal", "corrupt");
+
     /**
      * A store that `weir serve` offers, at a URL, or at those of a leader and its standbys,
      * separated by commas. Its methods may be called from any thread.
@@ -453,8 +456,7 @@ public final class WeirWorker {
                     Thread.sleep(ThreadLocalRandom.current().nextLong(500, 1500));
                     continue;
                 }
-                boolean about = !LOST.contains(e.code) && !LATER.contains(e.code)
-                        && !Set.of("unauthorized", "forbidden").contains(e.code);
+                boolean about = !LOST.contains(e.code) && !LATER.contains(e.code) && !ELSEWHERE.contains(e.code);
                 if (changes.isEmpty() || !about) throw e;
                 changes.clear(); // what was emitted can never be stored
                 end.put("do", "bury");

@@ -115,6 +115,8 @@ const LATER = ['unavailable', 'busy', 'fenced', 'failed', 'closed'];
 const LOST = ['lease_lost', 'unknown_client'];
 // There is no room now.
 const FULL = ['queue_full', 'disk_full'];
+// The fault is not that of what was sent: of the token, of the server, or of what is in between.
+const ELSEWHERE = ['unauthorized', 'forbidden', 'protocol', 'internal', 'corrupt'];
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const pause = () => sleep(50 + 450 * Math.random());
@@ -294,7 +296,7 @@ async function settle(store, handle, { delivery, item: { text } }) {
         await sleep(500 + 1000 * Math.random());
         continue;
       }
-      if (changes.length === 0 || !err.code || [...LOST, ...LATER, 'unauthorized', 'forbidden'].includes(err.code)) throw err;
+      if (changes.length === 0 || !err.code || [...LOST, ...LATER, ...ELSEWHERE].includes(err.code)) throw err;
       changes = []; // what was emitted can never be stored
       end = { delivery, do: 'bury', error: err.message };
     }

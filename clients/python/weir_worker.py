@@ -122,6 +122,8 @@ _LATER = ("unavailable", "busy", "fenced", "failed", "closed")
 _LOST = ("lease_lost", "unknown_client")
 # There is no room now.
 _FULL = ("queue_full", "disk_full")
+# The fault is not that of what was sent: of the token, of the server, or of what is in between.
+_ELSEWHERE = ("unauthorized", "forbidden", "protocol", "internal", "corrupt")
 
 
 def _token(token, token_file):
@@ -291,7 +293,7 @@ def _settle(store, handle, d):
             store.commit(changes + [settle])
             return
         except Refused as err:
-            if err.code in _LOST or err.code in ("unauthorized", "forbidden") + _LATER:
+            if err.code in _LOST + _ELSEWHERE + _LATER:
                 raise
             if err.code in _FULL:
                 time.sleep(random.uniform(0.5, 1.5))

@@ -77,8 +77,8 @@ type subscribeRequest struct {
 }
 
 // receiveRequest asks for deliveries. Seq counts the calls of a session that were
-// answered: one with the number of the call before gets the same answer again, so that
-// a reply that was lost costs nothing. 0 is for clients that do without.
+// answered: one with the number of the call before gets what that was given and is not
+// settled, so that a reply that was lost costs nothing. 0 is for clients that do without.
 type receiveRequest struct {
 	Client  string `json:"client" cbor:"1,keyasint,omitempty"`
 	Session string `json:"session" cbor:"2,keyasint,omitempty"`

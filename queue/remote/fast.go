@@ -13,9 +13,10 @@ import (
 // what is kept of it is the request's own memory where the store makes a copy anyway.
 
 // fastCommit reads a request in CBOR (RFC 8949) into m, if it is one of commit; the changes
-// of its transactions are left to transaction.each. It returns how many those are, and
-// whether it could; if not, m is as it was.
-func fastCommit(b []byte, v any) (changes int, ok bool) {
+// of its transactions are left to transaction.each. It returns how many transactions and
+// changes there are, and whether it could; if not, m is as it was. One of more transactions
+// than a call may have is left to the library, once it has been weighed.
+func fastCommit(b []byte, v any) (objects int, ok bool) {
 	request, ok := v.(*commitRequest)
 	if !ok {
 		return 0, false
@@ -27,9 +28,14 @@ func fastCommit(b []byte, v any) (changes int, ok bool) {
 		case 1:
 			m.Client = string(r.next(textType))
 		case 2:
-			m.Transactions = make([]transaction, r.count(arrayType))
+			n := r.count(arrayType)
+			if n > maxTransactions {
+				return 0, false
+			}
+			m.Transactions = make([]transaction, n)
+			objects += n
 			for i := range m.Transactions {
-				changes += r.transaction(&m.Transactions[i])
+				objects += r.transaction(&m.Transactions[i])
 			}
 		default:
 			r.fail()
@@ -39,7 +45,7 @@ func fastCommit(b []byte, v any) (changes int, ok bool) {
 		return 0, false
 	}
 	*request = m
-	return changes, true
+	return objects, true
 }
 
 // each calls fn with the changes in their order, until it returns an error. A change is

@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"reflect"
@@ -106,6 +107,36 @@ func TestReadingWithoutReflection(t *testing.T) {
 		if same(b) {
 			t.Errorf("%+v is not left to the library", m)
 		}
+	}
+}
+
+// What is read without reflection is weighed too, and takes no memory before it is: neither
+// transactions that are nothing nor more of them than a call may have.
+func TestTransactionsWithoutChangesAreWeighed(t *testing.T) {
+	message := func(n int) []byte {
+		return append([]byte{0xa1, 2, 0x9a, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, bytes.Repeat([]byte{0xa0}, n)...)
+	}
+	var m commitRequest
+	if n, ok := fastCommit(message(maxTransactions), &m); !ok || n != maxTransactions {
+		t.Errorf("%d objects, %v; want as many as there are transactions", n, ok)
+	}
+	m = commitRequest{}
+	if n, ok := fastCommit(message(1_000_000), &m); ok || n != 0 || m.Transactions != nil {
+		t.Errorf("a million transactions: %d objects, %v", n, ok)
+	}
+	s, _ := serverWithTokens(t, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://weir"+Prefix+"commit", bytes.NewReader(message(1_000_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer work"+tokenOf)
+	r.Header.Set("Content-Type", typeCBOR)
+	resp, err := inProcess{s}.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(resp.Body); err != nil || !bytes.Contains(b, []byte("MiB of memory")) {
+		t.Errorf("a million transactions are answered %d: %q, %v; want that they take too much memory", resp.StatusCode, b, err)
 	}
 }
 

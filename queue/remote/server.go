@@ -281,11 +281,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 		if r.ProtoMajor == 1 { // else it is of the body alone
 			_ = control.SetReadDeadline(time.Time{})
 		}
-		changes, done := 0, false
+		objects, done := 0, false
 		if binary && len(b) < 1<<20 {
-			changes, done = fastCommit(b, m)
+			objects, done = fastCommit(b, m)
 		}
-		weight := changes * objectWeight
+		weight := objects * objectWeight
 		if !done {
 			weight = weigh(b, binary)
 		}

@@ -439,6 +439,65 @@ func TestBytesOfOneAddress(t *testing.T) {
 	}
 }
 
+// What is read for an answer, and has not been taken, counts too, for those who only look.
+func TestAnswersOfOneAddress(t *testing.T) {
+	s, store := serverWithTokens(t, nil)
+	var tx queue.Tx
+	for i := range 4 {
+		tx.Put("t", fmt.Sprint(i), make([]byte, 1000))
+	}
+	if err := store.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(address, name, body string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://weir"+Prefix+name, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer admin"+tokenOf)
+		r.RemoteAddr = address
+		w := &answer{header: make(http.Header)}
+		s.ServeHTTP(w, r)
+		return w.status
+	}
+	const get, scan, commit = `{"table": "t", "key": "1"}`, `{"table": "t", "limit": 4}`, `{"transactions": [{"id": "1", "changes": []}]}`
+	one := "192.0.2.1:1"
+	if ask(one, "get", get) != http.StatusOK || len(s.busy.of) != 0 {
+		t.Fatalf("%d sharers have something when nothing is in progress", len(s.busy.of))
+	}
+	by := sharer{place: place(one)}
+	for i, sum := range s.sums {
+		if sum.role == RoleAdmin {
+			by.token = i
+		}
+	}
+	slow, err := s.busy.begin(by) // answers that nobody takes
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := slow.take(maxReading - 1000); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		address, name, body string
+		want                int
+	}{
+		{one, "get", get, http.StatusTooManyRequests},
+		{one, "scan", scan, http.StatusTooManyRequests},
+		{one, "commit", commit, http.StatusOK}, // what was done is answered
+		{"192.0.2.2:1", "get", get, http.StatusOK},
+		{"192.0.2.2:1", "scan", scan, http.StatusOK},
+	} {
+		if status := ask(c.address, c.name, c.body); status != c.want {
+			t.Errorf("%s from %s: %d, want %d", c.name, c.address, status, c.want)
+		}
+	}
+	slow.end()
+	if status := ask(one, "scan", scan); status != http.StatusOK || len(s.busy.of) != 0 || s.busy.calls != 0 {
+		t.Errorf("when they are taken: %d; %d calls are counted, of %d", status, s.busy.calls, len(s.busy.of))
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }

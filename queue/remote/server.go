@@ -195,6 +195,8 @@ type call struct {
 	binary bool
 	from   string // the address of the client
 	by     sharer
+	use    *use // what it has of the share of by
+	reads  bool // it changes nothing
 	now    time.Time
 	lasts  int64 // for how many milliseconds the store is the server's at least; 0 if as long as it is open
 }
@@ -219,12 +221,22 @@ func handles[M any](role Role, fn func(ctx context.Context, c *call, m *M) (any,
 // ServeHTTP answers a call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	binary := isBinary(r.Header.Get("Content-Type"))
-	reply, err := s.serve(w, r, binary)
+	c := new(call)
+	reply, err := s.serve(w, r, binary, c)
+	if c.use != nil {
+		defer c.use.end() // when the answer has been taken, which counts too
+	}
 	status := http.StatusOK
 	if err != nil {
 		reply, status = problemOf(err)
 	}
 	body, err := encode(reply, binary)
+	if err == nil && c.reads {
+		if busy := c.use.take(len(body)); busy != nil {
+			reply, status = problemOf(busy)
+			body, err = encode(reply, binary)
+		}
+	}
 	if err != nil {
 		s.log.Error("an answer cannot be encoded", "call", r.URL.Path, "err", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
@@ -242,7 +254,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // the client asks again
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any, error) {
+// serve carries out a call, and fills in c as far as it comes.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool, c *call) (any, error) {
 	// It holds for what is left of a body too, which is passed over when a call is refused.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(s.opts.Patience))
@@ -267,12 +280,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, binary bool) (any
 	if err != nil {
 		return nil, err
 	}
-	defer use.end()
-	store, err := s.leader()
-	if err != nil {
+	*c = call{role: role, binary: binary, from: r.RemoteAddr, by: by, use: use, reads: h.role == RoleRead, now: time.Now()}
+	if c.store, err = s.leader(); err != nil {
 		return nil, err
 	}
-	c := &call{store: store, role: role, binary: binary, from: r.RemoteAddr, by: by, now: time.Now()}
 	reply, err := h.handle(r.Context(), c, func(m any) error {
 		b, err := readBody(&counted{r.Body, use}, s.opts.MaxMessage, r.ContentLength)
 		if err != nil {

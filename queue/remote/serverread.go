@@ -21,12 +21,15 @@ func page(limit int) (int, error) {
 
 // fill calls read for up to n things of a page until there are no more, which it reports,
 // or the page is full: it has as many as it may, or as many bytes as an answer may. At
-// first few are read, since all of them may be large.
-func (s *Server) fill(limit int, read func(n int) (got, bytes int, err error)) (end bool, err error) {
+// first few are read, since all of them may be large. What is read counts for the call.
+func (s *Server) fill(call *call, limit int, read func(n int) (got, bytes int, err error)) (end bool, err error) {
 	size := 0
 	for n := 4; limit > 0 && size < s.opts.MaxReply; {
 		n = min(n, limit)
 		got, bytes, err := read(n)
+		if err == nil {
+			err = call.use.take(bytes)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -67,7 +70,7 @@ func (s *Server) scan(ctx context.Context, call *call, m *readRequest) (any, err
 	}
 	reply := new(readReply)
 	from := m.From
-	reply.Found, err = s.fill(limit, func(n int) (got, bytes int, err error) {
+	reply.Found, err = s.fill(call, limit, func(n int) (got, bytes int, err error) {
 		records, err := call.store.Scan(ctx, m.Table, from, m.To, n)
 		for _, r := range records {
 			rec := record{Key: r.Key, Value: r.Value}
@@ -152,7 +155,7 @@ func (s *Server) browse(ctx context.Context, call *call, m *readRequest) (any, e
 		after = &w
 	}
 	reply := new(readReply)
-	_, err = s.fill(limit, func(n int) (got, bytes int, err error) {
+	_, err = s.fill(call, limit, func(n int) (got, bytes int, err error) {
 		all, err := call.store.Browse(ctx, m.Queue, after, n)
 		for i := range all {
 			reply.Waiting = append(reply.Waiting, toWaiting(&all[i], call.now, !call.binary))
@@ -179,7 +182,7 @@ func (s *Server) dead(ctx context.Context, call *call, m *readRequest) (any, err
 	}
 	reply := new(readReply)
 	after := m.After
-	_, err = s.fill(limit, func(n int) (got, bytes int, err error) {
+	_, err = s.fill(call, limit, func(n int) (got, bytes int, err error) {
 		letters, err := call.store.DeadLetters(ctx, m.Queue, after, n)
 		for i := range letters {
 			reply.Dead = append(reply.Dead, toDead(&letters[i], call.now, !call.binary))

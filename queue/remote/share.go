@@ -22,8 +22,8 @@ const (
 	// maxConnections bounds the connections from one address.
 	maxConnections = 4096
 
-	// maxReading bounds the bytes of requests that are being read, or carried out, of one
-	// sharer.
+	// maxReading bounds the bytes of requests that are being read, or carried out, and of what
+	// calls that look have read and send, of one sharer.
 	maxReading = 256 << 20
 )
 
@@ -64,7 +64,7 @@ type shares struct {
 // share is what one sharer has. It is guarded by shares.mu.
 type share struct {
 	calls int
-	bytes int64 // of requests
+	bytes int64 // of requests, and of answers
 }
 
 // begin begins a call. What it returns ends it.
@@ -107,14 +107,14 @@ func (u *use) end() {
 	}
 }
 
-// take adds bytes of a request to what the call has.
+// take adds bytes of a request, or of an answer, to what the call has.
 func (u *use) take(n int) error {
 	u.all.mu.Lock()
 	defer u.all.mu.Unlock()
 	u.bytes += int64(n)
 	u.share.bytes += int64(n)
 	if u.share.bytes > maxReading {
-		return fmt.Errorf("%w: requests of more than %d bytes from %s are in progress", ErrBusy, maxReading, u.by)
+		return fmt.Errorf("%w: requests and answers of more than %d bytes, for %s, are in progress", ErrBusy, maxReading, u.by)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func TestStandbyTakesOver(t *testing.T) {
 // after the other, until it cannot.
 func leadAndCommit(schema string, w io.Writer) error {
 	opts := options(schema)
-	opts.LeaderTimeout = time.Second
+	opts.LeaderTimeout = 2 * time.Second // and not as short as a busy machine may stop a process
 	s, err := pgqueue.Open(context.Background(), dsn(), opts)
 	if err != nil {
 		return err
@@ -134,18 +134,16 @@ func TestPausedLeaderIsReplaced(t *testing.T) {
 	defer cmd.Process.Kill()
 	lines := bufio.NewScanner(out)
 	for range 20 {
-		if !lines.Scan() {
-			t.Fatal("the child has ended")
+		if !lines.Scan() || strings.HasPrefix(lines.Text(), "end") {
+			t.Fatalf("the child has ended: %s", lines.Text())
 		}
 	}
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	opts := options(schema)
-	opts.LeaderTimeout = time.Second
 	var records []queue.Record
-	err = pgqueue.Lead(ctx, dsn(), opts, func(ctx context.Context, s *queue.Store) error {
+	err = pgqueue.Lead(ctx, dsn(), options(schema), func(ctx context.Context, s *queue.Store) error {
 		defer cancel()
 		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			return err
@@ -193,7 +191,7 @@ func TestLeaderThatIsCutOffStandsBy(t *testing.T) {
 	defer link.Mend()
 	go link.Forward(listener, "unix", filepath.Join(server.Socket(), ".s.PGSQL.5432"))
 	opts := options(newSchema())
-	opts.LeaderTimeout = time.Second
+	opts.LeaderTimeout = 2 * time.Second
 	standby := make(chan error, 100)
 	opts.Standby = func(why error) { standby <- why }
 	ctx, cancel := context.WithCancel(t.Context())
@@ -202,7 +200,10 @@ func TestLeaderThatIsCutOffStandsBy(t *testing.T) {
 	go func() {
 		defer close(over)
 		_ = pgqueue.Lead(ctx, "postgres://weir@/postgres?host="+dir, opts, func(term context.Context, s *queue.Store) error { // which ends with ctx
-			leads <- s
+			select {
+			case leads <- s:
+			case <-term.Done():
+			}
 			<-term.Done()
 			return nil
 		})

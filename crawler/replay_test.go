@@ -241,15 +241,18 @@ func TestReplayInABrowser(t *testing.T) {
 			}
 		}
 	} else {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, *browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-			"--no-first-run", "--user-data-dir="+t.TempDir(), "--proxy-server="+strings.TrimPrefix(proxy.URL, "http://"), "--virtual-time-budget=10000", "--dump-dom", "http://site.test/").Output()
+		cmd := exec.CommandContext(ctx, *browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+			"--no-first-run", "--user-data-dir="+t.TempDir(), "--proxy-server="+strings.TrimPrefix(proxy.URL, "http://"), "--virtual-time-budget=10000", "--dump-dom", "http://site.test/")
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		out, err := cmd.Output()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v\n%s", err, errs.String())
 		}
 		if !strings.Contains(string(out), "<title>loaded 5</title>") {
-			t.Errorf("the page is not what it was:\n%s", out)
+			t.Errorf("the page is not what it was:\n%s\n%s", out, errs.String())
 		}
 		for _, p := range []string{"site.test/img/deep.png", "site.test/img/set.png", "cdn.test/own.woff2", "cdn.test/framed.png", "site.test/img/attribute.png", "site.test/img/source.png"} {
 			if replay.served[p] == 0 {

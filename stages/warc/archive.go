@@ -54,6 +54,8 @@ type Archive struct {
 	begun   []string
 
 	pending []byte // of a writer; kept for the next one
+
+	sync func(*os.File) error // for tests; nil means (*os.File).Sync
 }
 
 // Position is where the next record goes. The zero Position is that of an
@@ -140,7 +142,7 @@ func (w *writer) open() error {
 	if p := a.prefix(); strings.ContainsAny(p, `/\:`) {
 		return fmt.Errorf("prefix %q is not part of a file name", p)
 	}
-	if err := makeDir(a.Dir); err != nil {
+	if err := a.makeDir(a.Dir); err != nil {
 		return err
 	}
 	if w.pos != a.settled || w.pos == (Position{}) {
@@ -279,7 +281,7 @@ func (w *writer) undo() error {
 func (w *writer) finish(sync bool) error {
 	err := w.close(sync)
 	if sync && err == nil && w.renamed {
-		err = syncDir(w.archive.Dir)
+		err = w.archive.syncDir(w.archive.Dir)
 	}
 	return err
 }
@@ -292,7 +294,7 @@ func (w *writer) close(sync bool) error {
 	var err error
 	if sync {
 		if err = w.flush(); err == nil {
-			err = w.file.Sync()
+			err = w.archive.syncFile(w.file)
 		}
 	}
 	w.archive.pending = w.archive.pending[:0]
@@ -351,20 +353,35 @@ func fileNumber(name, prefix string) (int, bool) {
 	return n, err == nil && n > 0 && fmt.Sprintf("%05d", n) == m[1]
 }
 
-// makeDir makes the folder, and its name durable, if it is not there.
-func makeDir(dir string) error {
+// makeDir makes the folder and those above it, and their names durable, as far as they
+// are not there.
+func (a *Archive) makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := a.makeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return a.syncDir(above)
+}
+
+// syncFile makes a file durable.
+func (a *Archive) syncFile(f *os.File) error {
+	if a.sync != nil {
+		return a.sync(f)
+	}
+	return f.Sync()
 }
 
 // syncDir makes the names in a folder durable. Windows makes them durable with
 // the file, and cannot sync a folder.
-func syncDir(dir string) error {
+func (a *Archive) syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
@@ -372,5 +389,5 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(a.syncFile(d), d.Close())
 }

@@ -133,6 +133,51 @@ func TestArchiveGrowsFromPositionToPosition(t *testing.T) {
 	}
 }
 
+// What a position names is on the disk when Write returns it: the bytes before it, and the
+// names of the file and of the folders that were made for it.
+func TestWhatAPositionNamesIsSynced(t *testing.T) {
+	top := t.TempDir()
+	sizes, names := make(map[string]int64), make(map[string]bool) // that a power cut leaves
+	a := &Archive{Dir: filepath.Join(top, "new", "folder"), MaxSize: 1000}
+	a.sync = func(f *os.File) error {
+		st, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if !st.IsDir() {
+			sizes[f.Name()] = st.Size()
+			return nil
+		}
+		entries, err := os.ReadDir(f.Name())
+		for _, e := range entries {
+			names[filepath.Join(f.Name(), e.Name())] = true
+		}
+		return err
+	}
+	at, before := Position{}, Position{}
+	for range 30 {
+		at, _ = mustWrite(t, a, at, strings.Repeat("x", 100))
+		file := filepath.Join(a.Dir, at.File)
+		if sizes[file] < at.Offset {
+			t.Errorf("%d bytes of %s are synced, the position is %d", sizes[file], at.File, at.Offset)
+		}
+		for name := file; name != top && runtime.GOOS != "windows"; name = filepath.Dir(name) {
+			if !names[name] {
+				t.Errorf("the name %s is not durable", name)
+			}
+		}
+		if at.Number != before.Number && before.File != "" { // it is finished
+			if st, err := os.Stat(filepath.Join(a.Dir, before.File)); err != nil || sizes[filepath.Join(a.Dir, before.File)] != st.Size() {
+				t.Errorf("%s is not synced to its end: %v", before.File, err)
+			}
+		}
+		before = at
+	}
+	if at.Number < 3 {
+		t.Errorf("only %d files", at.Number)
+	}
+}
+
 func TestWritesWhosePositionWasNotStoredAreUndone(t *testing.T) {
 	for _, maxSize := range []int64{0, 1} { // 1: each piece in a file of its own
 		for _, sameProcess := range []bool{true, false} {

@@ -108,3 +108,62 @@ func TestAnsweredThoughTheAddressIsGone(t *testing.T) {
 		})
 	}
 }
+
+// Between the look at a deferred address and the transaction that brings it back another
+// process may have brought it back, and it may have left again. Then it stays where it is:
+// it is known in the frontier as it was, so to take its record would be to lose it.
+func TestDeferredAgainMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := &readStore{Store: db}
+		store, err := queue.New(ctx, read, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		const host = "sick.example"
+		r := Request{URL: "http://" + host + "/", deferred: 1}
+		if err := r.normalize(weburl.URL{}); err != nil {
+			t.Fatal(err)
+		}
+		key := deferredKey(host, &r)
+		deferAs := func(n int) {
+			t.Helper()
+			r.deferred = n
+			var tx queue.Tx
+			tx.Configure(StageCrawl, queue.Config{})
+			if err := tables.Put(&tx, tables.Deferred, key, r); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Commit(ctx, &tx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		deferAs(1)
+		read.end, read.then = key, func() { deferAs(2) }
+		j := &rejoin{store: store, edge: NewEdges(nil).Requests}
+		if _, err := j.bring(ctx, new(queue.Tx), host, 10); err != nil {
+			t.Fatal(err)
+		}
+		if read.then != nil {
+			t.Fatal("the address was not looked at")
+		}
+		var left Request
+		if ok, err := tables.Get(ctx, store, tables.Deferred, key, &left); !ok || err != nil || left.deferred != 2 {
+			t.Errorf("the address that left again is deferred: %v, %v, %d times; want twice", ok, err, left.deferred)
+		}
+		if st, err := store.QueueStats(ctx, StageCrawl); err != nil || st.Ready != 0 {
+			t.Errorf("%d addresses are in the frontier, %v; want none", st.Ready, err)
+		}
+		if _, err := j.bring(ctx, new(queue.Tx), host, 10); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := store.QueueStats(ctx, StageCrawl); err != nil || st.Ready != 1 {
+			t.Errorf("%d addresses are in the frontier, %v; want the one that came back", st.Ready, err)
+		}
+	})
+}

@@ -298,6 +298,19 @@ func (a *Archive) write(ctx context.Context, group []*captured, tx *queue.Tx) er
 	return tables.Put(tx, tables.Crawl, a.key(), end)
 }
 
+// check refuses an archive that lacks what the store has of it, as one does that was put back
+// from an older backup: no answer could ever be written, and the crawl would wait for ever.
+func (a *Archive) check(ctx context.Context) error {
+	end, err := a.end(ctx, new(queue.Tx))
+	if err != nil {
+		return err
+	}
+	if err := a.files.Check(end); errors.Is(err, warc.ErrShort) {
+		return fmt.Errorf("%w; put the file back that belongs to this store, or move it away: then another is begun", err)
+	}
+	return nil // what else keeps it from being written may pass
+}
+
 // cut cuts off what a process that died has left behind the end, since nothing may be
 // written there any more. Files that cannot be written now are reported when they must be.
 func (a *Archive) cut(ctx context.Context) error {

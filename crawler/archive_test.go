@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,6 +214,48 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkArchive(t, store, blocked)
+}
+
+// A crawl whose archive lacks what the store has of it is refused, and does not wait for ever.
+func TestArchiveThatIsOlderThanTheStore(t *testing.T) {
+	s := serveOne(t, "text/html", []byte("<title>one</title>"))
+	store := openMemory(t)
+	dir := t.TempDir()
+	run := func(seeds ...string) error {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		c, err := crawler.New(store, &crawler.Options{
+			Settings: crawler.Settings{Delay: -1, AllowPrivate: true, Stages: crawlAndWARC}, Seeds: crawler.Seeds(seeds...), ArchiveDir: dir,
+			DrainTime: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&saying{what: "archive not written", then: stop}, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Run(ctx)
+	}
+	if err := run(s); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.warc.gz"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the archive is %q, %v", files, err)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(files[0], info.Size()-1); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(s + "another"); !errors.Is(err, warc.ErrShort) || !strings.Contains(err.Error(), filepath.Base(files[0])) || !strings.Contains(err.Error(), "move it away") {
+		t.Errorf("a byte is missing: %v", err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(s + "another"); err != nil {
+		t.Errorf("the file is moved away: %v", err)
+	}
 }
 
 // saying calls a function when something is written that contains a text.

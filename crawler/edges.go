@@ -193,6 +193,11 @@ func (v *Visitor) directives(visit *Visit) robots.Directives {
 // openStore reads what a visitor must know of the store before it begins.
 func (v *Visitor) openStore(ctx context.Context, store *queue.Store) error {
 	v.once.Do(v.init)
+	if v.Archive != nil {
+		if err := v.Archive.check(ctx); err != nil {
+			return err
+		}
+	}
 	if err := v.enterRound(ctx, store); err != nil {
 		return err
 	}

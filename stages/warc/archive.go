@@ -111,6 +111,29 @@ func (a *Archive) Write(at Position, pieces [][]byte) (next Position, places []L
 	return w.pos, places, nil
 }
 
+// Check returns an error that wraps [ErrShort] if the archive cannot be continued at a
+// position because bytes are missing. It changes nothing.
+func (a *Archive) Check(at Position) error {
+	info, err := os.Stat(a.path(at.File))
+	if at.File == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = longEnough(info, at.Offset)
+	}
+	if err != nil {
+		return fmt.Errorf("warc: archive %s: %w", a.Dir, err)
+	}
+	return nil
+}
+
+func longEnough(info fs.FileInfo, offset int64) error {
+	if info.Size() < offset {
+		return fmt.Errorf("%s has %d bytes where %d were written: %w", info.Name(), info.Size(), offset, ErrShort)
+	}
+	return nil
+}
+
 func (a *Archive) prefix() string {
 	if a.Prefix == "" {
 		return defaultPrefix
@@ -173,8 +196,8 @@ func cutAt(f *os.File, offset int64) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() < offset {
-		return fmt.Errorf("%s has %d bytes where %d were written: %w", info.Name(), info.Size(), offset, ErrShort)
+	if err := longEnough(info, offset); err != nil {
+		return err
 	}
 	if info.Size() > offset {
 		if err := f.Truncate(offset); err != nil {

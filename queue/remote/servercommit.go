@@ -58,8 +58,8 @@ func (s *Server) commit(ctx context.Context, call *call, m *commitRequest) (any,
 // commitOne commits tx, which t has become unless that was unsound.
 func (s *Server) commitOne(ctx context.Context, call *call, c *client, t *transaction, tx *queue.Tx, numbers []uint64, unsound error) (r queue.Result, held bool, err error) {
 	err = unsound
-	if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrSettled) {
-		// It may be that this is what the transaction itself has done.
+	if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrSettled) || errors.Is(err, queue.ErrNotDirect) {
+		// It may be that this is what the transaction itself has done, or that it was before.
 		if t.ID == "" {
 			return r, false, err
 		}

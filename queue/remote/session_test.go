@@ -186,6 +186,45 @@ func TestTransactionsAreRefusedForTheirOwnSake(t *testing.T) {
 	})
 }
 
+// A transaction whose answer was lost has happened, also if what it passed by cannot be passed
+// by any more when it comes again.
+func TestDirectDeliveryWhoseAnswerWasLost(t *testing.T) {
+	store, server := offered(t)
+	var tx queue.Tx
+	tx.Configure("q", queue.Config{})
+	if err := store.Commit(t.Context(), &tx); err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	s := throughTransport(t, func(r *http.Request) (*http.Response, error) {
+		resp, err := inProcess{server}.RoundTrip(r)
+		if strings.HasSuffix(r.URL.Path, "/commit") {
+			once.Do(func() {
+				var pause queue.Tx
+				pause.Pause("q")
+				if err := store.Commit(t.Context(), &pause); err != nil {
+					t.Error(err)
+				}
+				resp, err = nil, errLost
+			})
+		}
+		return resp, err
+	})
+	d, ok := s.Direct(t.Context(), "q", 1)
+	if !ok {
+		t.Fatal("an empty queue cannot be passed by")
+	}
+	d.Item = queue.Item{Body: []byte("x")}
+	tx.Reset()
+	tx.Ack(d)
+	if err := s.Commit(t.Context(), &tx); err != nil {
+		t.Errorf("it has happened, and is answered with %v", err)
+	}
+	if st, err := store.QueueStats(t.Context(), "q"); err != nil || st.Totals.Acked != 1 {
+		t.Errorf("%+v, %v; want one done", st, err)
+	}
+}
+
 // A call has as much as is counted for what is in it, so it is not larger than a server takes.
 func TestLengthsOfChanges(t *testing.T) {
 	_, server := offered(t)

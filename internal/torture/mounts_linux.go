@@ -51,6 +51,21 @@ func (m *mount) unmount() (err error) {
 	return fmt.Errorf("unmount %s: %w", m.dir, err)
 }
 
+// remount mounts the image again, as soon as the system is done with the block device.
+func (m *mount) remount() error {
+	err := m.unmount()
+	if err != nil {
+		return err
+	}
+	for range 100 {
+		if err = m.mount(); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
+}
+
 // cutPower stops the filesystem at once: what it has not handed to the block
 // device is gone, its own log included, and every later write fails.
 func (m *mount) cutPower() error {
@@ -86,10 +101,7 @@ func powerCut(t *torture, until time.Time) (string, error) {
 		if err := w.lifeFor(d, early, program(), m.cutPower); err != nil {
 			return err
 		}
-		if err := m.unmount(); err != nil {
-			return err
-		}
-		return m.mount()
+		return m.remount()
 	})
 	return fmt.Sprintf("%d power cuts, %d items settled", lives, settled), err
 }

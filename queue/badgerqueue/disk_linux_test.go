@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -82,7 +83,29 @@ func (d *disk) mount() error {
 	return nil
 }
 
-func (d *disk) unmount() error { return unix.Unmount(d.dir, 0) }
+// remount mounts the image again. For a moment a process that another test starts may
+// have what was open here, and the system may not be done with the block device.
+func (d *disk) remount() (err error) {
+	for range patience {
+		if err = unix.Unmount(d.dir, 0); err != unix.EBUSY {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil {
+		return fmt.Errorf("unmount %s: %w", d.dir, err)
+	}
+	for range patience {
+		if err = d.mount(); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
+}
+
+// patience is how many times the system is asked for what it refuses for a moment.
+const patience = 200
 
 // cutPower stops the filesystem at once: what it has not handed to the block
 // device is gone, and every later write fails.

@@ -62,19 +62,13 @@ func TestPowerCut(t *testing.T) {
 				t.Fatalf("the child has committed nothing: %s", tail(c.errs.String(), 2000))
 			}
 			if cut {
-				if err := d.unmount(); err != nil {
-					t.Fatal(err)
-				}
-				if err := d.mount(); err != nil {
+				if err := d.remount(); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if err := verifyWriters(dir, acked); err != nil {
 				t.Fatalf("round %d.%d, power cut %v: %v; run again with -run '%s' -damage-seed=%d", round, generation, cut, err, t.Name(), *damageSeed)
 			}
-		}
-		if cut {
-			d.unmount()
 		}
 	}
 }

@@ -162,3 +162,29 @@ func TestTokensAreFilledWhilePagesAreKept(t *testing.T) {
 		})
 	}
 }
+
+// Of two processes that have counted the same tokens one fills.
+func TestTokensAreFilledOnce(t *testing.T) {
+	ctx := t.Context()
+	store, err := memqueue.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	none := func(context.Context) (int64, error) { return 0, nil }
+	counts := 0
+	late := newPageTokens(store, 3, func(context.Context) (int64, error) {
+		if counts++; counts == 2 { // it has seen that there are none
+			if err := newPageTokens(store, 3, none).fill(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		return 0, nil
+	})
+	if err := late.fill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := store.QueueStats(ctx, tokensQueue); err != nil || st.Ready != 3 || st.Totals.Enqueued != 3 {
+		t.Errorf("%d tokens of %d, %v; want 3 of 3", st.Ready, st.Totals.Enqueued, err)
+	}
+}

@@ -163,12 +163,6 @@ func (s *stage) commitChain(working context.Context, ds []*queue.Delivery, out *
 				}
 				return nil
 			})
-		case errors.Is(err, queue.ErrLeaseLost):
-			return true, protect(func() error { // somebody else has the item by now
-				out.callUndone()
-				undone(links)
-				return nil
-			})
 		case refused(err):
 			s.p.log.Debug("chain refused", "stage", s.name, "id", ds[0].ID, "err", err)
 			return false, nil

@@ -146,8 +146,9 @@ func (o *Out) fail(err error) {
 func (o *Out) Err() error { return o.err }
 
 // Tx returns changes that are committed with the acknowledgement, if the stage
-// returns nil: records of tables, counters, settings of groups. Do not settle
-// deliveries or place barriers with it.
+// returns nil: records of tables, counters, settings of groups. Do not settle what
+// the stage was called for, or place barriers, with it. If it settles a delivery of another
+// queue whose lease is lost, nothing is committed, and the value comes again.
 func (o *Out) Tx() *queue.Tx { return &o.tx }
 
 // OnFailure returns changes that are committed with the retry or the burial, if

@@ -403,8 +403,13 @@ func (s *stage) commit(working context.Context, ds []*queue.Delivery, tx *queue.
 			return tx == wanted, nil
 		case refused(err) && len(ds) > 1:
 			return false, errBatch
+		case errors.Is(err, queue.ErrLeaseLost) && !givesBack:
+			// Somebody else has the item by now, or it is another delivery that was lost,
+			// which the stage settles as well: then the item comes again.
+			tx, givesBack = new(queue.Tx), true
+			tx.Release(ds...)
 		case errors.Is(err, queue.ErrLeaseLost):
-			return false, nil // somebody else has the item by now
+			return false, nil
 		case conflict:
 			s.failed(ds[0], err)
 			tx = new(queue.Tx)

@@ -91,11 +91,14 @@ func (f *Fetchers) connectAs(other *Fetchers) {
 	}
 }
 
+// errNotAsked is wrapped by errors for which a host is not to blame: nothing was sent.
+var errNotAsked = errors.New("not asked for")
+
 // Fetch fetches, as [stages.Fetcher.Fetch] does, when the rate permits.
 func (f *Fetchers) Fetch(ctx context.Context, r stages.FetchRequest) (*stages.FetchResponse, error) {
 	if f.pace != nil {
 		if err := f.pace.Wait(ctx); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", errNotAsked, err)
 		}
 	}
 	fetcher := f.general

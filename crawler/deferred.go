@@ -248,7 +248,7 @@ func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int
 	if err != nil {
 		return false, err
 	}
-	if err := j.store.Commit(ctx, tx); err != nil && !errors.Is(err, queue.ErrConflict) {
+	if err := commit(ctx, j.store, tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 		return false, err
 	}
 	tx.Reset() // after a conflict another process has brought them, or is about to
@@ -297,14 +297,14 @@ func (j *rejoin) forgetParked(ctx context.Context) error {
 		if err := j.hosts.Answered(ctx, s.Host, time.Now(), 0, &tx); err != nil || tx.Len() < movedAtOnce {
 			return err
 		}
-		err := j.store.Commit(ctx, &tx)
+		err := commit(ctx, j.store, &tx)
 		tx.Reset()
 		return err
 	})
 	if err != nil || tx.Len() == 0 {
 		return err
 	}
-	return j.store.Commit(ctx, &tx)
+	return commit(ctx, j.store, &tx)
 }
 
 // mend makes sure that each host with deferred addresses in a range of keys is
@@ -328,7 +328,7 @@ func (j *rejoin) mend(ctx context.Context, from, to string) error {
 				return err
 			}
 			tx.Require(tables.Sick, host, nil)
-			if err := j.store.Commit(ctx, &tx); err != nil && !errors.Is(err, queue.ErrConflict) {
+			if err := commit(ctx, j.store, &tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 				return err
 			}
 		}

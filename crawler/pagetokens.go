@@ -72,7 +72,7 @@ func (p *pageTokens) fill(ctx context.Context) error {
 		var tx queue.Tx
 		p.claim(&tx)
 		tx.Enqueue(tokensQueue, make([]queue.Item, min(missing, movedAtOnce))...)
-		if err := p.store.Commit(ctx, &tx); err != nil && !errors.Is(err, queue.ErrConflict) {
+		if err := commit(ctx, p.store, &tx); err != nil && !errors.Is(err, queue.ErrConflict) {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (p *pageTokens) missing(ctx context.Context) (int64, error) {
 	var tx queue.Tx
 	p.claim(&tx)
 	tx.Configure(tokensQueue, queue.Config{MaxAttempts: -1, MaxDeaths: -1})
-	if err := p.store.Commit(ctx, &tx); err != nil {
+	if err := commit(ctx, p.store, &tx); err != nil {
 		return 0, err
 	}
 	return p.lacking(ctx)
@@ -153,7 +153,7 @@ func (p *pageTokens) remove(ctx context.Context, n int64) error {
 		var tx queue.Tx
 		p.claim(&tx)
 		tx.Ack(ds...)
-		if err := p.store.Commit(ctx, &tx); err != nil {
+		if err := commit(ctx, p.store, &tx); err != nil {
 			if errors.Is(err, queue.ErrConflict) || errors.Is(err, queue.ErrLeaseLost) {
 				return nil // another process has begun to
 			}
@@ -201,7 +201,8 @@ func (p *pageTokens) begin(ctx context.Context) (*queue.Delivery, error) {
 		return nil, context.Cause(ctx)
 	}
 	for !p.reached() {
-		c, err := p.session(ctx)
+		var c *queue.Consumer
+		err := awaitSpace(ctx, func() (err error) { c, err = p.session(ctx); return err })
 		if err != nil {
 			return nil, err
 		}

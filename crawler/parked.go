@@ -147,7 +147,7 @@ func (j *rejoin) answeredOnce(ctx context.Context, e *errand) error {
 		if _, err := j.add(ctx, &tx, e.host, movedAtOnce); err != nil {
 			return err
 		}
-		return j.store.Commit(ctx, &tx)
+		return commit(ctx, j.store, &tx)
 	}
 	rec, err := j.store.Get(ctx, tables.Deferred, e.key)
 	if err == nil {
@@ -156,5 +156,5 @@ func (j *rejoin) answeredOnce(ctx context.Context, e *errand) error {
 	if err != nil && !errors.Is(err, queue.ErrNotFound) { // it has come back already
 		return err
 	}
-	return j.store.Commit(ctx, &tx)
+	return commit(ctx, j.store, &tx)
 }

@@ -134,8 +134,11 @@ func (f *RobotsFiles) Policy(ctx context.Context, u weburl.URL, out *pipeline.Ou
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(got.Err, errNotAlive) {
+		switch {
+		case errors.Is(got.Err, errNotAlive):
 			return nil, pipeline.ErrAgain
+		case errors.Is(got.Err, errNotAsked):
+			return nil, got.Err
 		}
 		p := robots.Decide(got, f.Agent, previous)
 		if p.Outcome == robots.Unreachable {

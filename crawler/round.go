@@ -171,7 +171,7 @@ func (c *Crawler) finishRound(ctx context.Context) error {
 	if err := tables.Put(&tx, tables.Rounds, tables.RoundRecord(r.Number), *r); err != nil {
 		return err
 	}
-	if err := store.Commit(ctx, &tx); err != nil {
+	if err := c.commit(ctx, &tx); err != nil {
 		return err
 	}
 	c.options.logger().Info("round complete", "round", r.Number, "new", r.New, "same", r.Same, "changed", r.Changed, "moved", r.Moved, "vanished", r.Vanished, "failed", r.Failed)
@@ -325,7 +325,7 @@ func (c *Crawler) scan(ctx context.Context) error {
 		if taken > 0 {
 			tx.Add(tables.Crawl, tables.RoundCounter(st.Number, roundTaken), taken)
 		}
-		if err := c.store.Commit(ctx, &tx); err != nil {
+		if err := c.commit(ctx, &tx); err != nil {
 			return err
 		}
 	}
@@ -441,6 +441,7 @@ func (c *Crawler) nextRound(ctx context.Context) (bool, error) {
 	case <-ctx.Done():
 		return false, nil
 	}
-	begun, err := c.beginRound(ctx, RecrawlDue)
+	begun := false
+	err = c.awaitSpace(ctx, func() (err error) { begun, err = c.beginRound(ctx, RecrawlDue); return err })
 	return begun, errors.Join(err, c.seeding.end(ctx, c.store)) // workers that come now may begin
 }

@@ -80,11 +80,11 @@ func (s *seeding) end(ctx context.Context, store *queue.Store) error {
 	var tx queue.Tx
 	tx.Ack(s.mark)
 	tx.Remove(waiting...)
-	err = store.Commit(ctx, &tx)
+	err = commit(ctx, store, &tx)
 	if errors.Is(err, queue.ErrLeaseLost) { // the store was away, and it is as if it had died
 		tx.Reset()
 		tx.Remove(waiting...)
-		err = store.Commit(ctx, &tx)
+		err = commit(ctx, store, &tx)
 	}
 	return errors.Join(err, s.closeLocked())
 }

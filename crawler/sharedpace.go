@@ -117,7 +117,7 @@ func (p *sharedPace) take(ctx context.Context) error {
 	var tx queue.Tx
 	tx.Ack(ds[0])
 	tx.Enqueue(paceQueue, queue.Item{Key: paceKey, Mode: queue.ReplaceLive, Body: next.body(), Delay: next.wait})
-	if err := p.store.Commit(ctx, &tx); err != nil {
+	if err := commit(ctx, p.store, &tx); err != nil {
 		p.end() // which gives back what is held still
 		if errors.Is(err, queue.ErrLeaseLost) || errors.Is(err, queue.ErrSettled) {
 			return nil
@@ -142,12 +142,13 @@ func (p *sharedPace) subscribe(ctx context.Context) error {
 	var tx queue.Tx
 	tx.Configure(paceQueue, queue.Config{MaxAttempts: -1, MaxDeaths: -1})
 	tx.Enqueue(paceQueue, queue.Item{Key: paceKey, Mode: queue.OnceLive})
-	if err := p.store.Commit(ctx, &tx); err != nil {
+	if err := commit(ctx, p.store, &tx); err != nil {
 		return err
 	}
-	c, err := p.store.Subscribe(ctx, paceQueue, &queue.SubscribeOptions{Barriers: queue.NoBarriers})
-	p.consumer = c
-	return err
+	return awaitSpace(ctx, func() (err error) {
+		p.consumer, err = p.store.Subscribe(ctx, paceQueue, &queue.SubscribeOptions{Barriers: queue.NoBarriers})
+		return err
+	})
 }
 
 // end gives back what is held. It is for who has the turn channel.

@@ -9,7 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-301537d8/weir/pipeline"
 	"github.com/seed-301537d8/weir/queue"
+	"github.com/seed-301537d8/weir/queue/driver"
 	"github.com/seed-301537d8/weir/queue/memqueue"
 )
 
@@ -164,6 +166,72 @@ func TestTurnsThatAreOdd(t *testing.T) {
 		turn := readTurn(&queue.Delivery{Item: queue.Item{Body: []byte(body)}, Enqueued: now})
 		if wait := turn.after(time.Second).wait; wait > time.Second+want || turn.due != now {
 			t.Errorf("%q: the next waits for %v, and it was due %v late", body, wait, now.Sub(turn.due))
+		}
+	}
+}
+
+// fullUntil is a driver that has no space before a time.
+type fullUntil struct {
+	driver.Store
+	at time.Time
+}
+
+func (d fullUntil) Free() (int64, error) {
+	if time.Now().Before(d.at) {
+		return 1 << 20, nil
+	}
+	return 1 << 40, nil
+}
+
+// A request whose turn cannot be stored, since the disk is full, waits for that as for its
+// turn.
+func TestRateWaitsForSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := queue.New(t.Context(), fullUntil{db, time.Now().Add(time.Minute)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		p := newSharedPace(store, 1)
+		defer p.close()
+		began := time.Now()
+		if err := p.Wait(t.Context()); err != nil || time.Since(began) < time.Minute {
+			t.Errorf("it waited %v, %v; want a minute", time.Since(began), err)
+		}
+	})
+}
+
+// noPace lets nothing pass, as a rate does whose store cannot be reached.
+type noPace struct{ err error }
+
+func (p noPace) Wait(context.Context) error { return p.err }
+
+// That nothing could be asked for is no failure of a host, nor of its robots.txt.
+func TestNoTurnIsNoFailureOfAHost(t *testing.T) {
+	for _, ignore := range []bool{false, true} {
+		store, err := memqueue.Open(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		o := &Options{Settings: Settings{IgnoreRobots: ignore}}
+		v := &Visitor{Store: store, Edges: NewEdges(o), Options: o}
+		v.once.Do(v.init)
+		none := noPace{errors.New("the store is away")}
+		v.Fetcher.(*Fetchers).pace = none
+		if !ignore {
+			v.Robots.(*RobotsFiles).Fetcher.(*Fetchers).pace = none
+		}
+		out := pipeline.NewOut()
+		if err := v.Visit(t.Context(), Request{URL: "http://a.example/"}, out); !errors.Is(err, none.err) {
+			t.Errorf("Visit returned %v, want %v", err, none.err)
+		}
+		if n := out.OnFailure().Len(); n != 0 {
+			t.Errorf("robots ignored: %v: %d changes are stored of a host that was not asked", ignore, n)
 		}
 	}
 }

@@ -316,8 +316,11 @@ func (v *Visitor) fetch(ctx context.Context, out *pipeline.Out, r Request, u web
 	if ctx.Err() != nil {
 		return got, ctx.Err()
 	}
-	if errors.Is(err, errNotAlive) {
+	switch {
+	case errors.Is(err, errNotAlive):
 		return got, pipeline.ErrAgain
+	case errors.Is(err, errNotAsked):
+		return got, err
 	}
 	var parked *errSlow
 	if errors.As(err, &parked) {

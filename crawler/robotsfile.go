@@ -50,10 +50,10 @@ type RobotsFiles struct {
 	// DefaultGiveUp.
 	GiveUp time.Duration
 
-	// Sitemaps is called with each sitemap that a file names when it has been
+	// Sitemaps is called with the sitemaps that a file names when it has been
 	// fetched; if it names none, with the usual places, as guesses. Nil means that
 	// they are passed over.
-	Sitemaps func(u weburl.URL, referrer string, guess bool, out *pipeline.Out) error
+	Sitemaps func(ctx context.Context, all []weburl.URL, referrer string, guess bool, out *pipeline.Out) error
 
 	// Logger is told of files that cannot be reached, as a warning if Important
 	// says so of their origin. Nil means that nothing is logged.
@@ -199,12 +199,14 @@ func (f *RobotsFiles) keep(ctx context.Context, u weburl.URL, policy *robots.Pol
 		if len(names) == 0 && policy.Outcome != robots.Unreachable {
 			names, guess = wellKnownSitemaps, true
 		}
+		all := make([]weburl.URL, 0, len(names))
 		for _, s := range names {
 			if to, err := u.Resolve(s); err == nil {
-				if err := f.Sitemaps(to, u.Origin()+"/robots.txt", guess, out); err != nil {
-					return err
-				}
+				all = append(all, to)
 			}
+		}
+		if err := f.Sitemaps(ctx, all, u.Origin()+"/robots.txt", guess, out); err != nil {
+			return err
 		}
 	}
 	if f.slow != nil && f.Politeness != nil {

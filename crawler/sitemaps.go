@@ -13,6 +13,7 @@ import (
 	"github.com/seed-301537d8/weir/crawler/sitemap"
 	"github.com/seed-301537d8/weir/crawler/weburl"
 	"github.com/seed-301537d8/weir/pipeline"
+	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/stages"
 )
 
@@ -105,18 +106,33 @@ func (v *Visitor) isSitemap(r Request, resp *stages.FetchResponse) bool {
 // those of pages.
 var sitemapTypes = []string{"application/gzip", "application/x-gzip", "application/rss+xml", "application/atom+xml", "application/octet-stream"}
 
-// offerSitemap enqueues a sitemap that a robots.txt names, or that may be in one
+// offerSitemaps enqueues the sitemaps that a robots.txt names, or that may be in one
 // of the usual places. These are seeds of their own, and stored as such at once:
-// what a stage emits is dropped with pipeline.ErrAgain.
-func (v *Visitor) offerSitemap(u weburl.URL, referrer string, guess bool, out *pipeline.Out) error {
-	if !v.Scope.Decide(u, 0).Accepted {
-		return nil
+// what a stage emits is dropped with pipeline.ErrAgain. A file may name more than a
+// transaction has room for, so some are stored ahead, which does no harm: each enters the
+// frontier once.
+func (v *Visitor) offerSitemaps(ctx context.Context, all []weburl.URL, referrer string, guess bool, out *pipeline.Out) error {
+	var tx queue.Tx
+	size := 0
+	for _, u := range all {
+		if !v.Scope.Decide(u, 0).Accepted {
+			continue
+		}
+		item, err := v.Edges.Requests.Item(Request{URL: u.String(), Sitemap: true, guess: guess, Referrer: referrer})
+		if err != nil {
+			return err
+		}
+		tx.Enqueue(StageCrawl, item)
+		if size += 200 + len(item.Key) + len(item.Body); size < seedsAtOnce { // item and mark
+			continue
+		}
+		if err := commit(ctx, v.Store, &tx); err != nil {
+			return err
+		}
+		tx.Reset()
+		size = 0
 	}
-	item, err := v.Edges.Requests.Item(Request{URL: u.String(), Sitemap: true, guess: guess, Referrer: referrer})
-	if err != nil {
-		return err
-	}
-	out.Tx().Enqueue(StageCrawl, item)
+	out.Tx().Append(&tx)
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (v *Visitor) robotsFiles() *RobotsFiles {
 		Logger: o.Logger, Important: o.important, slow: &v.slow, mayTake: v.mayTake,
 	}
 	if o.Settings.Sitemaps {
-		files.Sitemaps = v.offerSitemap
+		files.Sitemaps = v.offerSitemaps
 	}
 	if o.BeforeRequest != nil {
 		files.Prepare = func(r *http.Request) error { return o.BeforeRequest(r, Request{URL: r.URL.String()}) }

@@ -244,7 +244,7 @@ func (j *rejoin) robotsDown(ctx context.Context, host string) (bool, error) {
 // bring commits a transaction with up to limit deferred addresses of a host that
 // come back, and reports whether there may be more. tx is empty then.
 func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int) (more bool, err error) {
-	n, err := j.add(ctx, tx, host, limit)
+	more, err = j.add(ctx, tx, host, limit)
 	if err != nil {
 		return false, err
 	}
@@ -252,22 +252,27 @@ func (j *rejoin) bring(ctx context.Context, tx *queue.Tx, host string, limit int
 		return false, err
 	}
 	tx.Reset() // after a conflict another process has brought them, or is about to
-	return n == limit, nil
+	return more, nil
 }
 
-// add adds to a transaction that up to limit deferred addresses of a host come back, and
-// returns how many do.
-func (j *rejoin) add(ctx context.Context, tx *queue.Tx, host string, limit int) (int, error) {
+// add adds to a transaction that up to limit deferred addresses of a host come back, as
+// many as fit, and reports whether there may be more.
+func (j *rejoin) add(ctx context.Context, tx *queue.Tx, host string, limit int) (more bool, err error) {
 	records, err := j.store.Scan(ctx, tables.Deferred, host+" ", host+"!", limit)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	for _, rec := range records {
+	size := 0
+	for i, rec := range records {
 		if err := j.move(tx, rec); err != nil {
-			return 0, err
+			return false, err
+		}
+		// The item with its mark, what is required, and what is deleted.
+		if size += 400 + 4*len(rec.Key) + 2*len(rec.Value); size >= seedsAtOnce && i < len(records)-1 {
+			return true, nil
 		}
 	}
-	return len(records), nil
+	return len(records) == limit, nil
 }
 
 // move adds to a transaction that a deferred address comes back.

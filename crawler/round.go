@@ -296,8 +296,10 @@ func (c *Crawler) scan(ctx context.Context) error {
 			return err
 		}
 		var tx queue.Tx
-		taken := int64(0)
-		for _, rec := range records {
+		taken, size := int64(0), 0
+		whole := len(records) < scanAtOnce
+		for i, rec := range records {
+			st.Cursor = rec.Key + "\x00"
 			r, ok, err := c.again(ctx, table, rec, round)
 			if err != nil {
 				return err
@@ -311,11 +313,12 @@ func (c *Crawler) scan(ctx context.Context) error {
 			}
 			tx.Enqueue(StageCrawl, item)
 			taken++
+			if size += 200 + len(item.Key) + len(item.Body); size >= seedsAtOnce { // item and mark
+				whole = whole && i == len(records)-1
+				break
+			}
 		}
-		if len(records) > 0 {
-			st.Cursor = records[len(records)-1].Key + "\x00"
-		}
-		if len(records) < scanAtOnce {
+		if whole {
 			st.Table, st.Cursor = st.Table+1, ""
 			st.Scanned = st.Table == len(knownTables)
 		}

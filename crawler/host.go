@@ -175,6 +175,7 @@ func (h *Hosts) Answered(ctx context.Context, host string, at time.Time, took ti
 func (h *Hosts) SetCrawlDelay(ctx context.Context, host string, delay time.Duration, out *pipeline.Out) (time.Duration, error) {
 	h.mu.Lock()
 	state, err := h.stateLocked(ctx, host)
+	before := state.CrawlDelay
 	if err == nil {
 		state.CrawlDelay = delay
 		h.recent.put(host, state)
@@ -183,7 +184,7 @@ func (h *Hosts) SetCrawlDelay(ctx context.Context, host string, delay time.Durat
 	if err != nil {
 		return 0, err
 	}
-	if delay > 0 {
+	if delay != before {
 		for _, tx := range []*queue.Tx{out.Tx(), out.OnFailure()} {
 			if err := tables.Put(tx, tables.Hosts, host, state); err != nil {
 				return 0, err

@@ -35,7 +35,8 @@ func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u w
 	page := record(out, r, resp)
 	page.Digest = "sha256:" + hex.EncodeToString(resp.Digest[:])
 	now := time.Now()
-	tooDeep := 0
+	var skips []*Skip
+	tooDeep := int64(0)
 	result, err := sitemap.Parse(bytes.NewReader(resp.Body), nil, func(e sitemap.Entry) error {
 		to, err := u.Resolve(e.Loc)
 		if err != nil {
@@ -45,12 +46,13 @@ func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u w
 		if e.Sitemap {
 			if next.nesting = r.nesting + 1; next.nesting > maxNesting {
 				tooDeep++
-				countTrap(out, "sitemap-nesting")
-				return v.Recorder.Skip(out, &Skip{URL: next.URL, Reason: fmt.Sprintf("an index of sitemaps nested more than %d times", maxNesting), From: r.URL})
+				skips = append(skips, &Skip{URL: next.URL, Reason: fmt.Sprintf("an index of sitemaps nested more than %d times", maxNesting), From: r.URL})
+				return nil
 			}
 		}
 		if d := v.Scope.Decide(to, next.Depth); !d.Accepted {
-			return v.Recorder.Skip(out, &Skip{URL: next.URL, Reason: d.String(), From: r.URL})
+			skips = append(skips, &Skip{URL: next.URL, Reason: d.String(), From: r.URL})
+			return nil
 		}
 		if v.priorities.sitemap {
 			next.Priority = int(e.Priority*20+0.5) - 10
@@ -69,6 +71,10 @@ func (v *Visitor) sitemap(ctx context.Context, out *pipeline.Out, r Request, u w
 		err = v.notice(out, Notice{NoticeSitemap, r.URL, fmt.Sprintf("the sitemap %s was not read whole: %v; %d entries were taken", r.URL, err, result.URLs)})
 	}
 	if err != nil {
+		return err
+	}
+	countTraps(out, "sitemap-nesting", tooDeep)
+	if err := v.Recorder.Skip(out, skips...); err != nil {
 		return err
 	}
 	if _, err := v.found(out, r, page); err != nil {

@@ -76,6 +76,11 @@ func (t *traps) add(p scope.Pattern, by int64) {
 }
 
 // countTrap counts a refusal.
-func countTrap(out *pipeline.Out, rule string) {
-	out.Tx().Add(tables.Crawl, tables.CounterTrap+rule, 1)
+func countTrap(out *pipeline.Out, rule string) { countTraps(out, rule, 1) }
+
+// countTraps counts so many.
+func countTraps(out *pipeline.Out, rule string, n int64) {
+	if n > 0 {
+		out.Tx().Add(tables.Crawl, tables.CounterTrap+rule, n)
+	}
 }

@@ -242,6 +242,27 @@ func TestHostsAlone(t *testing.T) {
 	}
 }
 
+// What a robots.txt asks for holds for other processes, and so does that it asks for it no
+// more.
+func TestCrawlDelayIsThatOfTheLastRobotsFile(t *testing.T) {
+	store := openMemory(t)
+	for _, want := range []time.Duration{20 * time.Second, 0, 10 * time.Second} {
+		here := &crawler.Hosts{Store: store, Shared: true, Options: polite.Options{MinDelay: -1}}
+		out := pipeline.NewOut()
+		if got, err := here.SetCrawlDelay(t.Context(), "a.example", want, out); err != nil || got != want {
+			t.Errorf("a delay of %v is %v, %v", want, got, err)
+		}
+		if err := store.Commit(t.Context(), out.Tx()); err != nil {
+			t.Fatal(err)
+		}
+		there := &crawler.Hosts{Store: store, Shared: true, Options: polite.Options{MinDelay: -1, Factor: -1}}
+		st, err := there.Account(t.Context(), "a.example", htmlPage("http://a.example/", ""), nil, pipeline.NewOut())
+		if got, _ := st.Delay(&there.Options); err != nil || got != want {
+			t.Errorf("elsewhere a delay of %v is %v, %v", want, got, err)
+		}
+	}
+}
+
 // What cookies a site has set outlives the one who took them.
 func TestCookiesAreKeptInTheStore(t *testing.T) {
 	store := openMemory(t)

@@ -296,6 +296,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) (*FetchResponse, er
 		// Pages link to "100%.html" and "a|b". Browsers send that, and some servers
 		// refuse it. Escaped it means the same.
 		if escaped, err := f.newRequest(r, true); err == nil {
+			resp.Release()
 			return f.fetch(ctx, r, escaped)
 		}
 	}

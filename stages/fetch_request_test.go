@@ -88,3 +88,26 @@ func TestOwnTransportKeepsTheAddressGuard(t *testing.T) {
 		t.Errorf("%v, want %s", err, ReasonPrivateAddress)
 	}
 }
+
+// The memory of an answer that is asked for once more, with its address escaped, is given
+// back.
+func TestMemoryOfAnAnswerThatIsAskedForAgain(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if r.RequestURI == "/a|b" {
+			w.WriteHeader(http.StatusBadRequest)
+			w.Write(make([]byte, 2*smallBody))
+		}
+	}))
+	defer s.Close()
+	budget := NewBudget(64 << 20)
+	f := &Fetcher{AllowPrivate: true, Budget: budget}
+	resp, err := f.Fetch(t.Context(), FetchRequest{URL: s.URL + "/a|b", Statuses: []int{http.StatusBadRequest}})
+	if err != nil || resp.Status != http.StatusOK {
+		t.Fatalf("status %d, %v", resp.Status, err)
+	}
+	resp.Release()
+	if !budget.bodies.free.TryAcquire(budget.bodies.size) {
+		t.Error("some of the memory has not been given back")
+	}
+}

@@ -141,8 +141,12 @@ func Decide(f Fetch, agent string, previous *Policy) *Policy {
 	return p
 }
 
-// Fresh reports whether the policy may still be used at the given time.
-func (p *Policy) Fresh(now time.Time) bool { return now.Before(p.Expires) }
+// Fresh reports whether the policy may still be used at the given time. One that expires
+// later than any can is of a clock that was ahead, and may not: it would hold for as long
+// as the clock was. The clocks of machines may differ by an hour.
+func (p *Policy) Fresh(now time.Time) bool {
+	return now.Before(p.Expires) && p.Expires.Sub(now) <= Lifetime+time.Hour
+}
 
 // Waited returns how long a file that cannot be reached will have been waited for
 // when the policy expires, without what servers have asked for.

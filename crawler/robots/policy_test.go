@@ -197,3 +197,16 @@ func TestParseMeta(t *testing.T) {
 		}
 	}
 }
+
+// What was fetched while the clock was ahead is not used until that time has come.
+func TestAPolicyOfAClockThatWasAhead(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for _, f := range []Fetch{{Status: 200, Body: []byte("User-agent: *\nDisallow: /")}, {Status: 503, RetryAfter: time.Hour}} {
+		for ahead, fresh := range map[time.Duration]bool{-time.Second: true, 0: true, 10 * time.Minute: true, 365 * 24 * time.Hour: false} {
+			f.Time = now.Add(ahead)
+			if got := Decide(f, "weir", nil).Fresh(now); got != fresh {
+				t.Errorf("status %d, fetched %v ahead: fresh %v, want %v", f.Status, ahead, got, fresh)
+			}
+		}
+	}
+}

@@ -167,3 +167,57 @@ func TestDeferredAgainMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// An address that is deferred at the very moment at which its host is well again does not
+// stay behind without anybody who brings it back.
+func TestDeferredAsItsHostComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		db, err := memqueue.NewDisk().Driver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := &readStore{Store: db}
+		store, err := queue.New(ctx, read, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		const host = "sick.example"
+		deferOne := func(path string) (key string) {
+			t.Helper()
+			r := Request{URL: "http://" + host + path, deferred: 1}
+			if err := r.normalize(weburl.URL{}); err != nil {
+				t.Fatal(err)
+			}
+			var tx queue.Tx
+			tx.Configure(StageCrawl, queue.Config{})
+			key = deferredKey(host, &r)
+			if err := tables.Put(&tx, tables.Deferred, key, r); err != nil {
+				t.Fatal(err)
+			}
+			if err := tables.Put(&tx, tables.Sick, host, SickHost{Host: host, Since: time.Now(), Until: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Commit(ctx, &tx); err != nil {
+				t.Fatal(err)
+			}
+			return key
+		}
+		read.end = deferOne("/first")
+		// It is read to see whether there is any, and again to be brought.
+		read.then = func() { read.then = func() { deferOne("/second") } }
+		j := &rejoin{store: store, edge: NewEdges(nil).Requests}
+		for want := int64(1); want <= 2; want++ {
+			if _, err := j.due(ctx, time.Now().Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if st, err := store.QueueStats(ctx, StageCrawl); err != nil || st.Ready != want {
+				t.Errorf("%d addresses are in the frontier, %v; want %d", st.Ready, err, want)
+			}
+		}
+		if read.then != nil {
+			t.Error("nothing was deferred meanwhile")
+		}
+	})
+}

@@ -168,7 +168,7 @@ func (j *rejoin) due(ctx context.Context, now time.Time) (next time.Time, err er
 			}
 			s.Until = earlier(s.Until, until)
 		}
-		if now.Before(s.Until) {
+		if now.Before(s.Until) && !j.polite.Ahead(s.Until, now) {
 			next = earlier(next, s.Until)
 			return nil
 		}

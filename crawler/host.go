@@ -210,5 +210,8 @@ func (h *Hosts) stateLocked(ctx context.Context, host string) (polite.HostState,
 	}
 	var st polite.HostState
 	_, err := tables.Get(ctx, h.Store, tables.Hosts, host, &st)
+	if options := h.optionsOf(host); options.Ahead(st.NotBefore, time.Now()) {
+		st.NotBefore = time.Time{}
+	}
 	return st, err
 }

@@ -65,6 +65,15 @@ func (o *Options) withDefaults() Options {
 	return p
 }
 
+// Ahead reports whether a time until which a host is to be left alone is later than any
+// rule can have it: it was noted while the clock was ahead, and does not hold. The clocks
+// of machines may differ by an hour.
+func (o *Options) Ahead(until, now time.Time) bool {
+	p := o.withDefaults()
+	most := max(p.MinDelay, p.MaxCrawlDelay, p.MaxFactorDelay, p.MaxRetryAfter, p.MaxBackoff)
+	return until.Sub(now) > most+time.Hour
+}
+
 // Result is how a request to a host ended.
 type Result uint8
 

@@ -8,7 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/dgraph-io/badger/v4/table"
 
 	"github.com/seed-301537d8/weir/queue"
 	"github.com/seed-301537d8/weir/queue/driver"
@@ -31,6 +35,68 @@ func TestReadVerifiesPendingTables(t *testing.T) {
 		t.Errorf("scan over a bad block found %d of %d keys and returned %v, want ErrCorrupt with %s", got, n, err, path)
 	}
 	d.Close()
+}
+
+// TestScanVerifiesAsFarAsItGoes scans a store of which nothing has been checked. A scan that
+// ends early checks little; one that meets a bad table says so, and what it found before is
+// all that there is before.
+func TestScanVerifiesAsFarAsItGoes(t *testing.T) {
+	d, _, n := openFilled(t)
+	defer d.Close()
+	d.work.Wait()                       // the verification of what there was
+	for ; len(d.db.Tables()) < 5; n++ { // fewer than are compacted
+		if err := commitNoise(d, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scan := func(most int) (keys []string, err error) {
+		err = d.Scan(t.Context(), []byte("a"), []byte("b"), func(key, _ []byte) bool {
+			keys = append(keys, string(key))
+			return len(keys) != most
+		})
+		return keys, err
+	}
+	all, err := scan(0)
+	if err != nil || len(all) != n*noiseWrites {
+		t.Fatalf("%d keys, %v; want %d", len(all), err, n*noiseWrites)
+	}
+	tables := d.db.Tables()
+	var paths []string
+	for _, info := range tables {
+		paths = append(paths, table.NewFilename(info.ID, d.badgerDir()))
+	}
+	reset := func() {
+		d.pending.mu.Lock()
+		defer d.pending.mu.Unlock()
+		d.pending.tables, d.pending.err = nil, nil
+		d.pending.set(paths, tables)
+	}
+	reset()
+	if keys, err := scan(1); err != nil || len(keys) != 1 {
+		t.Fatal(keys, err)
+	}
+	if left := int(d.pending.left.Load()); left < len(paths)/2 {
+		t.Errorf("%d tables of %d are checked for the first key", len(paths)-left, len(paths))
+	}
+	if keys, err := scan(0); err != nil || !slices.Equal(keys, all) {
+		t.Errorf("%d keys, %v, bit by bit; want %d", len(keys), err, len(all))
+	}
+	for _, path := range paths {
+		reset()
+		flip(t, path)
+		keys, err := scan(0)
+		flip(t, path)
+		if !errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), filepath.Base(path)) {
+			t.Errorf("%s is bad: %v", filepath.Base(path), err)
+		}
+		if len(keys) > len(all) || !slices.Equal(keys, all[:len(keys)]) {
+			t.Errorf("%s is bad: %d keys before it are not the first of all", filepath.Base(path), len(keys))
+		}
+	}
+	reset()
+	if keys, err := scan(0); err != nil || !slices.Equal(keys, all) {
+		t.Errorf("%d keys, %v, when all are mended; want %d", len(keys), err, len(all))
+	}
 }
 
 // TestCompactionWaitsForVerification flips a bit in a table that is yet to be

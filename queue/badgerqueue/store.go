@@ -253,18 +253,30 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 		return err
 	}
 	defer d.mu.RUnlock()
+	defer d.readers.leave(d.readers.enter())
+	txn := d.db.NewTransactionAt(d.version.Load(), false)
+	defer txn.Discard()
+	for {
+		upTo := d.pending.bound(start, end)
+		if err := d.pending.verify(start, upTo, nil); err != nil {
+			return err
+		}
+		if more, err := d.scan(txn, start, upTo, fn); !more || err != nil || bytes.Equal(upTo, end) {
+			return err
+		}
+		start = upTo
+	}
+}
+
+// scan is Scan of a range whose tables have been checked. It reports whether fn wants more.
+// What lies behind the range may be met, and is not used.
+func (d *store) scan(txn *badger.Txn, start, end []byte, fn func(key, value []byte) bool) (more bool, err error) {
 	inCaller := false // whose panics are its own
 	defer func() {
 		if !inCaller {
 			recovered("scan", &err, recover())
 		}
 	}()
-	if err := d.pending.verify(start, end, nil); err != nil {
-		return err
-	}
-	defer d.readers.leave(d.readers.enter())
-	txn := d.db.NewTransactionAt(d.version.Load(), false)
-	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{
 		PrefetchValues: false,
 		Prefix:         commonPrefix(start, end),
@@ -274,24 +286,23 @@ func (d *store) Scan(_ context.Context, start, end []byte, fn func(key, value []
 		item := it.Item()
 		key := item.Key()
 		if end != nil && string(key) >= string(end) {
-			return nil
+			return true, nil
 		}
 		if key[0] == hiddenPrefix[0] && strings.HasPrefix(string(key), hiddenPrefix) {
 			continue
 		}
-		more := false
 		if err := d.readValue(txn, item, func(value []byte) {
 			inCaller = true
 			more = fn(key, value)
 			inCaller = false
 		}); err != nil {
-			return badgerError("scan", err)
+			return false, badgerError("scan", err)
 		}
 		if !more {
-			return nil
+			return false, nil
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // commonPrefix lets Badger leave out tables that hold nothing of a range.

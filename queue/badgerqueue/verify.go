@@ -15,8 +15,8 @@ import (
 // an error: a read would miss keys, and a compaction would leave them out and
 // then delete the table. So no block is used before it has been checked. Open
 // checks as much as it has time for. A read checks the tables left that it may
-// touch, and a compaction waits for all of them, while a goroutine goes through
-// them in the background. Tables made later come from memory.
+// touch, a long scan bit by bit, and a compaction waits for all of them, while a goroutine
+// goes through them in the background. Tables made later come from memory.
 
 // pendingTables are the tables of which not all blocks have been read.
 type pendingTables struct {
@@ -60,6 +60,34 @@ func (p *pendingTables) verify(start, end []byte, stop <-chan struct{}) error {
 			return err
 		}
 	}
+}
+
+// stretch is how many tables that are left a scan may have begun with before it checks more.
+const stretch = 2
+
+// bound returns up to where a scan from a key to end may go before it checks more tables: a
+// few of those that are left begin before that. So a scan that its caller ends early, as most
+// do, checks what it touches, and not all that lies before end.
+func (p *pendingTables) bound(start, end []byte) []byte {
+	if p.left.Load() == 0 {
+		return end
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var begin [][]byte // the least first keys behind start
+	for _, t := range p.tables {
+		if bytes.Compare(t.left, start) <= 0 || end != nil && bytes.Compare(t.left, end) >= 0 {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(begin, t.left, bytes.Compare)
+		if begin = slices.Insert(begin, i, t.left); len(begin) > stretch {
+			begin = begin[:stretch]
+		}
+	}
+	if len(begin) < stretch {
+		return end
+	}
+	return begin[stretch-1]
 }
 
 // verifyNext checks one table of the range. It reports true if there is none.

@@ -47,7 +47,8 @@ const (
 )
 
 // load reads what has been used before in a round, for which the budgets hold by
-// themselves. It must not be called while pages are fetched.
+// themselves. It must not be called while pages of the round are fetched: a visitor calls it
+// before the first of them, and the others wait for that (followRound).
 func (b *budgets) load(ctx context.Context, round int) error {
 	b.round.Store(int64(round))
 	b.hosts.clear()
